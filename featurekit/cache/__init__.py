@@ -1,1 +1,1 @@
-"""What has been computed, kept on the disk."""
+"""The cache: faces and vectors that were computed, stored on the disk."""

@@ -1,9 +1,7 @@
-"""Remember the hash of each image file, so that a file that has not changed is not read again."""
+"""Store the hash of each image file, so that a file that has not changed is not read again."""
 
-import errno
 import os
 import sqlite3
-import stat
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -12,23 +10,24 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from featurekit.cache.storage import hash_of, make_private_folder, signature_of
+from featurekit.cache.storage import make_private_folder, signature_of
 from featurekit.errors import StoreError
+from featurekit.files import sha256_of_file
 
 
 class FileIndex(AbstractContextManager["FileIndex"]):
-    """Remembers the hash of each file's bytes, so that an unchanged file need not be read.
+    """Stores the hash of each file's bytes, so that an unchanged file is not read again.
 
-    It only saves time, in a SQLite file: if that file is damaged, locked or read-only, the
-    hashes are computed again. A wrong hash would give a wrong face, so a hash is used only if
-    the file's size, both times and its inode have not changed, and the file had not been
-    changed for two seconds before it was read: a coarse clock may not show a second change
-    within that time.
+    The hashes are in a SQLite file. If the SQLite file is damaged, locked or read-only, the hashes are
+    computed again. With a wrong hash, an image would get the face of another image. So a hash is used only if
+    the file's size, modification time, change time and inode number are the same as when it was hashed,
+    and if the last change was at least two seconds before that: some disks record times so coarsely that two
+    changes within two seconds can have the same time.
 
-    Use it as a context, or call close(), to keep what was learned.
+    Use it in a `with` block, or call close(), so that new hashes are written.
 
     Args:
-        path: the SQLite file; made when it is not there.
+        path: path of the SQLite file; it is created if it does not exist.
     """
 
     PEACE = 2 * 10**9  # nanoseconds
@@ -53,7 +52,7 @@ class FileIndex(AbstractContextManager["FileIndex"]):
         self.close()
 
     def known(self, path: Path) -> str | None:
-        """Return the hash of a file that has not changed since it was hashed, else None."""
+        """Return the stored hash of a file, or None if there is no hash or the file has changed."""
         try:
             status = path.stat()
         except OSError:
@@ -78,12 +77,12 @@ class FileIndex(AbstractContextManager["FileIndex"]):
         return str(row[1])
 
     def remember(self, path: Path, status: os.stat_result, sha256: str) -> None:
-        """Remember the hash of a file that was read just now.
+        """Store the hash of a file that has just been read.
 
         Args:
-            path: the file.
-            status: what stat said before it was read.
-            sha256: of its bytes, in hex.
+            path: path of the file.
+            status: result of os.stat() from before the file was read.
+            sha256: sha256 of the file's bytes, in hexadecimal.
         """
         if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) < self.PEACE:
             return
@@ -98,36 +97,33 @@ class FileIndex(AbstractContextManager["FileIndex"]):
                 self._commit()
 
     def content_of(self, path: Path) -> str:
-        """Return the sha256 of a file's bytes in hex; the file is read only if its hash is not known.
+        """Return the sha256 of a file's bytes in hexadecimal; the file is read only if no hash is stored.
 
         Raises:
-            OSError: the file cannot be read.
+            OSError: the file cannot be read, or is not a plain file.
         """
         if known := self.known(path):
             return known
         status = path.stat()
-        if not stat.S_ISREG(status.st_mode):  # a pipe would never end
-            raise OSError(errno.EINVAL, "Not a regular file", str(path))
-        with path.open("rb", buffering=0) as file:
-            content = hash_of(file)
+        content = sha256_of_file(path)
         self.remember(path, status, content)
         return content
 
     def named(self, paths: Sequence[Path], contents: Sequence[str]) -> int:
-        """Return how many remembered files have one of these paths or hashes.
+        """Return the number of files in the index that have one of these paths or hashes.
 
         Raises:
-            StoreError: another process has the index, or it cannot be read.
+            StoreError: another process uses the index, or the index cannot be read.
         """
         with self._given(paths, contents) as database:
             found = database.execute("SELECT count(*) FROM files_1 WHERE path IN given OR sha256 IN given")
             return int(found.fetchone()[0])
 
     def forget(self, paths: Sequence[Path], contents: Sequence[str]) -> None:
-        """Remove files by path or by hash, so that no byte of them stays in the index.
+        """Remove files from the index, by path or by hash, so that nothing about them stays in it.
 
         Raises:
-            StoreError: another process has the index, or it cannot be written.
+            StoreError: another process uses the index, or the index cannot be written.
         """
         with self._given(paths, contents) as database:
             # Rows that were removed earlier may still be in free pages, which VACUUM drops; the rows that are
@@ -145,7 +141,7 @@ class FileIndex(AbstractContextManager["FileIndex"]):
             self._commit()
             try:
                 if self._database is None:
-                    raise sqlite3.OperationalError("it is in use, or there is no permission to write it")
+                    raise sqlite3.OperationalError("another program uses it, or it may not be written")
                 self._database.execute("PRAGMA temp_store = MEMORY")
                 self._database.execute("CREATE TEMP TABLE IF NOT EXISTS given (name PRIMARY KEY)")
                 with self._database:
@@ -155,11 +151,11 @@ class FileIndex(AbstractContextManager["FileIndex"]):
             except sqlite3.Error as error:
                 raise StoreError(
                     f"Cannot change {self._path}: {error}. Stop all other programs that use this workspace,"
-                    " or delete the file, which is then made again."
+                    " or delete the file: it is then created again."
                 ) from error
 
     def close(self) -> None:
-        """Write what was learned and let go of the file."""
+        """Write the new hashes and close the SQLite file."""
         with self._lock:
             self._commit()
             if self._database:
@@ -194,13 +190,15 @@ class FileIndex(AbstractContextManager["FileIndex"]):
     def _commit(self) -> None:
         if not self._database:
             return
-        rows = [
-            (name, signature, content, _seal(name, signature, content))
-            for name, (signature, content) in self._fresh.items()
-        ]
         try:
             with self._database:
-                self._database.executemany("INSERT OR REPLACE INTO files_1 VALUES (?, ?, ?, ?)", rows)
+                self._database.executemany(
+                    "INSERT OR REPLACE INTO files_1 VALUES (?, ?, ?, ?)",
+                    [
+                        (name, signature, content, _seal(name, signature, content))
+                        for name, (signature, content) in self._fresh.items()
+                    ],
+                )
             self._fresh.clear()
         except sqlite3.Error as error:
             self._give_up(error)

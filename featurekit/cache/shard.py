@@ -1,14 +1,14 @@
-"""One shard: an immutable safetensors file of rows, named by the hash of its own bytes.
+"""One shard: a safetensors file with rows of the cache, never changed, named by the hash of its own bytes.
 
-It states the recipe of its rows, and holds their keys and all their columns, so that nothing but the shards
-has to be right.
+A shard contains the recipe of its rows, their keys and all their columns, so that the cache can be read from
+the shards alone.
 """
 
 import errno
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurekit.cache.keys import canonical, recipe_key
-from featurekit.cache.storage import Damage, Signature, Storage, hash_of
+from featurekit.cache.storage import Damage, Signature, Storage
 from featurekit.errors import StoreError
 
 # Raise when the layout of a shard changes: older shards are then damaged to this version and recomputed.
@@ -50,17 +50,17 @@ DTYPES = {
 
 
 class DamagedError(Exception):
-    """A file of the store is damaged; the message says how."""
+    """A file of the cache is damaged; the message says what is wrong with it."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """Where a column is in a shard.
+    """Data type and position of one column in a shard.
 
     Attributes:
-        dtype: little-endian.
-        shape: shape of one row.
-        start: its first byte in the file.
+        dtype: NumPy data type of the values, little-endian.
+        shape: shape of one row's value.
+        start: position of the column's first byte in the file.
     """
 
     dtype: np.dtype[Any]
@@ -70,15 +70,15 @@ class Column:
 
 @dataclass(frozen=True)
 class Shard:
-    """What is kept in memory of one shard.
+    """The header of one shard and the keys of its rows, in memory.
 
     Attributes:
-        path: its file.
-        signature: signature of the file when it was looked at.
-        kind: kind of its shelf.
-        recipe: what the rows were made by.
-        keys: shape (n_rows,), 32 bytes each.
-        columns: without the keys.
+        path: path of the file.
+        signature: size, times and inode number of the file when it was opened.
+        kind: kind of the rows, such as "embeddings".
+        recipe: how the rows were computed.
+        keys: keys of the rows, 32 bytes each, shape (n_rows,).
+        columns: name → position of each column, without the column of the keys.
     """
 
     path: Path
@@ -89,33 +89,13 @@ class Shard:
     columns: Mapping[str, Column]
 
 
-def open_shard(storage: Storage, path: Path, kind: str, key: str, *, hashed: bool = True) -> Shard:
-    """Check a shard's hash and recipe, and return its keys and where its columns are.
-
-    Args:
-        storage: where the shard is kept.
-        path: the shard.
-        kind: kind of its shelf.
-        key: key of its shelf's recipe, or the beginning of it.
-        hashed: whether the whole file is hashed and compared with its name.
-
-    Raises:
-        FileNotFoundError: it has just been removed.
-        StoreError: it cannot be read.
-        DamagedError: it is damaged.
-    """
-    try:
-        with storage.open(path) as (file, signature):
-            if hashed and hash_of(file) != path.stem:
-                raise DamagedError("has changed since it was written: its hash is not that in its name")
-            file.seek(0)
-            shard = _parse_shard(path, signature, file, signature[0])
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        if error.errno == errno.EIO:  # the disk lost a part of it
-            raise DamagedError(f"cannot be read: {error.strerror}") from error
-        raise StoreError(f"Cannot read {path}: {error.strerror or error}.") from error
+def _open_shard(storage: Storage, path: Path, kind: str, key: str, *, hashed: bool) -> Shard:
+    """Return a shard; raise DamagedError if its hash, its header or its recipe is wrong."""
+    with storage.open(path) as (file, signature):
+        if hashed and file_digest(file, "sha256").hexdigest() != path.stem:  # type: ignore[arg-type]
+            raise DamagedError("has changed since it was written: its hash differs from its name")
+        file.seek(0)
+        shard = _parse_shard(path, signature, file, signature[0])
     said_key = recipe_key(shard.recipe)
     if shard.kind != kind or not said_key.startswith(key):
         raise DamagedError(f"belongs to another recipe ({shard.kind}/{said_key[:16]})")
@@ -125,23 +105,34 @@ def open_shard(storage: Storage, path: Path, kind: str, key: str, *, hashed: boo
 def open_shards(
     storage: Storage, paths: Iterable[Path], kind: str, key: str, *, hashed: bool = True
 ) -> tuple[list[Shard], list[Damage]]:
-    """Open shards in the order of their names; return the good ones, and the damaged ones.
+    """Open shards in the order of their names; return the intact shards and the damaged files.
 
-    A shard that another process has just removed is in neither list. The other arguments are those of
-    open_shard().
+    A shard that another process has just removed is in neither list.
+
+    Args:
+        storage: the place where the files are.
+        paths: paths of the shards.
+        kind: kind of the rows that the shards must have.
+        key: key of the recipe that the shards must have, or the beginning of this key.
+        hashed: whether each whole file is hashed and compared with its name.
 
     Raises:
-        StoreError: one cannot be read.
+        StoreError: a file cannot be read.
     """
     shards: list[Shard] = []
     damaged: list[Damage] = []
     for path in sorted(paths):
         try:
-            shards.append(open_shard(storage, path, kind, key, hashed=hashed))
+            shards.append(_open_shard(storage, path, kind, key, hashed=hashed))
         except FileNotFoundError:
             continue
         except DamagedError as damage:
             damaged.append(Damage(path, str(damage)))
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise StoreError(f"Cannot read {path}: {error.strerror or error}.") from error
+            # The disk has lost a part of the file.
+            damaged.append(Damage(path, f"cannot be read: {error.strerror}"))
     return shards, damaged
 
 
@@ -180,7 +171,7 @@ def _parse_shard(path: Path, signature: Signature, file: IO[bytes], size: int) -
     except (ValueError, KeyError, TypeError, AttributeError, StoreError) as error:
         raise DamagedError(f"is not a featurekit cache file: {error}") from error
     if end != size or (keys.dtype, keys.shape) != (DTYPES["U8"], (32,)):
-        raise DamagedError("is not a featurekit cache file: its size differs from that in its header")
+        raise DamagedError("is not a featurekit cache file: its size differs from the size in its header")
     file.seek(keys.start)
     return Shard(path, signature, kind, recipe, np.frombuffer(file.read(32 * n_rows), "S32"), columns)
 
@@ -193,7 +184,15 @@ def write_shard(
     keys: NDArray[np.bytes_],
     columns: Mapping[str, NDArray[Any]],
 ) -> Shard:
-    """Write one shard of rows, and return it as open_shard() would.
+    """Write rows as one shard, and return the shard.
+
+    Args:
+        storage: the place to write to.
+        folder: folder of the file.
+        kind: kind of the rows, such as "embeddings".
+        recipe: how the rows were computed.
+        keys: keys of the rows, from as_keys().
+        columns: name → one value for each row, shape (n_rows, ...).
 
     Raises:
         WorkspaceError: the disk is full or cannot be written.
@@ -215,7 +214,18 @@ def read_rows(
     answer: NDArray[Any],
     positions: NDArray[np.intp],
 ) -> None:
-    """Read rows of one column, in increasing order, into their positions of the answer, a block at a time."""
+    """Read rows of one column into an array, a block at a time.
+
+    Args:
+        file: the open shard.
+        column: the column to read.
+        rows: numbers of the rows in the shard, in increasing order.
+        answer: the array to fill.
+        positions: position in the array for each row.
+
+    Raises:
+        DamagedError: the file ends too early.
+    """
     row_bytes = column.dtype.itemsize * int(np.prod(column.shape))
     step = max(1, BLOCK // max(1, row_bytes))
     done = 0
@@ -232,14 +242,15 @@ def read_rows(
 
 
 def forget_rows(storage: Storage, shard: Shard, gone: NDArray[np.bytes_]) -> None:
-    """Remove a shard that holds some of these rows, after it has been written anew without them.
+    """Remove rows from a shard: write a new shard with all its other rows, then delete the old shard.
 
-    In this order a kill loses no other row. The other rows stay equal to the last bit.
+    A shard without any of these rows is not changed. If the process is killed in between, both shards exist
+    and no other row is lost. The values of the other rows do not change.
 
     Args:
-        storage: where the shard is kept.
-        shard: may hold some of them.
-        gone: their keys, from as_keys().
+        storage: the place where the shard is.
+        shard: the shard to remove rows from.
+        gone: keys of the rows to remove, from as_keys().
 
     Raises:
         StoreError: the shard is damaged.
@@ -257,7 +268,7 @@ def forget_rows(storage: Storage, shard: Shard, gone: NDArray[np.bytes_]) -> Non
                     read_rows(file, column, stay, columns[name], np.arange(len(stay)))
             except DamagedError as damage:
                 raise StoreError(
-                    f"{shard.path} {damage}. To move it aside: featurekit cache verify"
+                    f"{shard.path} {damage}. To move the file aside: featurekit cache verify"
                 ) from damage
         write_shard(storage, shard.path.parent, shard.kind, shard.recipe, shard.keys[stay], columns)
     storage.delete(shard.path)

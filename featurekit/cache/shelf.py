@@ -1,4 +1,4 @@
-"""One shelf: the rows that one recipe has made, in whichever of its shards they are, or in memory."""
+"""One shelf of the cache: all rows that were computed by one recipe, in files or in memory."""
 
 import json
 import threading
@@ -28,21 +28,21 @@ from featurekit.errors import StoreError
 RECIPE_FILE = "recipe.json"
 
 # What to do about a shelf that cannot be used, with its key.
-_REMOVE = "Remove it: featurekit cache gc --drop {key}"
+_REMOVE = "Remove this part of the cache: featurekit cache gc --drop {key}"
 
 
 class Shelf:
-    """All rows made by one recipe.
+    """All rows of the cache that were computed by one recipe; Store.shelf() returns a shelf.
 
-    Made by Store.shelf(). A process hashes a shard when it first opens it. A damaged
-    shard is moved to quarantine, and its rows count as missing, so that they are computed again.
+    The rows are in files called shards. A process hashes each shard when it first opens the file. A damaged
+    shard is moved to the quarantine folder, and its rows count as missing, so that they are computed again.
 
     Args:
-        folder: where its shards are; it need not exist yet.
-        kind: e.g. "embeddings".
-        recipe: what the rows are made by.
-        storage: what holds the folder.
-        read_only: whether a damaged shard is left where it is; its rows are not used in any case.
+        folder: folder of the shards; it need not exist yet.
+        kind: kind of the rows, such as "embeddings".
+        recipe: how the rows are computed.
+        storage: the place where the folder is.
+        read_only: whether a damaged shard stays in its folder; its rows are not used in either case.
     """
 
     def __init__(
@@ -70,37 +70,36 @@ class Shelf:
 
     @property
     def damaged(self) -> tuple[Damage, ...]:
-        """The files that this process found damaged here, and moved away unless the shelf is read-only."""
+        """The damaged files that this process has found; they were moved unless the shelf is read-only."""
         return tuple(self._damaged)
 
     def rows(self) -> NDArray[np.uint8]:
-        """Return the key of every row, shape (n_rows, 32), shard by shard: the quickest order to read."""
+        """Return the key of every row, shape (n_rows, 32), in the order in which read() is fastest."""
         return self._keys[np.lexsort((self._row_of, self._shard_of))].view(np.uint8).reshape(-1, 32)
 
     def columns(self) -> dict[str, tuple[np.dtype[Any], tuple[int, ...]]]:
-        """Return the dtype and the shape of one row of each column; empty where the shelf is empty."""
-        if not self._shards:
-            return {}
-        return {name: (column.dtype, column.shape) for name, column in self._shards[0].columns.items()}
+        """Return name → (dtype, shape of one row's value) of each column; empty for an empty shelf."""
+        columns = self._shards[0].columns if self._shards else {}
+        return {name: (column.dtype, column.shape) for name, column in columns.items()}
 
     def missing(self, row_keys: RowKeys) -> NDArray[np.intp]:
-        """Return which of these rows are not there, as increasing numbers into row_keys."""
+        """Return the increasing positions in row_keys of the rows that are not on the shelf."""
         return np.flatnonzero(self._find(as_keys(row_keys)) < 0)
 
-    @in_one_line
+    @in_one_line()
     def append(self, row_keys: RowKeys, columns: Mapping[str, NDArray[Any]]) -> None:
-        """Write one shard of rows; it is on the disk when this returns.
+        """Write rows as one new shard; the file is on the disk when this returns.
 
-        A row that is there already is not written again: the same recipe gives the same values for the same
-        image, to the last bit.
+        A row that is on the shelf already is not written again: the same recipe gives exactly the same values
+        for the same image.
 
         Args:
-            row_keys: shape (n_rows, 32).
-            columns: name → one value a row, shape (n_rows, ...); the same columns, dtypes and
-                shapes every time.
+            row_keys: keys of the rows, shape (n_rows, 32).
+            columns: name → one value for each row, shape (n_rows, ...); every call must give the same
+                columns, dtypes and shapes.
 
         Raises:
-            StoreError: the columns are not those of the shelf, or not one value a row.
+            StoreError: the columns differ from the shelf's, or do not have one value for each row.
             WorkspaceError: the disk is full or cannot be written; only these rows are lost.
         """
         keys = as_keys(row_keys)
@@ -117,21 +116,22 @@ class Shelf:
             write_recipe(self._storage, self.folder, self.recipe)
             self._add([write_shard(self._storage, self.folder, self.kind, self.recipe, keys[fresh], tensors)])
 
-    @in_one_line
+    @in_one_line()
     def read(self, row_keys: RowKeys, columns: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
-        """Return columns of rows in the order asked; a row may be asked for twice.
+        """Return columns of rows, in the order of row_keys; a key may occur twice.
 
-        Beside the answer itself a few megabytes of memory are used, whatever the size of the shelf.
+        In addition to the returned arrays, only a few megabytes of memory are used, whatever the size of the
+        shelf.
 
         Args:
-            row_keys: shape (n_rows, 32).
-            columns: names of the columns; None for all.
+            row_keys: keys of the rows, shape (n_rows, 32).
+            columns: names of the columns; None for all columns.
 
         Returns:
-            name → shape (n_rows, ...).
+            name → values of the rows, shape (n_rows, ...).
 
         Raises:
-            StoreError: a row or a column is not there, or shards disagree about a column.
+            StoreError: a row or a column does not exist, or a column has another type in another shard.
         """
         for _ in range(3):
             try:
@@ -143,15 +143,16 @@ class Shelf:
                 raise StoreError(f"Cannot read {self.folder}: {error.strerror or error}.") from error
         raise StoreError(f"The cache files of {self.folder} were changed while they were read. Try again.")
 
-    @in_one_line
+    @in_one_line()
     def refresh(self) -> None:
-        """Read what other writers have added or removed since the last call."""
+        """Update the shelf with the shards that other processes have added or removed since the last call."""
         with self._lock:
             found = self._storage.list(self.folder, ENDING)
             if any(found.get(shard.path) != shard.signature for shard in self._shards):
                 self._forget()
-            unknown = found.keys() - {shard.path for shard in self._shards}
-            fresh, damaged = open_shards(self._storage, unknown, self.kind, self.key)
+            fresh, damaged = open_shards(
+                self._storage, found.keys() - {shard.path for shard in self._shards}, self.kind, self.key
+            )
             for damage in damaged:
                 if not self.read_only:
                     put_aside(self._storage, damage)
@@ -209,8 +210,8 @@ class Shelf:
         }
         if theirs and ours != theirs:
             raise StoreError(
-                f"The columns {_describe(ours)} are not those of {self.folder}: {_describe(theirs)}."
-                f" {_REMOVE.format(key=self.folder.name)}"
+                f"The columns {_describe(ours)} differ from the columns of {self.folder}:"
+                f" {_describe(theirs)}. {_REMOVE.format(key=self.folder.name)}"
             )
 
     def _gather(self, keys: NDArray[np.bytes_], columns: Sequence[str] | None) -> dict[str, NDArray[Any]]:
@@ -226,8 +227,7 @@ class Shelf:
             shard_of, row_of, shards = self._shard_of[at], self._row_of[at], self._shards
             known = self.columns()
         names = list(known) if columns is None else list(columns)
-        strange = sorted(set(names) - set(known))
-        if strange:
+        if strange := sorted(set(names) - set(known)):
             raise StoreError(f"The cache of {self.folder} has no columns {strange}. It has: {sorted(known)}.")
         answer = {name: np.empty((len(keys), *known[name][1]), known[name][0]) for name in names}
         order = np.lexsort((row_of, shard_of))
@@ -239,7 +239,7 @@ class Shelf:
                     column = shard.columns.get(name)
                     if column is None or (column.dtype, column.shape) != known[name]:
                         raise StoreError(
-                            f"Column {name} of {shard.path} differs from that of {shards[0].path.name}."
+                            f"Column {name} of {shard.path} differs from the column of {shards[0].path.name}."
                             f" {_REMOVE.format(key=self.folder.name)}"
                         )
                     read_rows(file, column, row_of[positions], answer[name], positions)
@@ -247,44 +247,43 @@ class Shelf:
 
 
 class MemoryShelf:
-    """Rows by key, as on a shelf of the store, that are kept only as long as the object."""
+    """Rows by key, with the methods of a Shelf, stored in memory only."""
 
     def __init__(self) -> None:
-        self._rows: dict[bytes, int] = {}
-        self._columns: dict[str, list[NDArray[Any]]] = {}
+        self._rows: dict[bytes, dict[str, NDArray[Any]]] = {}
 
     def missing(self, row_keys: NDArray[np.uint8]) -> NDArray[np.intp]:
-        """Return which of these rows are not there, as increasing numbers into row_keys."""
+        """Return the increasing positions in row_keys of the rows that are not on the shelf."""
         return np.flatnonzero([key.tobytes() not in self._rows for key in row_keys])
 
     def append(self, row_keys: NDArray[np.uint8], columns: Mapping[str, NDArray[Any]]) -> None:
-        """Remember rows; a row that is there already does not change.
+        """Store rows; a row that is on the shelf already does not change.
 
         Args:
-            row_keys: shape (n_rows, 32).
-            columns: name → one value a row, shape (n_rows, ...).
+            row_keys: keys of the rows, shape (n_rows, 32).
+            columns: name → one value for each row, shape (n_rows, ...).
         """
         for number, key in enumerate(row_keys):
-            if key.tobytes() in self._rows:
-                continue
-            self._rows[key.tobytes()] = len(self._rows)
-            for name, values in columns.items():
-                self._columns.setdefault(name, []).append(values[number])
+            self._rows.setdefault(key.tobytes(), {name: values[number] for name, values in columns.items()})
 
     def read(
         self, row_keys: NDArray[np.uint8], columns: Sequence[str] | None = None
     ) -> dict[str, NDArray[Any]]:
-        """Return columns of rows in the order asked; without names all columns. A row may be asked for twice.
+        """Return columns of rows, in the order of row_keys; a key may occur twice.
+
+        Args:
+            row_keys: keys of the rows, shape (n_rows, 32).
+            columns: names of the columns; None for all columns.
 
         Raises:
-            KeyError: a row, or a column, is not there.
+            KeyError: a row or a column does not exist.
         """
         rows = [self._rows[key.tobytes()] for key in row_keys]
-        names = self._columns if columns is None else columns
-        return {name: np.array([self._columns[name][row] for row in rows]) for name in names}
+        names = list(rows[0] if rows else ()) if columns is None else columns
+        return {name: np.array([row[name] for row in rows]) for name in names}
 
 
-# Where rows are remembered.
+# A place where rows are stored.
 Rows = Shelf | MemoryShelf
 
 
@@ -293,13 +292,13 @@ def _describe(columns: Mapping[str, tuple[np.dtype[Any], tuple[int, ...]]]) -> s
 
 
 def write_recipe(storage: Storage, folder: Path, recipe: Mapping[str, Any]) -> None:
-    """Write recipe.json into the folder of a shelf, unless it is there already."""
+    """Write the file recipe.json into the folder of a shelf, unless the file exists already."""
     if not storage.exists(folder / RECIPE_FILE):
         storage.put(folder / RECIPE_FILE, json.dumps(recipe, indent=2, sort_keys=True).encode() + b"\n")
 
 
 def wrong_recipe(storage: Storage, folder: Path, key: str) -> str:
-    """Return what is wrong with a folder's recipe.json; "" if nothing is wrong, or if it does not exist."""
+    """Return what is wrong with a folder's recipe.json; "" if nothing is wrong or there is no such file."""
     try:
         found = recipe_key(json.loads(storage.read(folder / RECIPE_FILE)))
     except FileNotFoundError:
@@ -312,7 +311,7 @@ def wrong_recipe(storage: Storage, folder: Path, key: str) -> str:
 
 
 def recipe_of(storage: Storage, folder: Path, shards: Sequence[Shard]) -> Mapping[str, Any]:
-    """Return the recipe of a folder from its shards or its recipe.json; empty if neither states it."""
+    """Return the recipe of a shelf from its shards or its recipe.json; empty if none of them contains it."""
     if shards:
         return shards[0].recipe
     if wrong_recipe(storage, folder, folder.name) or not storage.exists(folder / RECIPE_FILE):

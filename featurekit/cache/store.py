@@ -1,20 +1,18 @@
-"""Keep what was computed, so that no image is read twice and no network runs twice on it.
+"""The cache on disk: it stores computed rows, so that no network runs twice on the same image.
 
-A *shelf* holds everything made by one recipe; its rows are found by a key of 32
-bytes, the hash of the image they were made from. A shelf is a folder of
-*shards*: safetensors files that are written once, never changed, and named by the
-hash of their own bytes. A shard is replaced only when a subject has to be forgotten.
-So a damaged shard is known by its name, several writers cannot disturb each other,
-and a killed writer leaves only a hidden unfinished file. Nothing but the shards has
-to be right, because every shard holds all columns of its rows, their keys and the
-recipe.
+A *shelf* contains all rows that were computed by one recipe. Each row has a key of 32 bytes, the hash of the
+image that the row was computed from. A shelf is a folder of *shards*: safetensors files that are written
+once, never changed, and named by the hash of their own bytes. A shard is replaced only when the data of a
+subject have to be removed. So a damaged shard no longer fits its name, several processes can write at the
+same time, and a process that is killed leaves only a hidden unfinished file. Every shard contains all columns
+of its rows, their keys and the recipe, so that the cache can be read from the shards alone.
 
     <root>/<kind>/<first 16 of the recipe's key>/recipe.json
                                                  <sha256 of the bytes>.safetensors
                                                  quarantine/     damaged shards, which are not used
 
-The vectors describe people's faces: folders are made for the user alone (0700),
-and so are files (0600).
+The vectors describe people's faces, so only the user has access to the folders (mode 0700) and to the files
+(mode 0600).
 """
 
 import fcntl
@@ -22,7 +20,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,16 +43,17 @@ LEFT_ALONE = 60.0
 
 @dataclass(frozen=True)
 class ShelfInfo:
-    """What one shelf holds, as its files say; the files are not hashed for it.
+    """The content of one shelf of the cache, from the headers of its files; the files are not hashed.
 
     Attributes:
-        kind: e.g. "faces" or "embeddings".
-        key: name of its folder, the first 16 digits of the recipe's key.
-        recipe: what the rows were made by; empty if no file states it any more.
+        kind: kind of the rows, such as "faces" or "embeddings".
+        key: name of the shelf's folder, the first 16 digits of the recipe's key.
+        recipe: how the rows were computed; empty if no file contains the recipe any more.
         rows: number of different rows.
-        shards: number of files.
-        bytes: size of the files.
-        damaged: number of files in quarantine or not readable; `verify` says more.
+        shards: number of intact files.
+        bytes: total size of the intact files.
+        damaged: number of files that are in the quarantine folder or cannot be read; see
+            `featurekit cache verify`.
     """
 
     kind: str
@@ -68,12 +67,12 @@ class ShelfInfo:
 
 @dataclass(frozen=True)
 class Verified:
-    """What a check of every shard found.
+    """Result of a check of every shard.
 
     Attributes:
-        shards: number of files without damage.
-        bytes: size of these files.
-        damaged: the damaged files; their rows are computed again by the next extraction.
+        shards: number of intact files.
+        bytes: total size of the intact files.
+        damaged: the damaged files; the next extraction computes their rows again.
     """
 
     shards: int
@@ -83,11 +82,11 @@ class Verified:
 
 @dataclass(frozen=True)
 class Freed:
-    """What gc removed.
+    """The files that Store.gc() has removed.
 
     Attributes:
-        files: the paths of the removed files.
-        bytes: the size of these files.
+        files: paths of the removed files.
+        bytes: total size of the removed files.
     """
 
     files: tuple[Path, ...]
@@ -95,11 +94,11 @@ class Freed:
 
 
 class Store:
-    """Everything that was computed, with one shelf for each recipe.
+    """The cache in one folder, with one shelf for each recipe.
 
     Args:
-        root: folder of the store; it is made when something is first written.
-        read_only: whether damaged shards are left where they are.
+        root: folder of the cache; it is created when something is first written.
+        read_only: whether damaged shards stay in their folders.
     """
 
     def __init__(self, root: Path, *, read_only: bool = False) -> None:
@@ -108,16 +107,16 @@ class Store:
         self._storage = Storage()
         self._shelves: dict[Path, Shelf] = {}
 
-    @in_one_line
+    @in_one_line()
     def shelf(self, kind: str, recipe: Mapping[str, Any]) -> Shelf:
-        """Return the shelf of a recipe, with everything that is on the disk now.
+        """Return the shelf of a recipe, with all rows that are on the disk now.
 
         Args:
-            kind: e.g. "embeddings"; a folder name.
-            recipe: plain JSON.
+            kind: kind of the rows, such as "embeddings"; used as a folder name.
+            recipe: how the rows are computed, as plain JSON values.
 
         Raises:
-            StoreError: the shelf's folder says that it belongs to another recipe.
+            StoreError: the shelf's folder belongs to another recipe.
         """
         if not re.fullmatch(r"[a-z][a-z0-9_]*", kind):
             raise StoreError(
@@ -127,21 +126,23 @@ class Store:
         key = recipe_key(recipe)
         folder = self.root / kind / key[:16]
         if wrong := wrong_recipe(self._storage, folder, key):
-            raise StoreError(f"{folder / RECIPE_FILE} {wrong}. To repair it: featurekit cache verify")
+            raise StoreError(f"{folder / RECIPE_FILE} {wrong}. To repair the cache: featurekit cache verify")
         if folder in self._shelves:
             self._shelves[folder].refresh()
         else:
             self._shelves[folder] = Shelf(folder, kind, recipe, self._storage, read_only=self.read_only)
         return self._shelves[folder]
 
-    @in_one_line
+    @in_one_line()
     def shelves(self) -> list[ShelfInfo]:
-        """Return what every shelf holds, by kind and key; only verify() finds damage inside a shard."""
+        """Return the content of every shelf, sorted by kind and key.
+
+        Damage inside a shard is not noticed: see verify().
+        """
         infos = []
         for folder in self._folders():
             kind, key = folder.parent.name, folder.name
             shards, damaged = self._look_at(folder, hashed=False)
-            n_damaged = len(entries(folder / QUARANTINE)) + len(damaged)
             infos.append(
                 ShelfInfo(
                     kind=kind,
@@ -150,16 +151,19 @@ class Store:
                     rows=len(_different_keys(shards)),
                     shards=len(shards),
                     bytes=sum(shard.signature[0] for shard in shards),
-                    damaged=n_damaged + bool(wrong_recipe(self._storage, folder, key)),
+                    damaged=len(entries(folder / QUARANTINE))
+                    + len(damaged)
+                    + bool(wrong_recipe(self._storage, folder, key)),
                 )
             )
         return infos
 
-    @in_one_line
+    @in_one_line()
     def verify(self) -> Verified:
-        """Hash every shard again and move the damaged ones to quarantine.
+        """Hash every shard again and move damaged shards to the quarantine folder.
 
-        A recipe.json that is damaged or of another recipe is moved too, and written again from the shards.
+        A recipe.json that is damaged, or contains another recipe, is moved too and written again from the
+        shards.
         """
         sizes: list[int] = []
         all_damaged: list[Damage] = []
@@ -175,17 +179,19 @@ class Store:
             all_damaged += damaged
         return Verified(len(sizes), sum(sizes), tuple(all_damaged))
 
-    @in_one_line
+    @in_one_line()
     def gc(self, *, drop: Sequence[str] = ()) -> Freed:
-        """Remove leftovers of dead writers, the quarantine, and shards whose rows are all in other shards.
+        """Remove the files that are no longer needed, and the shelves with the given keys.
 
-        It may run during an extraction.
+        Files that are no longer needed are unfinished files of processes that have ended, files in the
+        quarantine folder, and shards whose rows are all in other shards too. This may run during an
+        extraction of vectors.
 
         Args:
-            drop: keys of whole shelves to remove, at least their first 16 digits.
+            drop: keys of whole shelves to remove, at least the first 16 digits of each key.
 
         Raises:
-            StoreError: no shelf has that key, or the folder cannot be written.
+            StoreError: no shelf has one of the keys, or the folder cannot be written.
         """
         folders = self._folders()
         known = {folder.name for folder in folders}
@@ -194,28 +200,40 @@ class Store:
                 f"The cache has no key {strange[0]}. Its keys are: {', '.join(sorted(known)) or 'none'}."
             )
         with _alone(self.root):
-            removed = _collect(self._storage, self.root, folders, {key[:16] for key in drop})
+            removed = [_remove(path) for path in entries(self.root) if _is_left(path)]
+            for folder in folders:
+                if folder.name in {key[:16] for key in drop}:
+                    removed += _remove_tree(folder)
+                    continue
+                removed += [_remove(path) for path in entries(folder) if _is_left(path)]
+                removed += _remove_tree(folder / QUARANTINE)
+                removed += [_remove(path) for path in _redundant(self._look_at(folder)[0])]
         return Freed(tuple(path for path, _ in removed), sum(size for _, size in removed))
 
-    @in_one_line
+    @in_one_line()
     def keys_on(self, shelf: ShelfInfo) -> NDArray[np.uint8]:
-        """Return the key of every row that a shelf's files hold now, shape (n_rows, 32), increasing.
+        """Return the increasing keys of all rows that are in a shelf's files now, shape (n_rows, 32).
+
+        Args:
+            shelf: the shelf, from shelves().
 
         Raises:
-            StoreError: a shard is damaged, so it is not known which rows it holds.
+            StoreError: a shard is damaged, so the keys of its rows are not known.
         """
         return _different_keys(self._shards_of(shelf)).view(np.uint8).reshape(-1, 32)
 
-    @in_one_line
+    @in_one_line()
     def forget(self, shelf: ShelfInfo, row_keys: RowKeys) -> None:
-        """Remove rows from a shelf, so that no byte of them stays in its files.
+        """Remove rows from a shelf, so that nothing about them stays in its files.
 
-        A shard that holds some of the rows is written anew without them before it is removed: a kill loses no
-        other row, and forget() can be run again. The other rows stay equal to the last bit.
+        A shard with some of the rows is written again without them before the old file is deleted. So if the
+        process is killed, no other row is lost, and forget() can be run again. The values of the other rows
+        do not change.
 
         Args:
-            shelf: from shelves().
-            row_keys: shape (n_rows, 32); keys that the shelf does not hold are ignored.
+            shelf: the shelf, from shelves().
+            row_keys: keys of the rows to remove, shape (n_rows, 32); a key that is not on the shelf is
+                ignored.
 
         Raises:
             StoreError: a shard is damaged, or the folder cannot be written.
@@ -224,16 +242,16 @@ class Store:
             for shard in self._shards_of(shelf):
                 forget_rows(self._storage, shard, as_keys(row_keys))
 
-    @in_one_line
+    @in_one_line()
     def clear_quarantine(self) -> None:
-        """Remove every damaged file that was put aside."""
+        """Remove every damaged file that was moved to a quarantine folder."""
         with _alone(self.root):
             for folder in self.quarantines():
                 shutil.rmtree(folder)
 
-    @in_one_line
+    @in_one_line()
     def quarantines(self) -> list[Path]:
-        """Return the folders that hold damaged files."""
+        """Return the quarantine folders, which contain damaged files."""
         return [folder / QUARANTINE for folder in self._folders() if (folder / QUARANTINE).is_dir()]
 
     def _look_at(self, folder: Path, *, hashed: bool = True) -> tuple[list[Shard], list[Damage]]:
@@ -244,7 +262,9 @@ class Store:
     def _shards_of(self, shelf: ShelfInfo) -> list[Shard]:
         shards, damaged = self._look_at(self.root / shelf.kind / shelf.key, hashed=False)
         if damaged:
-            raise StoreError(f"{damaged[0].path} {damaged[0].why}. To move it aside: featurekit cache verify")
+            raise StoreError(
+                f"{damaged[0].path} {damaged[0].why}. To move the file aside: featurekit cache verify"
+            )
         return shards
 
     def _folders(self) -> list[Path]:
@@ -282,38 +302,9 @@ def _alone(root: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _collect(
-    storage: Storage, root: Path, folders: Sequence[Path], dropped: Collection[str]
-) -> list[tuple[Path, int]]:
-    """Remove leftovers, quarantine and repeated shards, and some whole shelves.
-
-    Args:
-        storage: where the shards are kept.
-        root: folder of the store.
-        folders: folders of its shelves.
-        dropped: names of the folders to remove whole.
-
-    Returns:
-        where each removed file was, and its size.
-    """
-    removed = [_remove(path) for path in _unfinished(root) if _is_left(path)]
-    for folder in folders:
-        if folder.name in dropped:
-            removed += _remove_tree(folder)
-            continue
-        removed += [_remove(path) for path in _unfinished(folder) if _is_left(path)]
-        removed += _remove_tree(folder / QUARANTINE)
-        removed += [_remove(path) for path in _redundant(storage, folder)]
-    return removed
-
-
-def _unfinished(folder: Path) -> list[Path]:
-    return [path for path in entries(folder) if is_unfinished(path)]
-
-
 def _is_left(path: Path) -> bool:
-    """Return whether the writer of an unfinished file is dead."""
-    writer = writer_of(path)
+    """Whether this is an unfinished file whose writer is dead."""
+    writer = writer_of(path) if is_unfinished(path) else None
     try:
         quiet = time.time() - path.stat().st_mtime
     except OSError:
@@ -322,9 +313,8 @@ def _is_left(path: Path) -> bool:
     return writer is not None and quiet >= LEFT_ALONE and (not is_running(writer) or quiet > 86400)
 
 
-def _redundant(storage: Storage, folder: Path) -> list[Path]:
-    """Return the shards of a shelf whose rows are all in its other shards too, smallest first."""
-    shards, _ = open_shards(storage, storage.list(folder, ENDING), folder.parent.name, folder.name)
+def _redundant(shards: list[Shard]) -> list[Path]:
+    """Return the files of those shards whose rows are all in other shards too, smallest first."""
     shards.sort(key=lambda shard: shard.signature[0])
     if len(shards) < 2:
         return []

@@ -1,1 +1,1 @@
-"""What may be wrong with the data and the split."""
+"""Checks for errors in a data set and its folds."""

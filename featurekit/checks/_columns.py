@@ -17,7 +17,7 @@ MOST_LABELS = 24  # a column with more labels is not a class target
 
 
 def names_identity(column: str) -> bool:
-    """Whether a column of the user's own has a name like that of a user, an image or the like.
+    """Whether the name of a user's own column says that it identifies users, images or the like.
 
     >>> [names_identity(name) for name in ("user_id", "originalImage", "image_quality", "id", "race")]
     [True, True, False, False, False]

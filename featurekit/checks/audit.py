@@ -1,9 +1,8 @@
-"""Look for what is wrong with a data set and its folds, before any score is believed.
+"""Look for errors in a data set and its folds that make scores too high or too low.
 
-A score is too good if the training data contain what is tested: the same subject, the
-same image, the same file under another name. It is too bad if labels are wrong. The
-checks look for both in the manifest, the folds, the images, one set of vectors and the
-predictions of the runs.
+A score is too high if the training data contain a tested subject, a tested image or a copy of a tested
+file. It is too low if labels are wrong. The checks examine the manifest, the folds, the images, one set of
+feature vectors and the predictions of the fitted models.
 """
 
 import logging
@@ -48,10 +47,10 @@ class Audit:
     """All findings on one comparison.
 
     Attributes:
-        findings: one for each check, always in the same order.
-        folds: sha256 of the folds that were checked, "" for none.
-        features: name of the vectors, "" for none.
-        runs: names of the runs whose predictions were checked.
+        findings: the result of each check, always in the same order.
+        folds: sha256 of the folds that were checked, "" if there were no folds.
+        features: name of the feature vectors that were checked, "" if there were no vectors.
+        runs: names of the models whose predictions were checked.
         seed: seed of the random number generator.
     """
 
@@ -62,18 +61,18 @@ class Audit:
     seed: int
 
     def __getitem__(self, name: str) -> Finding:
-        """Return the finding of a check."""
+        """Return the finding of the check with this name."""
         return next(one for one in self.findings if one.name == name)
 
     def frame(self) -> pd.DataFrame:
-        """Return a row a finding: finding, severity, count, of, what, what_to_do."""
+        """Return one row for each finding: finding, severity, count, of, what, what_to_do."""
         return pd.DataFrame(
             [(one.name, one.severity, one.count, one.of, one.what, one.advice) for one in self.findings],
             columns=["finding", "severity", "count", "of", "what", "what_to_do"],
         )
 
     def save(self, folder: Path) -> None:
-        """Write folder/audit.json, which names no face, and folder/audit_rows.csv: finding, face_id."""
+        """Write the findings to audit.json, and the face_id of each affected face to audit_rows.csv."""
         facts = asdict(self)
         for one in facts["findings"]:
             del one["rows"]
@@ -85,10 +84,10 @@ class Audit:
 
     @classmethod
     def load(cls, folder: Path) -> "Audit | None":
-        """Return the saved audit, without rows; None if there is none, or if another version wrote it.
+        """Return the saved audit without its face ids; None if this version has not saved an audit.
 
         Raises:
-            WorkspaceError: the file is no audit.
+            WorkspaceError: the file is damaged or does not contain an audit.
         """
         return read_facts(ComparisonFolder(folder).audit, VERSION, cls)
 
@@ -104,24 +103,24 @@ def audit(
     threads: int = 0,
     progress: Progress | None = None,
 ) -> Audit:
-    """Look for what makes the scores on a data set better or worse than they should be.
+    """Run all checks for errors that make scores higher or lower than they should be.
 
     Args:
-        manifest: the faces.
-        folds: which subjects are tested in which fold; None if no folds have been made.
-        embeddings: vectors that tell faces apart; those of a face-recognition network do it best. None if
-            nothing has been extracted.
-        predictions: name of each run → its predictions for every tested face, as a comparison keeps them.
-        pictures: whether the images are read, to find near duplicates.
+        manifest: table of the faces.
+        folds: fold in which each subject is tested; None if no folds have been made.
+        embeddings: feature vectors in which faces are compared, best those of a face-recognition network;
+            None if nothing has been extracted.
+        predictions: name of each fitted model → table of its predictions for every tested face.
+        pictures: whether to read the images in order to find near duplicates.
         seed: seed of the random number generator.
-        threads: number of threads that read images; 0 for one per core. Findings do not depend on it.
-        progress: is told how far a slow check is.
+        threads: number of threads that read images; 0 for one per core. It does not change the findings.
+        progress: called by slow checks with (steps done, steps in total).
 
     Returns:
-        One finding of each of CHECKS, in their order.
+        The finding of every check.
 
     Raises:
-        FoldError: the folds were made for other rows.
+        FoldError: the folds were made for the rows of another manifest.
     """
     face_ids = manifest.table["face_id"].to_numpy(dtype=str)
     if folds is not None:
@@ -163,9 +162,9 @@ def _found(check: Check, given: Given) -> Finding:
         problem = f"failed: {described(error)}"
     else:
         if not isinstance(found, Finding):
-            problem = f"returned {type(found).__name__}, which is no Finding"
+            problem = f"returned {type(found).__name__} instead of a Finding"
         elif found.name != check.name:
-            problem = f"returned a finding with the name '{found.name}', which must be that of the check"
+            problem = f"returned a finding named '{found.name}', but the name must be that of the check"
         elif found.severity not in get_args(Severity):
             problem = f"returned a finding with the severity '{found.severity}', which does not exist"
         else:
@@ -188,20 +187,20 @@ def in_order() -> list[Check]:
 def vectors_for(
     manifest: Manifest, ledger: Ledger | None, store: Store, features: str | None = None
 ) -> Vectors | None:
-    """Return the vectors in which close faces are searched.
+    """Return the feature vectors in which the audit searches for faces that are too close to each other.
 
     Args:
-        manifest: the faces.
-        ledger: what has been extracted; None for nothing.
-        store: where the vectors are.
-        features: "backbone[:layer]", joined by "+"; None for those of a network that is declared to tell
-            subjects apart (Backbone.recognizes) if there are any, else the first that were extracted.
+        manifest: table of the faces.
+        ledger: list of the extracted features; None if nothing has been extracted.
+        store: storage of the extracted vectors.
+        features: names of features, "backbone[:layer]" joined by "+". If None, the features of a network that
+            can recognize subjects (Backbone.recognizes) are used, else the first extracted features.
 
     Returns:
-        The vectors; None if no features are given and none that can tell faces apart have been extracted.
+        The vectors; None if features is None and no extracted vectors can tell subjects apart.
 
     Raises:
-        UnknownNameError: no such backbone or layer.
+        UnknownNameError: there is no backbone or layer of this name.
         WorkspaceError: the given features have not been extracted.
     """
     recipes = ledger.recipes if ledger else {}
@@ -233,12 +232,13 @@ def _recognizes_at(name: str) -> int:
 
 @dataclass(frozen=True)
 class AtHand:
-    """The arguments of audit() that a comparison has.
+    """The arguments of audit() for one comparison.
 
     Attributes:
-        folds: those of the comparison, else those that featurekit fit would make; None if none can be made.
-        embeddings: vectors that tell faces apart; None if nothing has been extracted.
-        predictions: name of each run that is up to date → its predictions for every tested face.
+        folds: the saved folds of the comparison, else the folds that featurekit fit would make; None if
+            folds cannot be made.
+        embeddings: feature vectors in which faces are compared; None if nothing has been extracted.
+        predictions: name of each model that is up to date → table of its predictions.
     """
 
     folds: FoldSet | None
@@ -257,21 +257,22 @@ def look_up(
     threads: int = 0,
     say: Callable[[str], None] = lambda _: None,
 ) -> AtHand:
-    """Return what a comparison has, and refuse options of an audit that would have no effect.
+    """Return the folds, vectors and predictions of a comparison after checking the options of the audit.
 
     Args:
-        workspace: the folder in which the comparison is, or would be.
-        manifest: the faces.
-        name: name of the comparison.
-        features: "backbone[:layer]", joined by "+", in which close faces are searched; None to choose them.
-        pictures: whether the images will be read.
-        seed: seed of the random number generator; None if the user gave none.
-        threads: number of threads that read images; 0 if the user gave none.
-        say: is called with a line about each thing that is left out.
+        workspace: project folder of the comparison.
+        manifest: table of the faces.
+        name: name of the comparison, which need not exist yet.
+        features: names of the features in which close faces are searched, "backbone[:layer]" joined by
+            "+"; None to choose them automatically.
+        pictures: whether the audit will read the images.
+        seed: seed of the random number generator; None if the user gave no seed.
+        threads: number of threads that read images; 0 if the user gave no number.
+        say: called with one line of text about each part of the comparison that the audit leaves out.
 
     Raises:
         WorkspaceError: an option has no effect, or the given features have not been extracted.
-        UnknownNameError: no such backbone or layer.
+        UnknownNameError: there is no backbone or layer of this name.
     """
     folder = workspace.report(name)
     folds = _folds(folder, manifest, say)
@@ -294,10 +295,10 @@ def _folds(folder: Path, manifest: Manifest, say: Callable[[str], None]) -> Fold
         if ComparisonFolder(folder).folds.is_file():
             return Comparison.open(folder, manifest).folds
         folds = make_fold_set(folder.name, manifest)
-        say("There are no saved folds yet. The audit uses the folds that featurekit fit would make.")
     except FoldError as error:
         say(f"warning: there are no folds to check: {error}")
         return None
+    say("There are no saved folds yet. The audit uses the folds that featurekit fit would make.")
     return folds
 
 

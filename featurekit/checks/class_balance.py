@@ -1,9 +1,9 @@
-"""Whether each fold has about the same class shares as the whole data set."""
+"""Check whether each fold has about the same class shares as the whole data set."""
 
 import numpy as np
 
 from featurekit.checks._columns import class_targets
-from featurekit.checks.base import CHECKS, NO_FOLDS, Check, Given, lacking
+from featurekit.checks.base import NO_FOLDS, Given, check, lacking
 from featurekit.findings import Finding
 
 NAME = "class_balance"
@@ -11,8 +11,9 @@ FEWEST_TESTED = 5  # faces of a class in a test part
 MUCH_APART = 5.0  # percentage points by which a class's share may differ before the finding is a note
 
 
+@check(NAME, "classes distributed unevenly over the folds", "warning", 80)
 def look(given: Given) -> Finding:
-    """Compare the shares of the classes in each fold with those over all folds."""
+    """Compare the class shares in each fold with the class shares in all folds together."""
     if given.folds is None:
         return lacking(NAME, "There are no folds yet, so class shares cannot be compared.", NO_FOLDS)
     found: list[tuple[str, str, dict[str, float]]] = []
@@ -38,32 +39,28 @@ def look(given: Given) -> Finding:
             }
             found.append((target.name, label, facts))
     if not found:
-        return lacking(NAME, "No test face has a class label.", "")
+        return lacking(NAME, "No face in a fold has a class label.", "")
     rare = sum(facts["fewest tested"] < FEWEST_TESTED for _, _, facts in found)
     target_name, label, worst = max(found, key=lambda one: abs(one[2]["most points apart"]))
     most = abs(worst["most points apart"])
     what = (
-        "In no fold does the share of a class differ from its share of all faces by more than"
-        f" {most:.1f} percentage points (the largest difference is that of {target_name} {label} in fold"
+        f"The share of a class in a fold differs by at most {most:.1f} percentage points from its share of"
+        f" all faces (the largest difference is that of {target_name} {label} in fold"
         f" {worst['in fold']:.0f})."
         if most
         else "Every fold has the same share of every class."
     )
-    if rare:
-        what += f" {rare} of {len(found)} classes have fewer than {FEWEST_TESTED} faces in a test part."
+    few = f" Classes with fewer than {FEWEST_TESTED} test faces in some fold: {rare} of {len(found)}."
     return Finding(
         name=NAME,
         severity="warning" if rare else "note" if most > MUCH_APART else "ok",
         count=rare,
         of=len(found),
-        what=what,
+        what=what + few if rare else what,
         advice="Use fewer folds, or do not interpret the scores of these classes in single folds."
         if rare
-        else "Keep this in mind when you compare folds: they are not equally difficult."
+        else "Do not compare the scores of single folds, because the folds are not equally difficult."
         if most > MUCH_APART
         else "",
         details={f"{name}: {label}": facts for name, label, facts in found},
     )
-
-
-CHECKS.add(Check(NAME, "classes distributed unevenly over the folds", "warning", 80, look))

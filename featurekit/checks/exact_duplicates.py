@@ -1,17 +1,18 @@
-"""Files with the same bytes."""
+"""Check for files with the same bytes."""
 
 import numpy as np
 import pandas as pd
 
-from featurekit.checks.base import CHECKS, Check, Given
+from featurekit.checks.base import Given, check
 from featurekit.findings import Finding, Severity
 from featurekit.text import counted
 
 NAME = "exact_duplicates"
 
 
+@check(NAME, "identical files", "error", 30)
 def look(given: Given) -> Finding:
-    """Look for files with the same bytes."""
+    """Find groups of files with the same bytes."""
     keys, repeated = given.identical()
     usable = given.manifest.usable
     n_rows = int((given.manifest.table["content"] != "").sum())
@@ -20,20 +21,20 @@ def look(given: Given) -> Finding:
     doubled = np.asarray(left & pd.Series(keys).where(left).duplicated(keep=False))
     n_across = len(np.unique(keys[given.across(np.where(left, keys, ""))]))
     severity: Severity = "error" if n_across else "warning" if doubled.any() else "note" if n_groups else "ok"
-    what = f"No two of {n_rows:,} files are identical."
-    if n_groups:
-        used = (
-            f"and {counted(n_across, 'group is', 'groups are')} are in several folds."
-            if n_across
-            else "several of them in one group, but never in two folds."
-            if doubled.any()
-            else "one of a group."
-        )
-        what = (
-            f"{n_repeated:,} of {n_rows:,} rows ({n_repeated / n_rows:.1%}) are in"
-            f" {counted(n_groups, 'group', 'groups')} of identical files. {left.sum():,} of them are used,"
-            f" {used}"
-        )
+    used = (
+        f"and {counted(n_across, 'group is', 'groups are')} in several folds."
+        if n_across
+        else "several rows of some groups, but no group is in two folds."
+        if doubled.any()
+        else "one row of each group."
+    )
+    what = (
+        f"{n_repeated:,} of {n_rows:,} rows ({n_repeated / n_rows:.1%}) are in"
+        f" {counted(n_groups, 'group', 'groups')} of identical files. {left.sum():,} of these rows are used,"
+        f" {used}"
+        if n_groups
+        else f"No two of {n_rows:,} files are identical."
+    )
     return Finding(
         name=NAME,
         severity=severity,
@@ -41,7 +42,7 @@ def look(given: Given) -> Finding:
         of=n_rows,
         what=what,
         advice=(
-            "Run featurekit prepare again, which keeps one image of each group, and then featurekit fit"
+            "Run featurekit prepare again, which uses one image of each group, and then featurekit fit"
             " --new-folds."
         )
         if doubled.any()
@@ -49,6 +50,3 @@ def look(given: Given) -> Finding:
         details={"groups": {"all": float(n_groups), "across folds": float(n_across)}} if n_groups else {},
         rows=given.ids_by(keys, repeated),
     )
-
-
-CHECKS.add(Check(NAME, "identical files", "error", 30, look))

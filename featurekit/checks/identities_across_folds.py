@@ -1,17 +1,18 @@
-"""Users, images, families, … that are tested in more than one fold."""
+"""Check for users, albums, families and the like that are tested in more than one fold."""
 
 import numpy as np
 import pandas as pd
 
 from featurekit.checks._columns import names_identity
-from featurekit.checks.base import CHECKS, NO_FOLDS, Check, Given, lacking
+from featurekit.checks.base import NO_FOLDS, Given, check, lacking
 from featurekit.findings import Finding
 
 NAME = "identities_across_folds"
 
 
+@check(NAME, "users, images or albums in training and test data", "warning", 20)
 def look(given: Given) -> Finding:
-    """Look for users, images, families, … that are tested in more than one fold."""
+    """Find users, albums, families and the like that are tested in more than one fold."""
     usable = given.manifest.usable
     columns = {name: given.column(name) for name in given.manifest.table.columns if names_identity(name)}
     content = given.manifest.table["content"].to_numpy(dtype=str)
@@ -26,11 +27,14 @@ def look(given: Given) -> Finding:
             severity="ok",
             count=0,
             of=int(usable.sum()),
-            what="The manifest has no other column that identifies users, images, albums or the like.",
+            what="The manifest has no column, apart from the subjects, that identifies users, images, albums"
+            " or the like.",
         )
     listed = ", ".join(columns)
     if given.folds is None:
-        return lacking(NAME, f"The manifest has {listed}, but there are no folds yet.", NO_FOLDS)
+        return lacking(
+            NAME, f"The manifest has columns of identities ({listed}), but there are no folds yet.", NO_FOLDS
+        )
     crossing = {column: given.across(ids) for column, ids in columns.items()}
     concerned = np.logical_or.reduce(list(crossing.values()))
     details = {
@@ -42,7 +46,7 @@ def look(given: Given) -> Finding:
         for column, ids in columns.items()
     }
     said = "; ".join(
-        f"{column}: {one['shared']:,.0f} of {one['of']:,.0f}, on {one['faces']:,.0f} faces"
+        f"{one['shared']:,.0f} of {one['of']:,.0f} values of {column} (on {one['faces']:,.0f} faces)"
         for column, one in details.items()
     )
     return Finding(
@@ -50,14 +54,11 @@ def look(given: Given) -> Finding:
         severity="warning" if concerned.any() else "ok",
         count=int(concerned.sum()),
         of=int(usable.sum()),
-        what=f"These are tested in more than one fold: {said}.",
+        what=f"Tested in more than one fold: {said}.",
         advice="Faces in one album or image often share light, place and family. If the models should not"
-        " learn this, use that column as the subject_id and run featurekit prepare again."
+        " learn this, use such a column as the subject_id and run featurekit prepare again."
         if concerned.any()
         else "",
         details=details,
         rows=given.ids(concerned),
     )
-
-
-CHECKS.add(Check(NAME, "users, images or albums on both sides of a fold", "warning", 20, look))

@@ -1,4 +1,4 @@
-"""How much better a random split of the faces would have scored than the folds."""
+"""Check how much higher scores would be if the faces were split at random, without regard to subjects."""
 
 from collections.abc import Callable
 from itertools import count
@@ -6,7 +6,7 @@ from itertools import count
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.checks.base import CHECKS, NO_FOLDS, Check, Given, feature_name, lacking
+from featurekit.checks.base import NO_FOLDS, Given, check, feature_name, lacking
 from featurekit.data.splits import Fold
 from featurekit.data.targets import AGE_GROUP, GENDER, Target
 from featurekit.embeddings.vectors import Vectors
@@ -21,8 +21,9 @@ AT_RANDOM = "accuracy of a random split"
 MOST_FITTED = 10_000  # faces that are fitted; if there are more, whole subjects are drawn
 
 
+@check(NAME, "score of a random split", "note", 90)
 def look(given: Given) -> Finding:
-    """Score a simple model on the folds, and on folds that are made at random without regard to subjects."""
+    """Score a simple model on the folds, and on random folds that do not keep subjects apart."""
     embeddings, usable = given.embeddings, given.manifest.usable
     n_subjects = len(np.unique(given.manifest.subjects[usable]))
     if n_subjects == usable.sum():
@@ -72,9 +73,9 @@ def look(given: Given) -> Finding:
         count=n_subjects,
         of=int(usable.sum()),
         what=f"A random split would have scored {said} (logistic_regression on"
-        f" {feature_name(embeddings)}{drawn}), because there are {n_subjects:,} subjects for"
-        f" {usable.sum():,} faces." + (f" Not scored: {' '.join(failed)}" if failed else ""),
-        advice="Do not compare these scores with results of others whose split did not keep subjects apart."
+        f" {feature_name(embeddings)}{drawn}), because the {usable.sum():,} faces show only {n_subjects:,}"
+        " subjects." + (f" Not scored: {' '.join(failed)}" if failed else ""),
+        advice="Do not compare the scores of these folds with published scores of random splits."
         if most >= 0.005
         else "",
         details=details,
@@ -116,8 +117,10 @@ def _scores(
     n_rarest = np.bincount(y)[np.unique(y)].min()
     if n_rarest < len(folds):
         raise FoldError(f"A class has {n_rarest} faces, which is fewer than the number of folds.")
-    splitter = StratifiedKFold(len(folds), shuffle=True, random_state=given.seed)
-    at_random = [Fold(train, test) for train, test in splitter.split(y, y)]
+    at_random = [
+        Fold(train, test)
+        for train, test in StratifiedKFold(len(folds), shuffle=True, random_state=given.seed).split(y, y)
+    ]
     scores = {}
     for name, made in (("accuracy", folds), (AT_RANDOM, at_random)):
         out = cross_validate(
@@ -136,11 +139,6 @@ def _scores(
 
 def _some_subjects(subjects: NDArray[np.str_], seed: int) -> NDArray[np.intp]:
     """Return the rows of subjects that are drawn at random, with at most MOST_FITTED faces together."""
-    if len(subjects) <= MOST_FITTED:
-        return np.arange(len(subjects))
     _, codes, counts = np.unique(subjects, return_inverse=True, return_counts=True)
     drawn = np.random.default_rng(seed).permutation(len(counts))
     return np.flatnonzero(np.isin(codes, drawn[np.cumsum(counts[drawn]) <= MOST_FITTED]))
-
-
-CHECKS.add(Check(NAME, "score of a random split", "note", 90, look))

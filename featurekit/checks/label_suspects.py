@@ -1,4 +1,4 @@
-"""Labels that the best run of each target contradicts with a high probability."""
+"""Check for labels that the best model of each target contradicts with a high probability."""
 
 from dataclasses import replace
 from typing import NamedTuple
@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurekit.checks._columns import target_of
-from featurekit.checks.base import CHECKS, Check, Given, lacking
+from featurekit.checks.base import Given, check, lacking
 from featurekit.data.targets import Target
 from featurekit.findings import Finding
 
@@ -16,25 +16,26 @@ NAME = "label_suspects"
 _MANY_SUSPECT = 0.02  # share of suspicious labels that makes the finding a warning
 
 
+@check(NAME, "labels that models disagree with", "warning", 70)
 def look(given: Given) -> Finding:
-    """Look for labels that the best run of each target contradicts with a high probability.
+    """Find labels that the best model of each target contradicts with a high probability.
 
-    This is confident learning (Northcutt, Jiang & Chuang 2021): a face counts as one of a class if its
-    probability of the class is at least the mean of that over the faces labelled as the class. A label is
-    suspicious if the face counts as one of another class. If several classes qualify, the one with the
-    highest probability is taken.
+    This is confident learning (Northcutt, Jiang & Chuang 2021). The threshold of a class is the mean
+    predicted probability of the class over the faces with this label. A face is assigned to a class if its
+    probability of the class reaches the threshold, and to the most probable class if it reaches several
+    thresholds. A label is suspicious if its face is assigned to another class.
     """
     best = _best_runs(given)
     if not best:
         return lacking(
             NAME,
-            "There are no predictions with probabilities yet, which are needed to find wrong labels.",
+            "Wrong labels cannot be found, because there are no predictions with probabilities yet.",
             "Next: featurekit fit.",
         )
     suspected = [_suspected(given.predictions[run], target) for _, run, target in best]
     said = [
         f"{len(one.rows):,} of {one.n_faces:,} labels of {target.name} are suspicious{one.beside},"
-        f" according to {run}, which agrees with {accuracy:.1%} of them"
+        f" according to the model {run}, which agrees with {accuracy:.1%} of the labels"
         for one, (accuracy, run, target) in zip(suspected, best, strict=True)
     ]
     judged = {face for _, run, _ in best for face in given.predictions[run]["face_id"]}
@@ -46,8 +47,8 @@ def look(given: Given) -> Finding:
         count=len(rows),
         of=len(judged),
         what="; ".join(said) + ".",
-        advice="Check them, starting with the most suspicious (audit_rows.csv), and correct the labels"
-        " that are wrong. Some are only difficult faces, so look at each before you remove it."
+        advice="Look at these faces, starting with the most suspicious (audit_rows.csv), and correct the"
+        " labels that are wrong. Some labels are right, and only the face is difficult."
         if rows
         else "",
         details={name: numbers for one in suspected for name, numbers in one.details.items()},
@@ -108,12 +109,12 @@ def _suspected(table: pd.DataFrame, target: Target) -> _Suspected:
     margin = proba[np.arange(len(true)), true] - proba[np.arange(len(true)), np.maximum(suspected, 0)]
     rows = np.flatnonzero(far)
     ids = table["face_id"].to_numpy(dtype=str)[rows[np.argsort(margin[rows], kind="stable")]]
-    beside = f" by two groups or more ({wrong.sum() - len(rows):,} others by one)" if target.ordered else ""
+    beside = f" by two groups or more ({wrong.sum() - len(rows):,} more by one)" if target.ordered else ""
     return _Suspected(len(table), beside, details, tuple(map(str, ids)))
 
 
 def suspects(true: NDArray[np.intp], proba: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Return the class, other than its label, that each face counts as one of; -1 for none.
+    """Return the class, other than its label, to which confident learning assigns each face; -1 for none.
 
     >>> proba = np.array([[0.9, 0.1], [0.8, 0.2], [0.9, 0.1], [0.2, 0.8], [0.1, 0.9]])
     >>> suspects(np.array([0, 0, 1, 1, 1]), proba)
@@ -121,7 +122,7 @@ def suspects(true: NDArray[np.intp], proba: NDArray[np.float64]) -> NDArray[np.i
 
     Args:
         true: class number of each label, shape (n,).
-        proba: class probabilities by a model that was not fitted on the face, shape (n, n_classes).
+        proba: class probabilities from a model that was not trained on the face, shape (n, n_classes).
     """
     n_classes = proba.shape[1]
     counts = np.bincount(true, minlength=n_classes)
@@ -130,6 +131,3 @@ def suspects(true: NDArray[np.intp], proba: NDArray[np.float64]) -> NDArray[np.i
     qualifies = proba >= limits - 1e-12  # the last bits of a mean may differ
     counted = np.where(qualifies, proba, -1.0).argmax(axis=1)
     return np.where(qualifies.any(axis=1) & (counted != true), counted, -1)
-
-
-CHECKS.add(Check(NAME, "labels that models disagree with", "warning", 70, look))

@@ -1,29 +1,30 @@
-"""Subjects who are tested in more than one fold."""
+"""Check for subjects who are tested in more than one fold."""
 
 import numpy as np
 
-from featurekit.checks.base import CHECKS, NO_FOLDS, Check, Given, lacking
+from featurekit.checks.base import NO_FOLDS, Given, check, lacking
 from featurekit.findings import Finding
 from featurekit.text import counted
 
 NAME = "subjects_across_folds"
 
 
+@check(NAME, "subjects in training and test data", "error", 10)
 def look(given: Given) -> Finding:
-    """Look for subjects who are tested in more than one fold."""
+    """Find subjects who are tested in more than one fold."""
     rows = np.flatnonzero(given.manifest.usable)
     subjects = given.manifest.subjects
     n_subjects = len(np.unique(subjects[rows]))
     # "row:" stands before the subject of a face without one, and of identical files without one.
     nobody = (
-        " The data set has no subjects, so each face counts as a subject of its own."
+        " The data set does not name subjects, so each face counts as a subject of its own."
         if np.char.startswith(subjects[rows], "row:").all()
         else ""
     )
     if given.folds is None:
         return lacking(
             NAME,
-            f"There are {n_subjects:,} subjects with {len(rows):,} faces, and no folds yet.{nobody}",
+            f"There are {n_subjects:,} subjects with {len(rows):,} faces, but no folds yet.{nobody}",
             NO_FOLDS,
         )
     crossing = given.across(subjects)
@@ -39,9 +40,9 @@ def look(given: Given) -> Finding:
             f" faces, {'is' if n_crossing == 1 else 'are'} tested in more than one fold.",
             advice="Make new folds: featurekit fit --new-folds."
             if made
-            else "The folds of the data set are kept. featurekit fit leaves such a subject out of the"
-            " training part of every fold that tests it, so the scores are valid, but they cannot be"
-            " compared with results of others who did not do this.",
+            else "The official folds of the data set are used unchanged. featurekit fit leaves such a subject"
+            " out of the training part of every fold that tests this subject. So the scores are valid, but"
+            " they cannot be compared with published scores of methods that did not leave subjects out.",
             rows=given.ids_by(subjects, crossing),
         )
     return Finding(
@@ -51,11 +52,9 @@ def look(given: Given) -> Finding:
         of=n_subjects,
         what=f"None of the {n_subjects:,} subjects with {len(rows):,} faces is tested in more than one"
         f" fold.{nobody}",
-        advice="Images of one person can then be on both sides of a fold. See near_duplicates and"
-        " suspiciously_close, and give the subjects (subject_id) if they are known."
+        advice="Images of one subject may be in both the training part and the test part of a fold. See the"
+        " findings near_duplicates and suspiciously_close, and name the subjects (subject_id) if you know"
+        " them."
         if nobody
         else "",
     )
-
-
-CHECKS.add(Check(NAME, "subjects on both sides of a fold", "error", 10, look))

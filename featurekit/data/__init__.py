@@ -1,1 +1,1 @@
-"""The data set: its table, its targets, and splits that never share a subject."""
+"""Data sets: the table of the faces, the targets, and folds that never share a subject."""

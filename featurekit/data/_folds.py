@@ -128,11 +128,16 @@ class _ClassBalance:
         others = [fold for fold in range(self._n_folds) if fold != here and (fold_of == here).sum() > 1]
         possible: list[_Moves] = []
         for subject in rng.permutation(theirs)[:PARTNERS].tolist():
-            partners = rng.permutation(elsewhere)[:PARTNERS].tolist()
-            possible += [[(subject, int(fold_of[partner])), (partner, here)] for partner in partners]
+            possible += [
+                [(subject, int(fold_of[partner])), (partner, here)]
+                for partner in rng.permutation(elsewhere)[:PARTNERS].tolist()
+            ]
             possible += [[(subject, fold)] for fold in others]
-        gains = [(self._gain(moves, fold_of, counts), moves) for moves in possible]
-        costs = [((-gain, *self._difference(moves)), moves) for gain, moves in gains if gain > 0]
+        costs = [
+            ((-gain, *self._difference(moves)), moves)
+            for moves in possible
+            if (gain := self._gain(moves, fold_of, counts)) > 0
+        ]
         return min(costs, key=itemgetter(0))[1] if costs else []
 
     def _difference(self, moves: _Moves) -> tuple[int, int]:
@@ -176,15 +181,13 @@ def _stratified(
     counts = np.bincount(codes)
     # A class that is too rare for every fold cannot be stratified alone: all rare ones count as one class.
     rare = counts < n_folds
-    rare_code = len(counts) if counts[rare].sum() >= n_folds else counts.argmax()
-    codes = np.where(rare[codes], rare_code, codes)
+    codes = np.where(rare[codes], len(counts) if counts[rare].sum() >= n_folds else counts.argmax(), codes)
     # StratifiedGroupKFold would give as good folds, but takes a minute for 500,000 subjects.
     is_one_row_each = len(np.unique(subjects)) == len(subjects)
     splitter = (StratifiedKFold if is_one_row_each else StratifiedGroupKFold)(
         n_folds, shuffle=True, random_state=int(rng.integers(2**31))
     )
     numbers = np.full(len(labels), OUTSIDE, dtype=np.intp)
-    split = splitter.split(codes, codes, None if is_one_row_each else subjects)
-    for number, (_, test) in enumerate(split):
+    for number, (_, test) in enumerate(splitter.split(codes, codes, None if is_one_row_each else subjects)):
         numbers[test] = number
     return numbers

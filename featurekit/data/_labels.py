@@ -1,7 +1,7 @@
-"""Clean the data set's own label columns, and its subjects.
+"""Clean the label columns that a data set has besides age and gender, and its subjects.
 
-A label may be missing in many ways, and may be spelled in several. Every change that is made here is
-counted, and reported to the user in a note.
+Missing labels are recognized, and different spellings of a label become one. Every change is counted, and
+reported to the user in a note.
 """
 
 import re
@@ -14,6 +14,7 @@ import pandas as pd
 
 from featurekit.data.cells import BadCell, Missing, count_missing, folded, read_gender3, spelled
 from featurekit.data.targets import GENDER, GENDER3
+from featurekit.text import counted
 
 # A longer label would fill a page of the report, and is cut.
 MAX_LABEL = 100
@@ -26,14 +27,14 @@ _PLACEHOLDER = (
 
 @dataclass
 class Changes:
-    """What was changed while labels were read.
+    """The changes that were made to labels and subjects.
 
     Attributes:
-        missing: (column, word) → rows in which the word was treated as missing.
-        respelled: column → (spelling → the one that replaces it).
+        missing: (column, word) → number of rows in which the word was treated as a missing value.
+        respelled: column → mapping of each replaced spelling to its replacement.
         bad_cells: cells that cannot be read.
-        counts: description → rows.
-        notes: sentences for the user.
+        counts: description → number of rows.
+        notes: messages for the user, one sentence each.
     """
 
     missing: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -43,7 +44,7 @@ class Changes:
     notes: list[str] = field(default_factory=list)
 
     def tally(self) -> dict[str, int]:
-        """Return everything that was counted, description → rows."""
+        """Return all counts: description → number of rows."""
         return {
             **{
                 f"{column}: rows with '{word}', treated as missing": n
@@ -59,17 +60,17 @@ class Changes:
 def clean_labels(
     cells: "pd.Series[str]", name: str, column: str, missing: Missing, changes: Changes
 ) -> "pd.Series[str]":
-    """Return the labels of one of the data set's own columns, "" where one is missing.
+    """Return the labels of one of the data set's own columns, "" for a missing label.
 
-    Labels that differ only by case, spaces, their form of Unicode or the ".0" after a whole number are one
-    label, in its most frequent spelling.
+    Labels that differ only by case, spaces, their form of Unicode or the ".0" after a whole number are
+    replaced by the most frequent spelling.
 
     Args:
         cells: cells of the column.
-        name: name of the label, in the manifest.
+        name: name of the label column in the manifest.
         column: name of the column in the data set.
-        missing: which cells mean "not known".
-        changes: every change is added to it.
+        missing: words for a missing value.
+        changes: record to which every change is added.
     """
     if name == GENDER3.name:
         return _genders(cells, column, missing, changes)
@@ -87,17 +88,17 @@ def clean_labels(
 def clean_subjects(
     cells: "pd.Series[str]", column: str, missing: Missing, changes: Changes
 ) -> "pd.Series[str]":
-    """Return the subject of each row, "" where it is not known: such a row is a subject of its own.
+    """Return the subject of each row, "" for a row without a known subject.
 
-    Subjects whose names differ only as spellings of one label may differ are treated as one. If they are two,
-    the folds only become slightly coarser. If they were one and treated as two, a subject could be both
-    trained and tested on.
+    Names that differ only by case, spaces, their form of Unicode or the ".0" after a whole number are treated
+    as one subject. If they are two subjects after all, this does little harm. But if one subject were treated
+    as two, it could be in both the training and the test data.
 
     Args:
         cells: cells of the column of subjects.
         column: name of the column in the data set.
-        missing: which cells mean "not known".
-        changes: every change is added to it.
+        missing: words for a missing value.
+        changes: record to which every change is added.
     """
     count_missing(cells, column, missing, changes.missing)
     composed = {cell: unicodedata.normalize("NFC", cell).strip() for cell in cells.unique()}
@@ -115,8 +116,8 @@ def clean_subjects(
         changes.notes.append(
             f"{column}: {len(subjects) - len(known):,} rows without a subject follow a row that has one,"
             " and no subject is named twice. The merged cells of a spreadsheet look like this after an"
-            " export. If these rows show the subject above them, write that subject into every row. Now"
-            " each of them is treated as a subject of its own."
+            " export. If these rows show the subject of the row above, write that subject into every row. Now"
+            " each of these rows is treated as a subject of its own."
         )
     if len(known) < len(subjects):
         changes.counts["rows without a subject, each a subject of its own"] = len(subjects) - len(known)
@@ -133,19 +134,21 @@ def clean_subjects(
 def notes_of_missing(
     found: Mapping[tuple[str, str], int], labels: Sequence[str], missing: Missing
 ) -> list[str]:
-    """Return a note for each label column in which words were treated as missing.
+    """Return a note for each label column in which words were treated as missing values.
 
     Args:
-        found: (column, word) → rows.
-        labels: columns whose words could be labels.
-        missing: the words.
+        found: (column, word) → number of rows in which the word was treated as a missing value.
+        labels: names of the label columns.
+        missing: words for a missing value.
     """
     words: dict[str, dict[str, int]] = {}
     for (column, word), n in found.items():
         words.setdefault(column, {})[word] = n
     return [
-        f"{column}: {', '.join(_rows_with(word, n) for word, n in own.items())}, treated as missing."
-        f" If that is a label, keep it: {missing.option(remove=next(iter(own)))}"
+        f"{column}: "
+        + ", ".join(f"{counted(n, 'row says', 'rows say')} '{word}'" for word, n in own.items())
+        + ", treated as missing. If this word is a label, keep it with"
+        f" {missing.option(remove=next(iter(own)))}"
         for column, own in words.items()
         if column in labels
     ]
@@ -155,9 +158,10 @@ def _genders(cells: "pd.Series[str]", column: str, missing: Missing, changes: Ch
     """Return classes of gender3, in which "undefined" is a class and not a missing word."""
     read = {cell: read_gender3(cell, missing) for cell in cells.unique()}
     count_missing(cells[cells.map(read) == ""], column, missing, changes.missing)
-    problem = f"is not {', '.join(GENDER.classes)} or {GENDER3.classes[-1]}"
     changes.bad_cells += [
-        BadCell(row, column, GENDER3.name, cell, problem)
+        BadCell(
+            row, column, GENDER3.name, cell, f"is not {', '.join(GENDER.classes)} or {GENDER3.classes[-1]}"
+        )
         for row, cell in enumerate(cells)
         if read[cell] is None
     ]
@@ -234,7 +238,3 @@ def _note_of_spellings(column: str, changed: Mapping[str, str], n_rows: Mapping[
 def shortened(text: str) -> str:
     """Return a text short enough for a message."""
     return text if len(text) <= 60 else f"{text[:59]}…"
-
-
-def _rows_with(word: str, n: int) -> str:
-    return f"1 row says '{word}'" if n == 1 else f"{n:,} rows say '{word}'"

@@ -1,9 +1,8 @@
-"""Find the file that a table means if the table spells its name differently.
+"""Find files whose names differ slightly from the names in a table.
 
-macOS stores "é" as a letter and its accent, most programs write it as one letter: the
-names look the same and consist of other bytes. Such a file is the one that is meant. A
-name in another case, or with another ending, may be another file; a note only reports
-it.
+macOS stores "é" as a letter and an accent, while most programs write it as one letter. Such names look the
+same but have different bytes, and are treated as the same file. A file with the same name in another case, or
+with another file extension, may be a different file, so a note only reports it.
 """
 
 import os
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from featurekit.data.file_types import ENDINGS
 from featurekit.files import leads_out
+from featurekit.text import first_few
 
 # How many rows a message shows.
 _SHOWN = 3
@@ -29,15 +29,15 @@ _NOWHERE = "\0"
 
 
 def look_alikes(paths: Iterable[str], root: Path) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the existing files that paths without a file may mean: certain ones, and possible ones.
+    """Find an existing file with a similar name for each path at which there is no file.
 
     Args:
-        paths: relative to root, with forward slashes; no file has such a path.
-        root: nothing outside of it is listed.
+        paths: paths relative to root, with forward slashes, at which no file exists.
+        root: folder to search; files outside of it are not found.
 
     Returns:
-        Path → the only path that is the same text in another form of Unicode; path → a path that differs in
-        case, or in its ending.
+        Path → existing path that differs only in its form of Unicode, and path → existing path that differs
+        in case or in its file extension.
     """
     same, others = dict[str, str](), dict[str, str]()
 
@@ -83,30 +83,27 @@ def look_alikes(paths: Iterable[str], root: Path) -> tuple[dict[str, str], dict[
 
 
 def notes_of(same: Mapping[str, str], others: Mapping[str, str]) -> list[str]:
-    """Return notes for the user on what look_alikes() found."""
-    notes = []
-    if same:
-        notes.append(
-            "File names that differ from the table only in their Unicode form (macOS stores accents"
-            f" separately from their letters) were treated as the same: {len(same):,}, for example"
-            f" '{next(iter(same))}'."
-        )
-    if others:
-        shown = ", ".join(f"'{near}' for '{path}'" for path, near in list(others.items())[:_SHOWN])
-        more = ", …" if len(others) > _SHOWN else ""
-        notes.append(
-            f"Files that do not exist although one with a similar name does: {len(others):,}"
-            f" ({shown}{more}). If those files are meant, correct their names in the table."
-        )
-    return notes
+    """Return notes for the user about the files that look_alikes() found."""
+    shown = first_few([f"'{near}' for '{path}'" for path, near in others.items()], _SHOWN)
+    notes = (
+        "File names that differ from the table only in their Unicode form (macOS stores accents separately"
+        f" from their letters) were treated as the same: {len(same):,}, for example '{next(iter(same))}'."
+        if same
+        else "",
+        f"Missing files for which there is a file with a similar name: {len(others):,} ({shown}). If these"
+        " files are the right ones, correct their names in the table."
+        if others
+        else "",
+    )
+    return [note for note in notes if note]
 
 
 def notes_of_misplaced(paths: Iterable[str], root: Path) -> list[str]:
-    """Return notes that say where the files probably are, e.g. because the paths are from another computer.
+    """Return notes about systematically wrong paths, e.g. because the paths are from another computer.
 
     Args:
-        paths: paths without a file, or that lead out of root.
-        root: nothing outside of it is examined.
+        paths: paths at which no file exists, or that lead out of root.
+        root: folder of the images; files outside of it are not examined.
     """
     named = [path for path in dict.fromkeys(paths) if path and "\0" not in path]
     web = [path for path in named if _ADDRESS.match(path)]
@@ -114,7 +111,7 @@ def notes_of_misplaced(paths: Iterable[str], root: Path) -> list[str]:
     if web:
         notes.append(
             f"Paths that are web addresses: {len(web):,} (first: '{web[0]}'). featurekit reads only files."
-            " Download the images, and write their file paths into the table."
+            " Download the images, and write the paths of the files into the table."
         )
     for path in [path for path in named if not _ADDRESS.match(path)][:_TRIED]:
         if ".." in path.split("/") or path.count("/") > _DEEPEST:
@@ -138,8 +135,8 @@ def _beginning_too_much(path: str, paths: Iterable[str], root: Path) -> str:
                 else ""
             )
             return (
-                f"Paths that begin with '{beginning}' but exist only without it: {n:,} ('{rest}' for"
-                f" '{path}'). Remove this beginning from the paths in the table{above}."
+                f"Paths that begin with '{beginning}' but exist only without '{beginning}': {n:,} ('{rest}'"
+                f" for '{path}'). Remove this beginning from the paths in the table{above}."
             )
     return ""
 

@@ -1,7 +1,7 @@
-"""Read one cell of a data set: an age, a gender, a box, a fold, or that something is not known.
+"""Read the cells of a table: ages, genders, boxes, numbers of folds, and words for a missing value.
 
-Tables write the same thing in many ways. Each of them is read in the same way in every column and every
-data set. For a cell that cannot be read, the user is told what to type instead.
+A value can be written in many ways, and all of them are understood in every column and every data set. If a
+cell cannot be read, a message says what to type instead.
 """
 
 import re
@@ -29,8 +29,6 @@ _GENDERS = {
     **dict.fromkeys(("mulher", "feminino", "feminina", "donna", "donne", "femmina", "femminile"), "female"),
     **dict.fromkeys(("homem", "uomo", "uomini", "maschio", "maschile"), "male"),
 }
-# If a column has one of these letters, its "m" means woman: hombre or varón and mujer, homem and mulher.
-_LETTERS_OF_MEN = ("h", "v")
 # Stands for an unknown gender; in another column it may mean something else.
 _NO_GENDER = "u"
 # Words that mean "not known", in small letters. An empty cell always means it.
@@ -50,7 +48,6 @@ POSSIBLE_AGE = f"age from 0 to {MAX_AGE}"
 GENDER_WORDS = f"{' or '.join(GENDER.classes)} (or f, m, woman, man, ...)"
 AGE_GROUPS = ", ".join(AGE_GROUP.classes)
 
-_NUMBER = r"(\d+(?:[.,]\d+)?)"
 # Spreadsheets turn 4-6 into a date, in the language of the user: 4-Jun, 08. Dez, Oct-12.
 _MONTH = (
     r"(?:jan|feb|f[eé]v|m[aä]r|mrz|apr|avr|abr|ma[iyjg]|jun|juin|giu|jul|juil|lug|aug|ao[uû]|ago"
@@ -65,19 +62,33 @@ _DATE_OF_A_GROUP = (
     "a spreadsheet has turned an age group such as 4-6 or 8-12 into a date. Format the column as text"
     " and write the age group again"
 )
-_UNIT = r"(?:years?|yrs?|y|(month|mo|week|wk|day)s?)"
+_YEARS_OR_PARTS = r"(\d+(?:[.,]\d+)?)(?:\s*-?\s*(?:years?|yrs?|y|(month|mo|week|wk|day)s?)\.?(?:[ -]olds?)?)?"
 _PARTS_OF_A_YEAR = {"month": 12, "mo": 12, "week": 52, "wk": 52, "day": 365}
+# 25-32, (25, 32) or 25 to 32 years.
+_RANGE = r"[(\[]?\s*(\d+)\s*(?:[-–—_,]|\bto\b)\s*(\d+)\s*[)\]]?(?:\s*(?:years|yrs))?"
+# What else a text may be that is not a number of years, and what to do then.
+_REMEDIES_FOR_YEARS = {
+    _DAY_AND_MONTH: f"; {_DATE_OF_A_GROUP}",
+    r"(?:\d{4}[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./](?:\d{4}|\d{2}))\b.*": (
+        " but a date; write the age in years on the day the image was taken"
+    ),
+    rf"{_RANGE}|\d+\s*[+]|(?:over|under|above|below|[<>≤≥]=?)\s*\d+": (
+        f", and not one of the age groups {AGE_GROUPS}; write years or one of these groups, or keep such"
+        " ranges as labels: --column age= -o labels=COLUMN"
+    ),
+}
 
 
 class BadCell(NamedTuple):
-    """A cell that cannot be read, and is treated as missing.
+    """A cell that cannot be read. It is treated as a missing value.
 
     Attributes:
-        row: number of its row, from 0.
-        column: name of its column in the data set.
-        target: the column of the manifest that it was read for, or POSSIBLE_AGE.
+        row: number of the row, counted from 0.
+        column: name of the column in the data set.
+        target: name of the manifest column that needs the value, or POSSIBLE_AGE for an impossible age.
         value: text of the cell.
-        problem: what is wrong and what to type instead, as the end of a sentence: "is not a number of years".
+        problem: end of a sentence that says what is wrong and what to type instead, for example
+            "is not a number of years; write 31.5".
     """
 
     row: int
@@ -89,10 +100,10 @@ class BadCell(NamedTuple):
 
 @dataclass(frozen=True)
 class Missing:
-    """Which cells mean "not known": empty ones, and those that hold one of some words.
+    """The words that stand for a missing value in a table; an empty cell always does.
 
     Attributes:
-        words: the words, as folded() returns them.
+        words: the words, in the form that folded() returns.
     """
 
     words: frozenset[str] = MISSING_WORDS
@@ -103,16 +114,16 @@ class Missing:
 
     @classmethod
     def of(cls, option: str | Sequence[str]) -> "Missing":
-        """Return the missing words that the option "missing" asks for.
+        """Return the words for a missing value that the option "missing" selects.
 
         Args:
-            option: words as a sequence or separated by commas: they replace the usual list. If each has
-                a plus or a minus in front, they are added to the list or removed from it. Without any
-                word, only an empty cell is missing.
+            option: sequence of words, or words separated by commas, that replace the default list. Words
+                with + or - in front are added to the default list or removed from it. If there are no
+                words, only empty cells are missing values.
 
         Raises:
-            ManifestError: some words have such a sign and some have none, or a removed word is not in the
-                list.
+            ManifestError: only some of the words have + or - in front, or a word to remove is not in the
+                default list.
 
         >>> sorted(Missing.of("x, Y").words), "x" in Missing.of("+x"), "None" in Missing.of("-none")
         (['x', 'y'], True, False)
@@ -135,12 +146,12 @@ class Missing:
             raise ManifestError(
                 f"'{strange[0]}' is not in the list of missing words, so missing=-{strange[0]} has no"
                 f" effect. The words are: {', '.join(sorted(MISSING_WORDS))}. To add the word"
-                f" '-{strange[0]}' to them, use missing=+-{strange[0]}"
+                f" '-{strange[0]}' to the list, use missing=+-{strange[0]}"
             )
         return cls(MISSING_WORDS - removed | added)
 
     def option(self, *, add: str = "", remove: str = "") -> str:
-        """Return what to type for this list with a word added or removed.
+        """Return the command line option that adds a word to this list, or removes a word from it.
 
         >>> Missing().option(remove="none"), Missing(frozenset("x")).option(add="0")
         ('-o missing=-none', '-o missing=0,x')
@@ -158,14 +169,14 @@ USUAL = Missing()
 def count_missing(
     cells: "pd.Series[str]", column: str, missing: Missing, found: Counter[tuple[str, str]]
 ) -> None:
-    """Add to found how many cells hold each missing word; empty cells are not counted."""
+    """Count the cells with each word for a missing value, and add the counts to found."""
     for cell, n in cells.value_counts().items():
         if (word := folded(str(cell))) and str(cell) in missing:
             found[column, word] += int(n)
 
 
 def spelled(text: str) -> str:
-    r"""Return a text in the composed form of Unicode (NFC), with single spaces inside and none around it.
+    r"""Return a text in the composed form of Unicode (NFC), with single spaces between its words.
 
     >>> spelled(" dark\n brown "), len(spelled("e\u0301"))
     ('dark brown', 1)
@@ -174,7 +185,7 @@ def spelled(text: str) -> str:
 
 
 def folded(text: str) -> str:
-    r"""Return one form for all texts that differ only by case, spaces, or their form of Unicode.
+    r"""Return a text in a form that is the same whatever its case, spaces and form of Unicode.
 
     >>> folded(" BROWN\u200b"), folded("STRASSE") == folded("Straße")
     ('brown', True)
@@ -187,7 +198,7 @@ def folded(text: str) -> str:
 
 
 def read_gender(text: str, missing: Missing = USUAL) -> str | None:
-    """Return "female" or "male", "" for a word that means "not known", None for any other word.
+    """Return the gender that a word means, "" for a missing value, or None if the word is not known.
 
     >>> read_gender("Woman"), read_gender("unknown"), read_gender("2")
     ('female', '', None)
@@ -197,7 +208,7 @@ def read_gender(text: str, missing: Missing = USUAL) -> str | None:
 
 
 def read_gender3(text: str, missing: Missing = USUAL) -> str | None:
-    """Return one of gender3's classes, "undefined" among them; for other words, the same as read_gender().
+    """Return the class of the target gender3 that a word means, or else what read_gender() returns.
 
     >>> read_gender3("Woman"), read_gender3("u"), read_gender3("unknown"), read_gender3("2")
     ('female', 'undefined', '', None)
@@ -206,7 +217,7 @@ def read_gender3(text: str, missing: Missing = USUAL) -> str | None:
 
 
 def read_age_group(text: str, missing: Missing = USUAL) -> str | None:
-    """Return the age group that a text stands for, "" where it means "not known", None for any other text.
+    """Return the age group that a text means, "" for a missing value, or None for another text.
 
     >>> read_age_group("(25, 32)"), read_age_group("over 60"), read_age_group("None"), read_age_group("27-33")
     ('25-32', '60-100', '', None)
@@ -214,16 +225,16 @@ def read_age_group(text: str, missing: Missing = USUAL) -> str | None:
     if text in missing:
         return ""
     word = folded(text)
-    years = _range_of(word)
+    years = re.fullmatch(_RANGE, word)
     last = re.fullmatch(
         r"60\s*[+-]|(?:over|above|from|>=?|≥)\s*60|60 (?:and|or) (?:over|older|above|more)", word
     )
-    written = f"{years[0]}-{years[1]}" if years else AGE_GROUP.classes[-1] if last else ""
+    written = f"{int(years[1])}-{int(years[2])}" if years else AGE_GROUP.classes[-1] if last else ""
     return written if written in AGE_GROUP.classes else None
 
 
 def read_years(text: str, missing: Missing = USUAL) -> float | None:
-    """Return a number of years, NaN where the text means "not known", None for any other text.
+    """Return the number in a text, NaN for a missing value, or None if the text is not a number.
 
     >>> read_years("31.5"), read_years("n/a"), read_years("thirty"), read_years("1e1")
     (31.5, nan, None, None)
@@ -235,7 +246,7 @@ def read_years(text: str, missing: Missing = USUAL) -> float | None:
 
 
 def read_fold(text: str, missing: Missing = USUAL) -> int | None:
-    """Return the number of a fold from 0, -1 for no fold, None for any other text.
+    """Return the number of a fold (from 0), -1 for no fold, or None if the text is not a whole number.
 
     >>> read_fold("2"), read_fold("2.0"), read_fold("nan"), read_fold("test")
     (2, 2, -1, None)
@@ -246,12 +257,12 @@ def read_fold(text: str, missing: Missing = USUAL) -> int | None:
 
 
 def read_box(text: str, missing: Missing = USUAL, *, sized: bool = False) -> str | None:
-    """Return the corners of a box as the manifest writes them, "" for no box, None for any other text.
+    """Return a box in the form of the manifest, "" for a missing value, or None if the text is not a box.
 
     Args:
-        text: four numbers of pixels.
-        missing: words that mean that there is no box.
-        sized: whether they are x, y, width and height instead of two corners.
+        text: four numbers in pixels.
+        missing: words for a missing value.
+        sized: whether the numbers are x, y, width and height instead of the coordinates of two corners.
 
     >>> read_box("[5, 5, 20, 30.5]"), read_box("5 5 20 30.5", sized=True), read_box("9 9 4 4"), read_box("-")
     ('5 5 20 30.5', '5 5 25 35.5', None, '')
@@ -269,17 +280,11 @@ def read_box(text: str, missing: Missing = USUAL, *, sized: bool = False) -> str
     return corners if left < right and top < bottom else None
 
 
-def _range_of(word: str) -> tuple[int, int] | None:
-    """Return the first and the last year of a range such as "25-32", "(25, 32)" or "25 to 32 years"."""
-    years = re.fullmatch(r"[(\[]?\s*(\d+)\s*(?:[-–—_,]|\bto\b)\s*(\d+)\s*[)\]]?(?:\s*(?:years|yrs))?", word)
-    return (int(years[1]), int(years[2])) if years else None
-
-
 # ---------------------------------------------------------------- what to type instead
 
 
 def no_years(text: str) -> str:
-    """Return what is wrong with a text that is not a number of years, and what to type.
+    """Return the last part of the error message for a text that is not a number of years.
 
     >>> no_years("31,5")
     'is not a number of years; write 31.5'
@@ -288,29 +293,16 @@ def no_years(text: str) -> str:
     """
     word = folded(text)
     said = "is not a number of years"
-    if found := re.fullmatch(rf"{_NUMBER}(?:\s*-?\s*{_UNIT}\.?(?:[ -]olds?)?)?", word):
+    if found := re.fullmatch(_YEARS_OR_PARTS, word):
         number, unit = found[1].replace(",", "."), found[2]
         years = f"{round(float(number) / _PARTS_OF_A_YEAR[unit], 2):g}" if unit else number
         return f"{said}; write {years}"
-    if re.fullmatch(_DAY_AND_MONTH, word):
-        return f"{said}; {_DATE_OF_A_GROUP}"
-    if re.match(r"\d{4}[-./]\d{1,2}[-./]\d{1,2}\b|\d{1,2}[-./]\d{1,2}[-./](\d{4}|\d{2})\b", word):
-        return f"{said} but a date; write the age in years on the day the image was taken"
-    if _range_of(word) or re.fullmatch(r"\d+\s*[+]|(?:over|under|above|below|[<>≤≥]=?)\s*\d+", word):
-        return (
-            f"{said}, and not one of the age groups {AGE_GROUPS}; write years or one of these groups, or"
-            " keep such ranges as labels: --column age= -o labels=COLUMN"
-        )
-    return f"{said}; write it in digits, for example 31 or 31.5"
-
-
-def is_in_range(ages: "pd.Series[float]") -> "pd.Series[bool]":
-    """Whether each number of years is a possible age."""
-    return ages.between(0, MAX_AGE)
+    remedies = (remedy for pattern, remedy in _REMEDIES_FOR_YEARS.items() if re.fullmatch(pattern, word))
+    return said + next(remedies, "; write it in digits, for example 31 or 31.5")
 
 
 def impossible_years(years: float) -> str:
-    """Return what is wrong with a number that is not a possible age, and what to type.
+    """Return the last part of the error message for a number that is not a possible age.
 
     >>> impossible_years(1984)
     'is not an age from 0 to 116 but a year; write the age in years when the image was taken'
@@ -326,7 +318,7 @@ def impossible_years(years: float) -> str:
 
 
 def no_gender(text: str) -> str:
-    """Return what is wrong with a text that is not a gender, and what to type.
+    """Return the last part of the error message for a text that is not a gender.
 
     >>> no_gender("2").partition("; ")[2]
     'number codes are not used in the same way everywhere, so write f and m instead'
@@ -341,7 +333,7 @@ def no_gender(text: str) -> str:
 
 
 def m_is_a_woman(cells: Collection[str]) -> str:
-    """Return the letter because of which "m" may mean woman in a column of genders, "" for none.
+    """Return the letter that shows that "m" may mean woman in a gender column, "" if there is no such letter.
 
     >>> m_is_a_woman(["H", "M"]), m_is_a_woman(["F", "M"]), m_is_a_woman(["W", "M"])
     ('H', '', '')
@@ -349,11 +341,12 @@ def m_is_a_woman(cells: Collection[str]) -> str:
     words = {folded(cell).rstrip("."): cell for cell in cells}
     if "m" not in words or any(_GENDERS.get(word) == "female" for word in words):
         return ""
-    return next((words[letter] for letter in _LETTERS_OF_MEN if letter in words), "")
+    # Hombre or varón and mujer, homem and mulher.
+    return next((words[letter] for letter in ("h", "v") if letter in words), "")
 
 
 def no_age_group(text: str) -> str:
-    """Return what is wrong with a text that is not an age group, and what to type.
+    """Return the last part of the error message for a text that is not an age group.
 
     >>> no_age_group("08. Dec").partition("; ")[2]
     'a spreadsheet has turned an age group such as 4-6 or 8-12 into a date. Format the column as text and \
@@ -368,7 +361,7 @@ write the age group again'
 
 
 def no_box(text: str, *, sized: bool) -> str:
-    """Return what is wrong with a text that is not a box, and what to type.
+    """Return the last part of the error message for a text that is not a box.
 
     >>> no_box("100 80 60 60", sized=False)
     'is not x1 y1 x2 y2 in pixels with x1 < x2 and y1 < y2; if the boxes are x, y, width and height, \

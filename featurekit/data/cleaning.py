@@ -1,7 +1,7 @@
 """Decide for every row of a data set whether it is usable, and if not, give the reason.
 
-The reader of a data set only returns what is known of each row. Missing files, impossible
-ages and duplicates are found here, in the same way for all data sets.
+The function that reads a data set returns the rows as they are. Missing files, impossible ages and duplicates
+are found here, in the same way for all data sets.
 """
 
 import errno
@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from featurekit.data._labels import Changes, clean_labels, clean_subjects, notes_of_missing, shortened
 from featurekit.data._names import look_alikes, notes_of, notes_of_misplaced
-from featurekit.data.cells import POSSIBLE_AGE, USUAL, BadCell, Missing, impossible_years, is_in_range
+from featurekit.data.cells import POSSIBLE_AGE, USUAL, BadCell, Missing, impossible_years
 from featurekit.data.datasets import RawRows, unique_ids
 from featurekit.data.manifest import COLUMNS, REASONS, Manifest, label_names
-from featurekit.data.targets import age_group_of
+from featurekit.data.targets import MAX_AGE, age_group_of
 from featurekit.errors import ManifestError
 from featurekit.files import leads_out, sha256_of_file
 from featurekit.progress import Progress
@@ -48,27 +48,26 @@ def clean(
 ) -> Manifest:
     """Decide for every row whether it is usable, and if not, give the reason.
 
-    A row with several reasons gets the first of REASONS. A cell that cannot be read, and an age that is not
-    possible, count as missing; they are the reason of a row that has no other label. In the data set's own
-    labels and in subjects, missing words are treated as missing, and labels that differ only by case, spaces
-    or their form of Unicode are treated as one.
+    If several reasons apply to a row, it gets the first one in REASONS. An unreadable cell and an impossible
+    age are treated as missing values; a row without any other label gets this as its reason. Labels, or
+    subjects, that differ only by case, spaces or their form of Unicode are treated as one.
 
-    Rows with the same bytes and the same box show the same face. If their labels differ, none of them is
-    used. Otherwise one is: the first of those with the most labels. These rows share a subject, and all rows
-    of the subjects that are joined in this way get the same one.
+    Rows with the same file content and the same box show the same face. If their labels differ, none of
+    these rows is used. Otherwise only the row with the most labels is used (the first of several). All these
+    rows get the same subject. If they had several subjects, these subjects are joined into one.
 
     Args:
-        raw: every row that the data set names.
-        missing: which cells mean "not known".
-        content_of: returns the sha256 of a file's bytes in hexadecimal, or raises OSError.
+        raw: every row of the data set.
+        missing: words for a missing value.
+        content_of: function that returns the sha256 of a file in hexadecimal, or raises OSError.
         progress: called with (files read, files to read).
 
     Returns:
-        The same rows in the same order. info["tally"] holds what was counted, info["notes"] what the user
-        should know.
+        The manifest: the same rows in the same order. Its info["tally"] has the counts of rows by reason and
+        other counts, and its info["notes"] has messages for the user.
 
     Raises:
-        ManifestError: there are no rows, or two have the same face_id.
+        ManifestError: there are no rows, or two rows have the same face_id.
     """
     changes = Changes(missing=Counter(raw.missing), bad_cells=list(raw.bad_cells))
     named, labels, called = _with_safe_names(raw)
@@ -126,8 +125,8 @@ def _read_contents(
     table["content"] = contents
     for reason in sorted(set(found) - {""}):
         _add_reason(reasons, found == reason, reason)
-    misplaced = table["image_path"][np.isin(found, ["missing_file", "outside_root"])]
-    return [*notes_of(same, others), *notes_of_misplaced(misplaced, root)]
+    is_misplaced = np.isin(found, ["missing_file", "outside_root"])
+    return [*notes_of(same, others), *notes_of_misplaced(table["image_path"][is_misplaced], root)]
 
 
 def _check_identical(
@@ -158,9 +157,13 @@ def _check_identical(
     n_known = labels[~conflicting].notna().sum(axis=1)
     best_first = alike.loc[n_known.sort_values(ascending=False, kind="stable").index]
     reasons[best_first.index[best_first.duplicated()]] = "duplicate"
-    is_conflicting = number.index.isin(alike.index[conflicting])
-    is_alike = number.index.isin(alike.index)
-    return pd.DataFrame({"number": number, "is_alike": is_alike, "is_conflicting": is_conflicting})
+    return pd.DataFrame(
+        {
+            "number": number,
+            "is_alike": number.index.isin(alike.index),
+            "is_conflicting": number.index.isin(alike.index[conflicting]),
+        }
+    )
 
 
 def _tally(manifest: Manifest, images: pd.DataFrame, n_joined: int) -> dict[str, int]:
@@ -171,7 +174,9 @@ def _tally(manifest: Manifest, images: pd.DataFrame, n_joined: int) -> dict[str,
         "usable": int(manifest.usable.sum()),
         "subjects": len(set(manifest.subjects)),
         **{reason: n for reason in REASONS if (n := int((table["reason"] == reason).sum()))},
-        "ages between the age groups": int((is_in_range(table["age"]) & (table["age_group"] == "")).sum()),
+        "ages between the age groups": int(
+            (table["age"].between(0, MAX_AGE) & (table["age_group"] == "")).sum()
+        ),
         "groups of identical files": number[images["is_alike"]].nunique(),
         "groups of identical files with conflicting labels": number[images["is_conflicting"]].nunique(),
         "rows whose subject was joined with another": n_joined,
@@ -228,11 +233,11 @@ def _check_labels(
         reasons: reasons of the rows, "" for none; changed in place.
     """
     age = table["age"].copy()
-    impossible = age.notna() & ~is_in_range(age)
+    impossible = age.notna() & ~age.between(0, MAX_AGE)
     # An age group that was made from such an age is removed too; one that the data set itself gives stays.
     table.loc[impossible & (table["age_group"] == age.map(cache(age_group_of))), "age_group"] = ""
     is_known = {
-        label: is_in_range(age) if label == "age" else table[label].notna() & (table[label] != "")
+        label: age.between(0, MAX_AGE) if label == "age" else table[label].notna() & (table[label] != "")
         for label in labels
     }
     has_none = ~pd.DataFrame(is_known, index=table.index).any(axis=1).to_numpy(bool)
@@ -301,11 +306,10 @@ def _with_all_columns(rows: pd.DataFrame) -> pd.DataFrame:
         table["age_group"] = table["age"].map(cache(age_group_of))
     if "face_id" not in table:
         table["face_id"] = unique_ids(table["image_path"].astype(str).tolist())
-    own = [column for column in table.columns if column not in COLUMNS]
     numbers = {"age": float, "official_fold": int}
     empty: dict[str, Any] = {**dict.fromkeys(COLUMNS, ""), "age": np.nan, "official_fold": -1}
     table = table.assign(**{column: value for column, value in empty.items() if column not in table})
-    table = table[[*COLUMNS, *own]].copy()
+    table = table[[*COLUMNS, *table.columns.difference(list(COLUMNS), sort=False)]].copy()
     for column in table.columns.difference(list(numbers)):
         if table[column].isna().any():  # as text it would be a label called "nan"
             table[column] = table[column].astype(object).where(table[column].notna(), "")

@@ -1,8 +1,8 @@
-"""Find out from the first bytes of a file what kind of image it is.
+"""Recognize the format of an image file by the first bytes of the file.
 
-The name is not reliable: a PNG may be named .jpg, and a JPEG .jfif, or have no ending at
-all. The search of a folder and the decoding of a file must agree on what an image is, so
-both use this module.
+The name of a file is not reliable: a PNG may be named .jpg, and a JPEG may be named .jfif or have no file
+extension. The search for images in a folder and the decoding of images use the same functions, so that they
+agree on which files are images.
 """
 
 # How many first bytes of a file kind_of() needs.
@@ -43,7 +43,7 @@ _HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs",
 
 
 def kind_of(head: bytes) -> str:
-    """Return the kind of file that begins with these bytes, "" if it is not known.
+    """Return the format of a file that begins with these bytes, "" if the format is not known.
 
     >>> kind_of(b"GIF89a..."), kind_of(b"....ftypheic...."), kind_of(b"....ftypisom...."), kind_of(b"hello")
     ('GIF', 'HEIC', 'film', '')
@@ -65,9 +65,9 @@ def kind_of(head: bytes) -> str:
 
 
 def is_image(head: bytes) -> bool:
-    r"""Whether a file that begins with these bytes is an image, even of a kind that cannot be decoded.
+    r"""Return whether a file that begins with these bytes is an image, possibly in an unsupported format.
 
-    A text may begin with "BM", so the header of a BMP is checked too.
+    A text file may begin with "BM" like a BMP image, so the header of a BMP is checked too.
 
     >>> is_image(b"\xff\xd8\xff\xe0"), is_image(b"BMI,age"), is_image(b"....ftypqt  ")
     (True, False, False)

@@ -1,14 +1,13 @@
-"""Find the images below a folder, and count the other files.
+"""Find the images in a folder and its subfolders, and count the other files.
 
-A file with the ending of an image becomes a row, whatever it contains, and is not opened
-here. Of any other file the first bytes are read: an image named .JPG_original, or without
-an ending, is an image. Files that are left out are counted and reported, so that nobody
-loses a class of images without noticing.
+A file with the file extension of an image is listed without opening it. The first bytes of any other file are
+read, so that images named .JPG_original, or without a file extension, are found. Files that are left out are
+counted and reported, so that no class of images is lost unnoticed.
 """
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,15 +33,15 @@ _SYSTEM_FOLDERS = ("@eadir", "__macosx", "$recycle.bin", "#recycle", "@recycle",
 
 @dataclass(frozen=True)
 class Found:
-    """The images below a folder, and what was left out.
+    """The images in a folder and its subfolders, and the files that were left out.
 
     Attributes:
         table: columns image_path and reason, one row per image, in alphabetical order. Paths are relative
-            to the folder, with forward slashes. The reason is "", except for a link to a folder outside and
-            for a name that is not UTF-8.
-        counts: why files were left out → how many.
-        note: the same in one sentence, with an example; "" if nothing was left out.
-        empty: folders directly below the folder that contain no image.
+            to the folder, with forward slashes. The reason is "", except for a link that leads out of the
+            folder and for a name that is not UTF-8.
+        counts: reason why files were left out → number of files.
+        note: sentence about the files that were left out, with an example; "" if there are none.
+        empty: names of the direct subfolders without an image.
     """
 
     table: pd.DataFrame
@@ -52,7 +51,11 @@ class Found:
 
 
 def check_folder(folder: Path) -> None:
-    """Raise ManifestError unless the folder exists."""
+    """Check that the folder of a data set exists.
+
+    Raises:
+        ManifestError: it does not exist or is not a folder.
+    """
     if not folder.is_dir():
         raise ManifestError(
             f"{folder} {'is not a folder' if folder.exists() else 'does not exist'}. Give the folder of the"
@@ -61,10 +64,10 @@ def check_folder(folder: Path) -> None:
 
 
 def part_of(folder: Path, name: str) -> Path:
-    """Return the path of a file, or folder, of a data set; it need not exist.
+    """Return the path of a file or folder in a data set, whether it exists or not.
 
     Raises:
-        ManifestError: it is a link that leads out of the folder of the data set.
+        ManifestError: the path is a link that leads out of the folder of the data set.
     """
     if leads_out(folder / name, folder):
         raise ManifestError(f"{folder / name} is outside the folder of the data set, and is not read.")
@@ -72,10 +75,10 @@ def part_of(folder: Path, name: str) -> Path:
 
 
 def find_images(folder: Path) -> Found:
-    """Return every image below a folder, and what was left out.
+    """Return every image in a folder and its subfolders, and the files that were left out.
 
-    Hidden files and folders are left out, and so are folders such as @eaDir and __MACOSX. Links are followed,
-    except to a folder outside and to nothing; such a link is a row with a reason.
+    Hidden files and folders are left out, and so are system folders such as @eaDir and __MACOSX. Links are
+    followed unless they are broken or lead to a folder outside; such a link is a row that cannot be used.
 
     Raises:
         ManifestError: the folder does not exist, cannot be read, or contains no image.
@@ -89,10 +92,13 @@ def find_images(folder: Path) -> Found:
     note = search.note()
     if not search.rows:
         raise ManifestError(f"There are no images below {folder}. {note}".rstrip())
-    table = pd.DataFrame(sorted(search.rows), columns=["image_path", "reason"], dtype=object)
     with_images = {path.partition("/")[0] for path, _ in search.rows}
-    counts = {why: len(paths) for why, paths in search.left_out.items()}
-    return Found(table, counts, note, tuple(sorted(search.folders - with_images)))
+    return Found(
+        table=pd.DataFrame(sorted(search.rows), columns=["image_path", "reason"], dtype=object),
+        counts={why: len(paths) for why, paths in search.left_out.items()},
+        note=note,
+        empty=tuple(sorted(search.folders - with_images)),
+    )
 
 
 class _Search:
@@ -157,18 +163,19 @@ class _Search:
 
     def note(self) -> str:
         """Say what was left out, with an example for each reason."""
-        parts = []
-        for why in (_NO_IMAGE, _RAW, _UNREADABLE, _OUTSIDE, _HIDDEN, _SYSTEM):
-            if not (paths := self.left_out.get(why)):
-                continue
-            said = []
-            if why == _NO_IMAGE:
-                kinds = Counter(Path(path).suffix.lower() or Path(path).name for path in paths)
-                most = sorted(kinds.items(), key=lambda kind: (-kind[1], kind[0]))
-                said = [f"{n:,} {kind}" for kind, n in most[:_LISTED]]
-                n_others = sum(n for _, n in most[_LISTED:])
-                said += [f"{n_others:,} others"] if n_others else []
-            # The first in the alphabet, so that the message does not depend on the order of the file system.
-            said.append(f"for example '{min(paths)}'")
-            parts.append(f"{why}: {len(paths):,} ({', '.join(said)})")
+        # The first in the alphabet, so that the message does not depend on the order of the file system.
+        parts = [
+            f"{why}: {len(paths):,} ({_kinds(paths) if why == _NO_IMAGE else ''}for example '{min(paths)}')"
+            for why in (_NO_IMAGE, _RAW, _UNREADABLE, _OUTSIDE, _HIDDEN, _SYSTEM)
+            if (paths := self.left_out.get(why))
+        ]
         return f"Files that were not read: {'; '.join(parts)}." if parts else ""
+
+
+def _kinds(paths: Sequence[str]) -> str:
+    """Return how many files have each ending, the most frequent ones first, with a comma after each."""
+    kinds = Counter(Path(path).suffix.lower() or Path(path).name for path in paths)
+    most = sorted(kinds.items(), key=lambda kind: (-kind[1], kind[0]))
+    n_others = sum(n for _, n in most[_LISTED:])
+    said = [f"{n:,} {kind}, " for kind, n in most[:_LISTED]]
+    return "".join(said) + (f"{n_others:,} others, " if n_others else "")

@@ -1,8 +1,7 @@
-"""The manifest: which subject is on which image, with age, gender and any other label.
+"""The manifest: the table of a data set with the image, subject, age, gender and other labels of each face.
 
-All other tables are joined to this one by row. It has one row for every row that a data set
-names, whether the row is usable or not; if not, it says why. The order of its rows is
-the order of everything downstream; nothing sorts it again.
+It has one row for each row of the data set. If a row cannot be used, the column "reason" says why. Features
+and predictions are joined to the manifest by row, so its rows are never sorted again.
 """
 
 import csv
@@ -71,24 +70,24 @@ REASONS: dict[str, str] = {
 
 
 def names_ethnicity(column: str) -> bool:
-    """Whether the name of a column says that it holds labels of ethnicity.
+    """Return whether the name of a column says that its labels are ethnicities.
 
     >>> [names_ethnicity(name) for name in ("race", "perceivedEthnicity", "ethnic_group", "trace", "gender")]
     [True, True, True, False, False]
     """
-    named = re.compile("race|racial|ethnic|ethnicit(y|ies)|nationality|caste|tribe")
-    return any(named.fullmatch(word) for word in words_of(column))
+    named = "race|racial|ethnic|ethnicit(y|ies)|nationality|caste|tribe"
+    return any(re.fullmatch(named, word) for word in words_of(column))
 
 
 def label_names(columns: Iterable[str]) -> dict[str, str]:
-    """Return the name of each label column in a manifest: its own name, or a safe one in its place.
+    """Return a safe name for each label column of a manifest, which is the given name wherever possible.
 
-    Runs, models, files and columns of tables are named after a label. A name is kept if it has at most
-    60 bytes of letters, digits, spaces, underscores, dots and single hyphens, and neither begins
-    nor ends with a dot, a hyphen or a space. Other characters become an underscore, and a long name is cut.
-    "_label" is added to a name that a column of the manifest, or of a table that `predict` or `fit` writes,
-    has already, in any case. "label_" is put before a name that begins like the column with the probability
-    of a class (p_female). Names that differ only by case get a number.
+    Files, models and columns of other tables are named after a label. A name stays as it is if it has at most
+    60 bytes of letters, digits, spaces, underscores, dots and single hyphens, and neither begins nor ends
+    with a dot, a hyphen or a space. Other characters are replaced by an underscore, and a long name is cut.
+    "_label" is appended to a name that is already a column of the manifest or of a table that
+    `featurekit predict` or `featurekit fit` writes. "label_" is put before a name that begins with "p_",
+    because columns of probabilities do (p_female). Names that differ only by case get a number.
 
     >>> label_names(["mood", "hair/colour", "Photograph", "p_female", "Mood"])
     {'mood': 'mood', 'hair/colour': 'hair_colour', 'Photograph': 'Photograph_label', \
@@ -128,9 +127,10 @@ MOST_CODES = 20
 
 
 def is_measured(values: Iterable[str]) -> bool:
-    """Whether the values of a column are measured numbers rather than names, or codes, of classes.
+    """Return whether the values of a column are measured numbers rather than names or codes of classes.
 
-    At least nine of ten are numbers, and some of these are not whole or there are more than MOST_CODES.
+    This is so if at least 90 % of the different values are numbers, and some of these numbers are not whole
+    or more than MOST_CODES of them are different.
 
     >>> is_measured(["19.8", "23.1", ""]), is_measured(["0", "1", "2"]), is_measured(["1.0", "2.0", "cat"])
     (True, False, False)
@@ -153,13 +153,13 @@ def _number(text: str) -> float | None:
 
 @dataclass(frozen=True)
 class Manifest:
-    """Every row of a data set, usable or with the reason why not.
+    """The rows of a data set, with the reason why a row cannot be used.
 
     Attributes:
-        table: one row for each face, the columns COLUMNS and then the user's own labels.
-        root: folder that image_path is relative to.
-        info: where the data came from ("dataset", its options, "synthetic", "licence"), and the tally of
-            what was wrong with them.
+        table: one row for each face, with the columns COLUMNS followed by the user's own labels.
+        root: folder that the column image_path is relative to.
+        info: facts about the data set ("dataset", "options", "synthetic", "licence"), and counts of the
+            errors in it ("tally").
     """
 
     table: pd.DataFrame
@@ -171,8 +171,7 @@ class Manifest:
             raise ManifestError(f"The manifest lacks the columns {missing}.")
         if not len(self.table):
             raise ManifestError("The manifest has no rows.")
-        repeated = self.table["face_id"][self.table["face_id"].duplicated()]
-        if len(repeated):
+        if len(repeated := self.table["face_id"][self.table["face_id"].duplicated()]):
             raise ManifestError(f"face_id {repeated.iloc[0]} occurs twice, but ids must be unique.")
         if strange := sorted(set(self.table["reason"]) - set(REASONS) - {""}):
             raise ManifestError(f"Unknown reasons {strange}. Known: {', '.join(REASONS)}.")
@@ -182,40 +181,40 @@ class Manifest:
 
     @property
     def name(self) -> str:
-        """The data set's name, e.g. "utkface"."""
+        """Name of the data set, e.g. "utkface"."""
         return str(self.info.get("dataset", "manifest"))
 
     @property
     def usable(self) -> NDArray[np.bool_]:
-        """Which rows may be trained and tested on, shape (n_rows,)."""
+        """Mask of the rows that can be used for training and testing, shape (n_rows,)."""
         return np.asarray(self.table["reason"] == "")
 
     @property
     def subjects(self) -> NDArray[np.str_]:
-        """Subject of each row, shape (n_rows,); a row whose subject is not known is a subject of its own."""
+        """Subject of each row, shape (n_rows,); each row without a known subject counts as one subject."""
         known = self.table["subject_id"].to_numpy(dtype=str)
         return np.where(known == "", "row:" + self.table["face_id"].to_numpy(dtype=str), known)
 
     def target(self, name: str) -> Target:
-        """Return the target of this name: a known one, or the classes of one of the user's own columns.
+        """Return the target with this name, which is a standard target or a label column of the user.
 
         Raises:
-            TargetError: neither a target nor a label column has this name.
+            TargetError: there is neither a standard target nor a label column with this name.
         """
         if name in TARGETS and name in self.table:
             return TARGETS[name]
         extra = [column for column in self.table.columns if column not in COLUMNS]
         if name not in extra:
-            known = sorted({*extra, *(target for target in TARGETS if target in self.table)})
-            raise TargetError(unknown("target", name, known))
+            standard = (target for target in TARGETS if target in self.table)
+            raise TargetError(unknown("target", name, sorted({*extra, *standard})))
         return Target(name, tuple(sorted(set(self.table.loc[self.usable, name].astype(str)) - {""})))
 
     def target_to_fit(self, name: str) -> Target:
-        """Return the target of this name, which must be safe for files and columns; see label_names().
+        """Return the target with this name after checking that files can be named after it.
 
         Raises:
-            TargetError: neither a target nor a label column has this name, or the manifest was written by an
-                older version, which kept names that are not safe.
+            TargetError: there is neither a standard target nor a label column with this name, or
+                label_names() would change the name (only in manifests of older versions).
         """
         target = self.target(name)
         safe = label_names(column for column in self.table.columns if column not in COLUMNS).get(name, name)
@@ -227,20 +226,20 @@ class Manifest:
         return target
 
     def labelled(self, target: Target) -> NDArray[np.bool_]:
-        """Which usable rows have a label of the target, shape (n_rows,)."""
+        """Return a mask of the usable rows that have a label of the target, shape (n_rows,)."""
         column = self.table[target.name]
         has_label = column.notna() if target.is_regression else column.isin(target.classes)
         return np.asarray(self.usable & has_label)
 
     def without(self, column: str, labels: Collection[str]) -> "Manifest":
-        """Return the manifest with some labels of a column replaced by missing ones."""
+        """Return a manifest in which the given labels of a column are missing values."""
         if not labels:
             return self
         kept = self.table[column].where(~self.table[column].isin(list(labels)), "")
         return replace(self, table=self.table.assign(**{column: kept}))
 
     def save(self, path: Path) -> None:
-        """Write the table as CSV and, beside it, its root and tally as JSON."""
+        """Write the table to a CSV file, and root and info to a JSON file of the same name."""
         info = json.dumps({"root": str(self.root), **self.info}, indent=2, default=str)
         # Both files are replaced only after both are written: a full disk leaves the old ones.
         with whole_file(path) as file, whole_file(path.with_suffix(".json")) as beside:
@@ -252,7 +251,7 @@ class Manifest:
         """Read a manifest that save() wrote.
 
         Raises:
-            ManifestError: the file is not there or is not a manifest.
+            ManifestError: the file does not exist or is not a manifest.
         """
         beside = path.with_suffix(".json")
         if not path.is_file() or not beside.is_file():
@@ -266,14 +265,14 @@ class Manifest:
             table["official_fold"] = table["official_fold"].astype(int)
             root = info.pop("root")
             if not isinstance(root, str) or "\0" in root:
-                raise ValueError(f"{root!r} is no folder.")
+                raise ValueError(f"{root!r} is not a folder.")
         except (ValueError, KeyError, TypeError, RecursionError, pd.errors.ParserError) as error:
             raise ManifestError(f"{path} is not a manifest of featurekit: {error}") from error
         return cls(table, Path(root), info)
 
 
 def csv_of(table: pd.DataFrame, separator: str = ",") -> str:
-    """Return a table as CSV in which every row stays one row, and no cell is a formula to a spreadsheet."""
+    """Return a table as CSV text that spreadsheets read row by row and without evaluating formulas."""
     table = _each_text(table, no_formula)
     text = table.to_csv(index=False, sep=separator)
     # pandas quotes a line feed but not a carriage return, and reads it as a new row.

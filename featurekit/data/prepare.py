@@ -1,5 +1,6 @@
-"""Read a data set of any layout into a manifest."""
+"""Read a data set, whatever its layout, into a manifest (the table of its faces)."""
 
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +15,6 @@ from featurekit.data.datasets._tables import FRAME
 from featurekit.data.datasets.table import rows_of_frame
 from featurekit.data.manifest import REASONS, Manifest
 from featurekit.errors import ManifestError
-from featurekit.files import sha256_of_file
 from featurekit.progress import Progress
 from featurekit.registry import unknown
 
@@ -32,19 +32,19 @@ def prepare(
 
     Args:
         name: name of the data set.
-        path: where it is: a folder, or a file for "table".
-        content_of: returns the sha256 of a file's bytes in hexadecimal, or raises OSError; sha256_of_file()
-            if None. A cache of hashes can be passed here.
+        path: folder of the data set, or the file if name is "table".
+        content_of: function that returns the sha256 of a file in hexadecimal, or raises OSError, for example
+            one with a cache; sha256_of_file() if None.
         progress: called with (files read, files to read).
-        missing: words that mean "not known" in any column, in a sequence or separated by commas, instead
-            of the usual ones ("nan", "N/A", "unknown", "?", "-", "none", ...). With + or - before each word,
-            they are added to the usual ones or removed from them. With "", only an empty cell is missing.
+        missing: words for a missing value in any column, as a sequence or separated by commas. They replace
+            the default words ("nan", "N/A", "unknown", "?", "-", "none", ...). Words with + or - in front are
+            added to the default words or removed from them. If missing is "", only empty cells are missing
+            values.
         options: options of the data set; see DatasetReader.options.
 
     Raises:
         UnknownNameError: there is no data set of this name.
-        ManifestError: the data set is not there, has another layout, an option is wrong, or not one row
-            is usable.
+        ManifestError: the path does not contain this data set, an option is wrong, or no row is usable.
     """
     chosen = DATASETS[name]
     if strange := [option for option in options if option not in chosen.options]:
@@ -53,11 +53,12 @@ def prepare(
     path = Path(os.path.realpath(path))
     words = USUAL if missing is None else Missing.of(missing)
     offered = {"progress": progress, "missing": words}
-    wanted = {name: value for name, value in offered.items() if name in chosen.parameters}
-    raw = chosen.read(path, **options, **wanted)
+    raw = chosen.read(
+        path, **options, **{name: value for name, value in offered.items() if name in chosen.parameters}
+    )
     given = options if missing is None else {**options, "missing": missing}
     facts = {"dataset": name, "path": str(path), "options": given, "licence": chosen.licence}
-    return _judged(raw, facts, str(path), words, content_of or sha256_of_file, progress)
+    return _judged(raw, facts, str(path), words, content_of, progress)
 
 
 def prepare_frame(
@@ -76,19 +77,19 @@ def prepare_frame(
     """Read a DataFrame, as prepare() reads a table, and decide for every row whether it is usable.
 
     Args:
-        frame: one row for each face.
+        frame: table with one row for each face.
         name: name of the data set.
         columns: column of the manifest → column of the frame.
-        labels: further columns to keep as labels.
-        root: folder that the paths are relative to.
-        box: "corners" or "xywh".
-        missing: words that mean "not known"; see prepare().
+        labels: further columns of the frame to use as labels.
+        root: folder that the image paths are relative to.
+        box: "corners" (x1, y1, x2, y2) or "xywh" (x, y, width, height).
+        missing: words for a missing value; see prepare().
         licence: what the owner of the images allows.
-        content_of: returns the sha256 of a file's bytes in hexadecimal, or raises OSError.
+        content_of: function that returns the sha256 of a file in hexadecimal, or raises OSError.
         progress: called with (files read, files to read).
 
     Raises:
-        ManifestError: a column is not there or holds something else, or not one row is usable.
+        ManifestError: a column is missing or its cells cannot be read, or no row is usable.
     """
     words = USUAL if missing is None else Missing.of(missing)
     root = Path(os.path.realpath(root))
@@ -96,7 +97,7 @@ def prepare_frame(
     shared = {"columns": columns, "labels": labels, "box": box}
     given = shared if missing is None else {**shared, "missing": missing}
     facts = {"dataset": name, "path": str(root), "options": given, "licence": licence}
-    return _judged(raw, facts, str(FRAME), words, content_of or sha256_of_file, progress)
+    return _judged(raw, facts, str(FRAME), words, content_of, progress)
 
 
 def _judged(
@@ -104,7 +105,7 @@ def _judged(
     facts: Mapping[str, Any],
     what: str,
     words: Missing,
-    content_of: Callable[[Path], str],
+    content_of: Callable[[Path], str] | None,
     progress: Progress | None,
 ) -> Manifest:
     """Return the manifest of some rows.
@@ -114,30 +115,23 @@ def _judged(
         facts: name, path, options and licence of the data set.
         what: name of the data set in messages.
         words: which cells mean "not known".
-        content_of: returns the sha256 of a file's bytes, or raises OSError.
+        content_of: returns the sha256 of a file's bytes, or raises OSError; None for sha256_of_file().
         progress: called with (files read, files to read).
 
     Raises:
         ManifestError: not one row is usable.
     """
     manifest = clean(raw, missing=words, content_of=content_of, progress=progress)
-    info = {**facts, "options": _plain(facts["options"]), "synthetic": False, **manifest.info}
+    # As manifest.json holds them.
+    options = json.loads(json.dumps(facts["options"], default=str))
+    info = {**facts, "options": options, "synthetic": False, **manifest.info}
     if not manifest.usable.any():
         counted = manifest.table["reason"].value_counts()
         worst = str(counted.index[0])
         example = manifest.table["image_path"][manifest.table["reason"] == worst].iloc[0]
         said = (
-            f"None of the {len(manifest)} rows of {what} can be used. For {counted.iloc[0]} of them"
-            f" {REASONS[worst]} (first: '{example}' below {manifest.root})."
+            f"None of the {len(manifest)} rows of {what} can be used. Most frequent reason"
+            f" ({counted.iloc[0]} rows): {REASONS[worst]} (first: '{example}' below {manifest.root})."
         )
         raise ManifestError(" ".join([said, *manifest.info.get("notes", ())]))
     return Manifest(manifest.table, manifest.root, info)
-
-
-def _plain(value: Any) -> Any:
-    """Return the value of an option in a form that JSON can hold."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
-    return value if value is None or isinstance(value, bool | int | float | str) else str(value)

@@ -1,11 +1,11 @@
 """Split faces into folds that never share a subject.
 
-A subject seen in training must not be seen in testing: a classifier that
-recognizes the subject would look as if it had recognized the age.
+No subject may be in both the training and the test data. Otherwise a classifier that only recognizes the
+subject seems to recognize the age.
 
-A comparison has one set of folds. It is made once, over every usable row, and
-saved. Each target and feature set then uses those rows for which it has a label and a
-face. The official folds of a data set are used where there are any.
+All models of a comparison use one set of folds. It is made once, from all usable rows, and saved. For each
+target and each feature set, it is restricted to the rows with a label and a face. If a data set has official
+folds, these are used.
 """
 
 import json
@@ -32,11 +32,11 @@ MOST_CLASSES = 20
 
 @dataclass(frozen=True)
 class Fold:
-    """Row numbers to train on and to test on.
+    """The row numbers of the training data and the test data of one fold.
 
     Attributes:
-        train: int, shape (n_train,), increasing.
-        test: int, shape (n_test,), increasing.
+        train: row numbers of the training data in increasing order, shape (n_train,).
+        test: row numbers of the test data in increasing order, shape (n_test,).
     """
 
     train: NDArray[np.intp]
@@ -44,19 +44,19 @@ class Fold:
 
 
 def official_folds(fold_numbers: NDArray[np.intp]) -> list[Fold]:
-    """Return one fold for each number: its rows are tested, those of the other numbers trained on.
+    """Return the official folds of a data set, given the fold number of each row.
 
     Args:
         fold_numbers: fold in which each row is tested, shape (n_rows,); negative for rows in no fold.
 
     Raises:
-        FoldError: fewer than two folds are named.
+        FoldError: fold_numbers contains fewer than two folds.
     """
     numbers = np.unique(fold_numbers[fold_numbers >= 0])
     if len(numbers) < 2:
         named = f"all in fold {numbers[0]}" if len(numbers) else "in no fold"
         raise FoldError(
-            f"The {len(fold_numbers)} rows are {named}, so there is nothing to learn from. Add the images"
+            f"The {len(fold_numbers)} rows are {named}, so there are no training data. Add the images"
             " of the other folds and run `featurekit prepare` and `featurekit extract` again."
         )
     return [_fold(fold_numbers, int(number)) for number in numbers]
@@ -65,17 +65,17 @@ def official_folds(fold_numbers: NDArray[np.intp]) -> list[Fold]:
 def subject_exclusive_folds(
     labels: NDArray[Any], subjects: NDArray[Any], *, n_folds: int = 5, seed: int = 0
 ) -> list[Fold]:
-    """Put the subjects into folds with class shares as equal as the subjects allow.
+    """Make stratified folds that never split a subject.
 
     Args:
         labels: class of each face, shape (n_faces,).
         subjects: subject of each face, shape (n_faces,).
-        n_folds: number of folds; every face is tested in exactly one.
-        seed: decides who is in which fold; the same seed gives the same folds.
+        n_folds: number of folds; every face is tested in exactly one fold.
+        seed: seed of the random number generator; the same seed gives the same folds.
 
     Raises:
-        FoldError: there are fewer subjects than folds, or too few to give every
-            fold a test face and every training part a face of each class.
+        FoldError: there are fewer subjects than folds, or too few subjects to give every fold test faces and
+            training faces of each class.
     """
     numbers = make_folds(labels, subjects, [labels], n_folds=n_folds, seed=seed)
     folds = [_fold(numbers, number) for number in range(n_folds)]
@@ -84,16 +84,17 @@ def subject_exclusive_folds(
 
 
 def check_folds(folds: Sequence[Fold], labels: NDArray[Any], subjects: NDArray[Any]) -> None:
-    """Raise FoldError unless the folds give an honest comparison.
+    """Check that the folds allow a valid comparison.
 
     Args:
-        folds: row numbers.
-        labels: class of each row, shape (n_rows,), "" for none; years (floats) have no classes to check.
+        folds: folds to check.
+        labels: class of each row, shape (n_rows,), "" for no label. Classes are not checked if the labels are
+            floats (a regression target).
         subjects: subject of each row, shape (n_rows,).
 
     Raises:
-        FoldError: a subject is on both sides, a test part is empty, a training part lacks a class,
-            or a row is tested twice.
+        FoldError: a subject is in both the training and the test data of a fold, a fold has no test data, the
+            training data lack a class, or a row is tested in two folds.
     """
     tested = np.zeros(len(subjects), dtype=np.intp)
     classes = [] if labels.dtype.kind == "f" else [label for label in np.unique(labels) if label != ""]
@@ -101,15 +102,15 @@ def check_folds(folds: Sequence[Fold], labels: NDArray[Any], subjects: NDArray[A
         if len(shared := np.intersect1d(subjects[fold.train], subjects[fold.test])):
             raise FoldError(f"Fold {number} trains and tests on subject {shared[0]}.")
         if not len(fold.test):
-            raise FoldError(f"Fold {number} tests no face. Use fewer folds.")
+            raise FoldError(f"Fold {number} has no test face. Use fewer folds.")
         if not len(fold.train):
             raise FoldError(
-                f"Fold {number} trains on no face: all others are of subjects who are tested in it too, or"
-                " have no label. Use other folds."
+                f"Fold {number} has no training face: every other face is of a subject who is tested in this"
+                " fold, or has no label. Use other folds."
             )
         if len(absent := np.setdiff1d(classes, labels[fold.train])):
             raise FoldError(
-                f"Fold {number} trains on no face of class {absent[0]}, because too few subjects have this"
+                f"Fold {number} has no training face of class {absent[0]}, because too few subjects have this"
                 " class. Use fewer folds, more subjects, or leave the class out."
             )
         np.add.at(tested, fold.test, 1)
@@ -119,14 +120,14 @@ def check_folds(folds: Sequence[Fold], labels: NDArray[Any], subjects: NDArray[A
 
 @dataclass(frozen=True)
 class FoldSet:
-    """Who is tested when, for every row of a manifest.
+    """The fold in which each row of a manifest is tested.
 
     Attributes:
-        name: the comparison's.
-        kind: "official" if the folds came with the data set, else "made".
-        seed: the seed that made folds were made from.
-        face_ids: every row of the manifest, in its order, shape (n_rows,).
-        numbers: fold that each row is tested in, shape (n_rows,); -1 for rows that are in no fold.
+        name: name of the comparison.
+        kind: "official" if the folds are part of the data set, "made" if featurekit made them.
+        seed: seed of the random number generator that made the folds; not used for official folds.
+        face_ids: face_id of each row of the manifest, shape (n_rows,).
+        numbers: fold in which each row is tested, shape (n_rows,); -1 for rows in no fold.
     """
 
     name: str
@@ -137,32 +138,35 @@ class FoldSet:
 
     def __post_init__(self) -> None:
         if len(self.face_ids) != len(self.numbers):
-            raise FoldError(f"{len(self.numbers)} fold numbers for {len(self.face_ids)} rows.")
+            raise FoldError(
+                f"There are {len(self.numbers)} fold numbers for {len(self.face_ids)} rows, but every row"
+                " must have one fold number."
+            )
 
     @property
     def n_folds(self) -> int:
-        """How many folds there are."""
+        """Number of folds."""
         return len(np.unique(self.numbers[self.numbers >= 0]))
 
     @property
     def sha256(self) -> str:
-        """Hash of which row is tested in which fold: two sets with the same hash are the same folds."""
+        """Hash of the folds of all rows; two sets of folds are equal if their hashes are equal."""
         content = json.dumps([self.kind, self.face_ids.tolist(), self.numbers.tolist()])
         return sha256(content.encode()).hexdigest()
 
     def folds(self, rows: NDArray[np.intp], labels: NDArray[Any], subjects: NDArray[Any]) -> list[Fold]:
-        """Return the folds of some of the rows, checked anew.
+        """Return the folds restricted to some rows, after checking that they allow a valid comparison.
 
         Args:
-            rows: row numbers of the manifest that have a label and a face, shape (n,).
-            labels: their classes or years, shape (n,).
-            subjects: their subjects, shape (n,).
+            rows: numbers of the manifest's rows with a label and a face, shape (n,).
+            labels: class, or value of a regression target, of each of these rows, shape (n,).
+            subjects: subject of each of these rows, shape (n,).
 
         Returns:
-            One fold for each of the set; train and test are positions in rows.
+            The folds; train and test are positions in rows.
 
         Raises:
-            FoldError: with these rows the folds give no honest comparison; see check_folds.
+            FoldError: the restricted folds do not allow a valid comparison; see check_folds().
         """
         folds = list(self._folds_of(rows, subjects).values())
         check_folds(folds, labels, subjects)
@@ -170,19 +174,20 @@ class FoldSet:
 
     def _folds_of(self, rows: NDArray[np.intp], subjects: NDArray[Any]) -> dict[int, Fold]:
         """Return number → fold of some rows, without the training rows of the subjects it tests."""
-        numbers = self.numbers[rows]
-        every = np.unique(self.numbers[self.numbers >= 0]).tolist()
-        return {number: _apart(_fold(numbers, number), subjects) for number in every}
+        return {
+            number: _apart(_fold(self.numbers[rows], number), subjects)
+            for number in np.unique(self.numbers[self.numbers >= 0]).tolist()
+        }
 
     def untrained(
         self, rows: NDArray[np.intp], labels: NDArray[Any], subjects: NDArray[Any]
     ) -> dict[str, int]:
-        """Return class → first fold that does not train on it, for classes that some fold does not train on.
+        """Return the classes that are missing from the training data of a fold: class → first such fold.
 
         Args:
-            rows: row numbers of the manifest that have a face, shape (n,).
-            labels: their classes, "" for none, shape (n,).
-            subjects: their subjects, shape (n,).
+            rows: numbers of the manifest's rows with a face, shape (n,).
+            labels: class of each of these rows, "" for no label, shape (n,).
+            subjects: subject of each of these rows, shape (n,).
         """
         classes = [label for label in np.unique(labels) if label != ""]
         found: dict[str, int] = {}
@@ -192,24 +197,23 @@ class FoldSet:
         return found
 
     def crossing_subjects(self, rows: NDArray[np.intp], subjects: NDArray[Any]) -> int:
-        """Return how many of the subjects of these rows are tested in more than one fold.
+        """Return how many subjects of these rows are tested in more than one fold.
 
-        Only official folds have any: whoever made them did not know, for instance, that two files are
-        identical. Each such subject is left out of the training parts of the folds that test it.
+        This happens only with official folds, for instance if their authors did not notice that two files are
+        identical. Such a subject is left out of the training data of every fold in which it is tested.
         """
         numbers = pd.Series(self.numbers[rows])
-        n_folds = numbers[numbers >= 0].groupby(subjects[numbers >= 0]).nunique()
-        return int((n_folds > 1).sum())
+        return int(numbers[numbers >= 0].groupby(subjects[numbers >= 0]).nunique().gt(1).sum())
 
     def check_rows(self, face_ids: NDArray[np.str_], where: Path) -> None:
-        """Raise FoldError unless the folds were made for these rows, and say which differ.
+        """Check that the folds were made for the rows of this manifest.
 
         Args:
-            face_ids: every row of the manifest, in its order.
-            where: folder of the comparison, for the message.
+            face_ids: face_id of each row of the manifest.
+            where: folder of the comparison, for the error message.
 
         Raises:
-            FoldError: rows are new, gone or in another order.
+            FoldError: the manifest has rows without a fold, lacks rows of the folds, or has another order.
         """
         if np.array_equal(self.face_ids, face_ids):
             return
@@ -230,15 +234,15 @@ class FoldSet:
         )
 
     def check_asked(self, where: Path, *, n_folds: int | None, seed: int | None) -> None:
-        """Raise FoldError unless the number of folds and the seed are those that somebody asked for.
+        """Check that the saved folds have the number of folds and the seed that the user asked for.
 
         Args:
-            where: folder of the comparison, for the message.
-            n_folds: how many were asked for; None for any number.
-            seed: the seed that was asked for; None for any seed.
+            where: folder of the comparison, for the error message.
+            n_folds: number of folds that the user asked for; None for any number.
+            seed: seed that the user asked for; None for any seed.
 
         Raises:
-            FoldError: the number of folds or the seed is another one; the message says what to type instead.
+            FoldError: the number of folds or the seed differs; the message says what to type instead.
         """
         if n_folds is not None and n_folds != self.n_folds and self.kind == "official":
             raise FoldError(
@@ -255,11 +259,11 @@ class FoldSet:
                 f"{where} already has folds, made with {' and '.join(made for made, _ in differ)}, so"
                 f" {' and '.join(option for _, option in differ)} would have no effect. Leave"
                 f" {('it' if len(differ) == 1 else 'them')} out, compare under another --name, or replace"
-                " the folds and the runs on them with --new-folds."
+                " the folds, and the models that were fitted on them, with --new-folds."
             )
 
     def save(self, path: Path) -> None:
-        """Write it as JSON."""
+        """Write the folds to a JSON file."""
         content = {
             "schema": SCHEMA,
             "name": self.name,
@@ -273,10 +277,10 @@ class FoldSet:
 
     @classmethod
     def load(cls, path: Path) -> "FoldSet":
-        """Read what save() wrote.
+        """Read folds that save() wrote.
 
         Raises:
-            FoldError: the file is not there, is no set of folds, or was edited.
+            FoldError: the file does not exist, does not contain folds, or was edited.
         """
         try:
             content = json.loads(path.read_text())
@@ -301,18 +305,18 @@ class FoldSet:
 
 
 def make_fold_set(name: str, manifest: Manifest, *, n_folds: int = 5, seed: int = 0) -> FoldSet:
-    """Return the folds of every usable row: the official ones where the data set has any, else new ones.
+    """Return the official folds of a data set, or new folds if it has none.
 
-    New folds are stratified by all labels at once, so that one set serves every target.
+    New folds are stratified by all labels together, so that all targets can use the same folds.
 
     Args:
-        name: the comparison's.
-        manifest: manifest of the rows.
-        n_folds: how many to make; of no effect where there are official folds.
-        seed: decides who is in which new fold.
+        name: name of the comparison.
+        manifest: table of the faces; only usable rows get a fold.
+        n_folds: number of new folds.
+        seed: seed of the random number generator for new folds.
 
     Raises:
-        FoldError: fewer subjects than folds, or official folds that test or train on nobody.
+        FoldError: there are fewer subjects than folds, or an official fold has no training or no test face.
     """
     face_ids = manifest.table["face_id"].to_numpy(dtype=str)
     usable = np.flatnonzero(manifest.usable)
@@ -323,8 +327,7 @@ def make_fold_set(name: str, manifest: Manifest, *, n_folds: int = 5, seed: int 
     if (official >= 0).any():
         check_folds([_apart(fold, subjects) for fold in official_folds(official)], no_labels, subjects)
         # Numbered from 0 without a gap, whichever of the official folds have images here.
-        every = np.unique(official[official >= 0])
-        numbers[usable] = np.where(official >= 0, np.searchsorted(every, official), OUTSIDE)
+        numbers[usable[official >= 0]] = np.unique(official[official >= 0], return_inverse=True)[1]
         return FoldSet(name, "official", seed, face_ids, numbers)
     strata, columns = _label_columns(manifest, usable)
     joint = np.array(["|".join(row) for row in zip(*strata, strict=True)] if strata else no_labels)

@@ -1,4 +1,4 @@
-"""What can be predicted for a face: the known targets and their classes."""
+"""The targets that can be predicted for a face (age, age_group, gender, gender3), and their classes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ _Age = Annotated[int, Interval(ge=0, le=MAX_AGE)]
 
 @dataclass(frozen=True)
 class Target:
-    """What is predicted: a column of the manifest and its classes.
+    """A label that models predict: a column of the manifest, and its classes.
 
     Attributes:
         name: name of the column.
-        classes: labels in natural order; empty for a regression target.
-        ordered: whether classes next to each other in that order are similar.
-        years: first and last year of each class, if classes are age ranges.
+        classes: names of the classes in their natural order; empty for a regression target.
+        ordered: whether neighbouring classes are similar, as age groups are.
+        years: first and last year of each class if the classes are age groups, else empty.
     """
 
     name: Label
@@ -35,14 +35,14 @@ class Target:
 
     @property
     def is_regression(self) -> bool:
-        """Whether the target is a number of years instead of a class."""
+        """Whether the target is a number, such as the age in years, instead of a class."""
         return not self.classes
 
     def encode(self, labels: Sequence[str]) -> NDArray[np.intp]:
-        """Return the class number of each label.
+        """Return the number of the class of each label, counted from 0.
 
         Raises:
-            TargetError: a label is not one of the classes.
+            TargetError: a label is not a class of the target.
         """
         if strange := sorted(set(labels) - set(self.classes)):
             raise TargetError(f"{self.name} has labels {strange}, but only {list(self.classes)} are allowed.")
@@ -51,17 +51,23 @@ class Target:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Target":
-        """Return the target whose fields were written as JSON, in which a tuple is a list.
+        """Return the target whose attributes were saved as JSON.
 
         Raises:
-            ValueError: the content is not a target, or a known target with other classes.
+            ValueError: the content is not a target, or the classes differ from those of the standard target
+                with this name.
         """
         target = record(cls, content)
         target.check_known()
         return target
 
     def check_known(self) -> None:
-        """Raise ValueError if this is a known target with other classes, or two classes have one name."""
+        """Check the classes of a target that was read from a file.
+
+        Raises:
+            ValueError: the classes differ from those of the standard target with this name, or two classes
+                have the same name.
+        """
         if TARGETS.get(self.name, self) != self:
             raise ValueError(f"{self.name} has different classes in this version of featurekit.")
         if len(set(self.classes)) != len(self.classes):
@@ -82,12 +88,12 @@ TARGETS = {target.name: target for target in (GENDER, GENDER3, AGE_GROUP, AGE)}
 
 
 def age_group_of(years: float) -> str:
-    """Return the age group that an age lies in, or "" between the groups.
+    """Return the age group of an age in years, or "" for an age between two groups.
 
-    Adience's groups have gaps (3, 7, 13-14, 21-24, ...) on purpose: its faces are
-    labelled with a group only if the group is certain. The gaps also hold for data sets that give
-    years, so that accuracy, and accuracy within one group, mean the same everywhere.
-    Everyone from 60 years is in the last group.
+    The age groups are those of the Adience data set. They have gaps (3, 7, 13-14, 21-24, ...) because Adience
+    labels a face only if its group is certain. featurekit keeps the gaps for data sets with ages in years, so
+    that accuracy, and accuracy within one group, mean the same for all data sets. The last group contains all
+    ages from 60 years.
 
     >>> age_group_of(28), age_group_of(23), age_group_of(105), age_group_of(float("nan"))
     ('25-32', '', '60-100', '')

@@ -1,1 +1,1 @@
-"""From photographs to vectors, each computed once."""
+"""Compute the vectors (embeddings) of face images; each vector is computed once and stored in the cache."""

@@ -1,14 +1,13 @@
-"""Turn faces into vectors, each only once.
+"""Compute the vectors of faces; a vector that is in the cache is not computed again.
 
-One pass over the photographs serves every backbone and every layer of a run:
-an image is decoded once, its face is found and turned upright once, and each network
-gets its own crop of it. On a CPU one worker does all of that for an image, so
-that no core waits for a slower step; on a GPU the workers cut faces out while the GPU
-computes. Workers are threads of this process or, for many images and small networks,
-helper processes.
+One pass over the images computes the vectors of all networks and layers: each image is decoded once, its face
+is found and turned upright once, and each network gets its own crop of the face. On a CPU one worker does all
+steps for an image, so that no core waits for a slower step. On a GPU the workers cut faces out while the GPU
+runs the networks. Workers are threads of this process or, for many images and small networks, other
+processes.
 
-Results are remembered by the content of an image, so a renamed or repeated photograph
-costs nothing, a killed run continues where it stopped, and a second run opens no image.
+The cache finds results by the content of an image. So a renamed or repeated image is not processed again, an
+extraction that was stopped continues where it stopped, and a second extraction opens no image.
 """
 
 import time
@@ -48,21 +47,23 @@ HELPERS_FROM = 400
 
 @dataclass(frozen=True)
 class Extraction:
-    """What one extraction did.
+    """Counts, times and problems of one extraction.
 
     Attributes:
-        statuses: status → rows of the manifest; every row is in exactly one.
-        n_read: images opened.
-        n_detected: images a detector looked at.
-        seconds: wall-clock time.
-        recipes: feature → recipe.
-        achieved: network → engine, device and precision, read back; empty if nothing had to run.
-        unread: face_id and reason of each image that has changed, or could not be read this time.
-        broken: path in the manifest and status of each row whose image cannot be read, now or before.
-        parts: seconds that the threads spent in "read", "decode", "detect", "align", "write" and in each
-            network, summed over the threads.
-        threads: how many there were, or helper processes.
-        seconds_to_open: the part of seconds until detector and networks were ready.
+        statuses: status → number of rows of the manifest with this status; every row has one status.
+        n_read: number of images that were opened.
+        n_detected: number of images that the face detector was run on.
+        seconds: wall-clock time of the extraction in seconds.
+        recipes: feature, as "backbone:layer" → recipe, which says how its vectors are computed.
+        achieved: network → engine, device and precision that were really used; empty if no network had to
+            run.
+        unread: face_id and reason of each image that has changed or could not be read this time.
+        broken: path in the manifest and status of each row whose image cannot be decoded, in this extraction
+            or in an earlier one.
+        parts: seconds that were spent in "read", "decode", "detect", "align", "write" and in each network,
+            summed over the threads.
+        threads: number of threads or helper processes.
+        seconds_to_open: seconds until the detector and the networks were ready.
     """
 
     statuses: Mapping[str, int]
@@ -77,13 +78,6 @@ class Extraction:
     threads: int = 1
     seconds_to_open: float = 0.0
 
-    @property
-    def network_seconds(self) -> dict[str, float]:
-        """Network → its part of seconds; the rest was spent for all networks together."""
-        busy = sum(self.parts.values())
-        # A network has no seconds if no face was found for it.
-        return {name: self.seconds * self.parts.get(name, 0.0) / busy for name in self.achieved}
-
 
 def extract(
     manifest: Manifest,
@@ -94,23 +88,29 @@ def extract(
     threads: int = 0,
     progress: Progress | None = None,
 ) -> Extraction:
-    """Find every face of a manifest and remember its vectors.
+    """Find the face of every image of a manifest, and store its vectors in the cache.
 
     Args:
-        manifest: manifest of the images.
-        recipes: what to compute, from make_recipes().
-        settings: how faces are found; the same as in the recipes.
-        store: where faces and vectors are remembered.
-        threads: how many; 0 for one a core. They change the time and nothing else.
+        manifest: table of the images.
+        recipes: how each feature's vectors are computed, from make_recipes().
+        settings: how faces are found; the recipes must contain the same settings.
+        store: the cache, which stores faces and vectors.
+        threads: number of threads, which does not change the vectors; 0 for one thread for each core.
         progress: called with (images done, images to do).
 
     Raises:
         EngineError: a device or precision is not available.
-        ManifestError: a box must say which face is meant, and no row has one.
+        ManifestError: boxes choose the faces (choose "box"), and no row has a box.
         WorkspaceError: the cache cannot be written.
     """
     started = time.perf_counter()
-    _check_boxes(manifest, settings)
+    if settings.choose == "box" and not (manifest.table["box"] != "").any():
+        raise ManifestError(
+            "--choose box needs boxes, but the column 'box' of the manifest is empty. Name the column of"
+            " your table that contains the boxes as x1 y1 x2 y2 in pixels: featurekit prepare table FILE"
+            " --column box=NAME (or four columns: --column x1=NAME --column y1=NAME --column x2=NAME"
+            " --column y2=NAME)."
+        )
     keys = row_keys(manifest, settings)
     faces = store.shelf("faces", settings.recipe())
     shelves = {recipe.feature: store.shelf("embeddings", asdict(recipe)) for recipe in recipes.values()}
@@ -138,29 +138,18 @@ def extract(
     )
 
 
-def _check_boxes(manifest: Manifest, settings: FaceSettings) -> None:
-    """Raise ManifestError if boxes choose the faces, and no row has a box."""
-    if settings.choose == "box" and not (manifest.table["box"] != "").any():
-        raise ManifestError(
-            "--choose box needs boxes, but the column 'box' of the manifest is empty. Give the column of"
-            " your table that holds them as x1 y1 x2 y2 in pixels: featurekit prepare table FILE --column"
-            " box=NAME (or four columns: --column x1=NAME --column y1=NAME --column x2=NAME --column"
-            " y2=NAME)."
-        )
-
-
 @dataclass(frozen=True)
 class Images:
-    """The images of one pass, one row each.
+    """The images to extract vectors from; each has one row.
 
     Attributes:
         keys: the key of each row in the cache, shape (n_rows, 32); zeros for a row without an image.
         names: the name of each image in messages.
         paths: paths of the files.
         contents: sha256 of each file.
-        root: the folder that the paths are relative to and must not leave; None for absolute paths.
-        boxes: the box of each row, for choose "box"; empty if no row has one.
-        held: row → function that returns its image, for images that are in no file.
+        root: the folder that the paths are relative to and must not lead out of; None for absolute paths.
+        boxes: the box of each row, used if boxes choose the faces; empty for images without boxes.
+        held: row → function that returns its image, for images in memory.
     """
 
     keys: NDArray[np.uint8]
@@ -172,10 +161,20 @@ class Images:
     held: Mapping[int, Callable[[], ImageData]] = field(default_factory=dict)
 
     def task(self, row: int, known: Face | None) -> Task:
-        """Return the task for a row; known: its face, if an earlier pass has found it."""
-        box = self.boxes[row] if self.boxes else ""
-        image = self.held[row]() if row in self.held else None
-        return Task(row, self.paths[row], self.contents[row], box, known, image)
+        """Return the task of processing one row's image.
+
+        Args:
+            row: number of the row.
+            known: the face, if an earlier extraction has found it; else None.
+        """
+        return Task(
+            row,
+            self.paths[row],
+            self.contents[row],
+            self.boxes[row] if self.boxes else "",
+            known,
+            self.held[row]() if row in self.held else None,
+        )
 
 
 def look_at(
@@ -189,21 +188,22 @@ def look_at(
     progress: Progress | None = None,
     opened: Callable[[], Opened] | None = None,
 ) -> "tuple[int, _Pass | None]":
-    """Process every image of which a face or vector is still missing, and remember faces and vectors.
+    """Process every image whose face or vectors are not stored yet, and store its face and vectors.
 
     Args:
-        images: what to process; an image that several rows share is read once.
-        recipes: what to compute, from make_recipes().
-        settings: how faces are found; the same as in the recipes.
-        faces: where faces are remembered.
-        shelves: feature → where its vectors are remembered.
-        threads: how many, one at least.
+        images: the images; an image that several rows share is read once.
+        recipes: how each feature's vectors are computed, from make_recipes().
+        settings: how faces are found; the recipes must contain the same settings.
+        faces: stored faces, to which new faces are added.
+        shelves: feature → its stored vectors, to which new vectors are added.
+        threads: number of threads, at least 1.
         progress: called with (images done, images to do).
-        opened: returns the networks and the detector, which may be open already; only called in a pass
-            without helper processes.
+        opened: function that returns the networks and the detector, which may be open already; the function
+            is not called if helper processes do the work.
 
     Returns:
-        How many images were opened, and the pass over them; None if nothing was missing.
+        The number of images that were opened, and an object with the times and problems of this pass; None
+        instead of the object if no face and no vector was missing.
     """
     todo = _images_to_read(images.keys, faces, list(shelves.values()))
     if not len(todo):
@@ -282,11 +282,14 @@ class _Pass:
             self.clock = self._pool.clock
         else:
             # Networks that take one image at a time are run by the thread that processes the image.
-            alone = [network for network in networks if network.session.batch == 1]
             self._later = [network for network in networks if network.session.batch > 1]
-            kept = list(dict.fromkeys(network.crop for network in self._later))
-            finder = finder or open_finder(settings, threads=threads)
-            self._looker = Looker(images.root, settings, finder, alone, kept)
+            self._looker = Looker(
+                images.root,
+                settings,
+                finder or open_finder(settings, threads=threads),
+                networks=[network for network in networks if network.session.batch == 1],
+                kept=list(dict.fromkeys(network.crop for network in self._later)),
+            )
             self.clock = self._looker.clock
         self.opened = time.perf_counter()
         self.n_detected = 0
@@ -296,9 +299,14 @@ class _Pass:
 
     def run(self, todo: NDArray[np.intp], progress: Progress | None) -> None:
         """Process the image of each of these rows."""
-        known = self._known_faces(todo)
+        found = np.delete(todo, self._faces.missing(self._keys[todo]))  # by an earlier pass
+        columns = self._faces.read(self._keys[found])
+        known = {int(row): face_from(columns, i) for i, row in enumerate(found)}
         batch = max((network.session.batch for network in self._later), default=1)
-        chunk, look = (CHUNK, self._pool.look) if self._pool else (1, self._look)
+        chunk = CHUNK if self._pool else 1
+        look: Callable[[Sequence[Task]], list[Looked]] = (
+            self._pool.look if self._pool else lambda tasks: [self._looker(task) for task in tasks]
+        )
         under_way = (8 * self._threads + batch * (batch > 1)) // chunk + self._threads
         flushed = time.monotonic()
         wait = _FIRST_SHARD_SECONDS
@@ -329,18 +337,6 @@ class _Pass:
             finally:
                 for future in waiting:
                     future.cancel()
-
-    def _known_faces(self, todo: NDArray[np.intp]) -> dict[int, Face]:
-        """Return the faces that an earlier pass has found, by row."""
-        rows = np.delete(todo, self._faces.missing(self._keys[todo]))
-        if not len(rows):
-            return {}
-        columns = self._faces.read(self._keys[rows])
-        return {int(row): face_from(columns, i) for i, row in enumerate(rows)}
-
-    def _look(self, tasks: Sequence[Task]) -> list[Looked]:
-        """Process images in this thread."""
-        return [self._looker(task) for task in tasks]
 
     def close(self) -> None:
         """End the helpers."""

@@ -1,12 +1,12 @@
-"""A helper process that answers questions of this process over a pipe.
+"""A helper process, which works for this process and exchanges messages with it over a pipe.
 
-Threads share one interpreter, and the work on a photograph between its networks consists of many short
-calls: threads wait for each other there, processes do not. And if a decoder crashes or hangs on an
-image, only its process ends: the image is lost, and the run goes on.
+Threads share one Python interpreter, and decoding and cropping an image consists of many short calls, for
+which threads wait for each other; processes do not wait. If a decoder crashes or hangs on an image, only its
+helper process ends: that image has no result, and the extraction continues.
 
-A helper is a new interpreter that gets the name of its function, so that it never runs the caller's own
-script a second time, as multiprocessing would. Messages are JSON and safetensors; nothing is pickled. A
-helper ends with the process that it works for, however that process ends.
+A helper process is a new Python interpreter that gets the name of a function to call. So it never runs the
+user's script a second time, as multiprocessing would. Messages are JSON and safetensors; nothing is pickled.
+A helper process also ends when the process that started it has ended in any way.
 """
 
 import json
@@ -35,16 +35,16 @@ _LENGTHS = np.dtype("<u8")
 
 
 class HelperDiedError(Exception):
-    """A helper ended, or took too long and was ended, before it had answered."""
+    """A helper process ended, or took too long and was killed, before it had sent its result."""
 
 
 class Helper:
-    """A process that answers questions, one at a time.
+    """A new process that processes one request at a time.
 
     Args:
-        function: "module:function" of featurekit. In the other process it gets the job, and returns what to
-            report when it is ready, and a function from question to answer.
-        job: plain JSON values.
+        function: name of a function of featurekit, as "module:function". The new process calls it with the
+            job. It returns a report for ready(), and a function that turns each request into its result.
+        job: argument of the function, as plain JSON values.
     """
 
     def __init__(self, function: str, job: Any) -> None:
@@ -65,31 +65,34 @@ class Helper:
         self._say((job, {}))
 
     def ready(self) -> Any:
-        """Return what the helper reports when it is ready.
+        """Wait until the helper process is ready, and return the report of its function.
 
         Raises:
-            FeaturekitError: what the function raised in the other process.
-            HelperDiedError: it ended, or took longer than ten minutes.
+            FeaturekitError: the function has raised this error in the helper process.
+            HelperDiedError: the helper process ended, or took longer than ten minutes.
         """
         return self._answer(600)[0]
 
     def ask(self, question: Any, *, seconds: float) -> Message:
-        """Return the answer to a question of plain JSON values.
+        """Send a request and return its result.
+
+        Args:
+            question: the request, as plain JSON values.
+            seconds: time limit for the result.
 
         Raises:
-            HelperDiedError: the helper ended, or took longer and was ended.
+            HelperDiedError: the helper process ended, or took longer than the limit and was killed.
         """
         self._say((question, {}))
         return self._answer(seconds)
 
     def close(self) -> None:
-        """End the process."""
+        """End the helper process."""
         # The block closes the pipes and waits. Closing fails if a question was cut off in the middle.
         with suppress(OSError), self._process:
             self._process.kill()
 
     def _say(self, message: Message) -> None:
-        assert self._process.stdin is not None
         try:
             _write(self._process.stdin, message)
         except OSError as error:
@@ -122,7 +125,11 @@ class Helper:
 
 
 def serve(function: str) -> None:
-    """Be a helper: answer questions from standard input until it closes."""
+    """Run as a helper process: process requests from standard input until it is closed.
+
+    Args:
+        function: name of the function to call first, as "module:function".
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is the asking process's to handle
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # the output of a library must not mix with the answers

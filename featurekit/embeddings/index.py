@@ -1,4 +1,4 @@
-"""Extract vectors in a workspace, and find there later what has been extracted, how, and what it cost."""
+"""Extract vectors into a workspace, and record there which vectors were extracted, how, and at what cost."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -25,14 +25,15 @@ BUILTIN_BACKBONES = ("dlib_age", "dlib_gender", "mobilenet_v2")
 
 @dataclass(frozen=True)
 class Ledger:
-    """What has been extracted in a workspace, for the later steps.
+    """Record of the vectors that have been extracted in a workspace.
 
     Attributes:
         settings: how the faces were found.
-        recipes: "backbone:layer" → recipe, in the order first extracted.
-        costs: "shared" and each network → {"seconds", "pictures"}, summed over every pass.
-        achieved: network → engine, device and precision, read back when it last ran.
-        asked: the device and precision that were asked for.
+        recipes: "backbone:layer" → recipe of its vectors, in the order of the first extraction.
+        costs: each network, and "shared" for the steps that all networks need → {"seconds", "pictures"},
+            the time and the number of images, summed over all extractions.
+        achieved: network → engine, device and precision that were really used when it last ran.
+        asked: device and precision that the user asked for.
     """
 
     settings: FaceSettings
@@ -43,7 +44,10 @@ class Ledger:
 
     @classmethod
     def load(cls, path: Path) -> "Ledger | None":
-        """Read what save() wrote; None if nothing has been extracted.
+        """Return the record that save() has written; None if nothing has been extracted.
+
+        Args:
+            path: path of the file.
 
         Raises:
             WorkspaceError: the file is damaged.
@@ -55,23 +59,35 @@ class Ledger:
         except ValueError as error:
             raise WorkspaceError(
                 f"{path} is damaged, or was not written by featurekit ({error}). Delete it, and run"
-                " featurekit extract again: what is in the cache is not computed again."
+                " featurekit extract again: vectors that are in the cache are not computed again."
             ) from error
 
     def save(self, path: Path) -> None:
-        """Write it as JSON, whole."""
+        """Write the record to a JSON file."""
         write_text(path, json.dumps(asdict(self), indent=2) + "\n")
 
     def seconds(self, features: Sequence[str]) -> float:
-        """Return the seconds of the vectors of a feature set, with those shared by all networks once."""
-        networks = sorted({feature.partition(":")[0] for feature in features})
-        return sum(self.costs.get(name, {}).get("seconds", 0.0) for name in ("shared", *networks))
+        """Return the seconds that the vectors of some features took, including the steps that they share.
+
+        Args:
+            features: the features, each as "backbone:layer".
+        """
+        names = ("shared", *sorted({feature.partition(":")[0] for feature in features}))
+        return sum(self.costs.get(name, {}).get("seconds", 0.0) for name in names)
 
 
 def enter(
     ledger: Ledger | None, extraction: Extraction, settings: FaceSettings, asked: Mapping[str, str]
 ) -> Ledger:
-    """Return the ledger with one more extraction; a new ledger if the faces were found in another way."""
+    """Add an extraction to the record of a workspace, and return the new record.
+
+    Args:
+        ledger: the record so far; None for the first extraction.
+        extraction: the new extraction.
+        settings: how the faces were found. If the faces of earlier extractions were found in another way, a
+            new record is started.
+        asked: device and precision that the user asked for.
+    """
     faces = {recipe_key(recipe.faces) for recipe in extraction.recipes.values()}
     if (
         ledger is None
@@ -83,7 +99,11 @@ def enter(
     for feature, recipe in extraction.recipes.items():
         if ledger.recipes.get(feature, recipe) != recipe:
             costs.pop(recipe.backbone, None)  # those were the costs of other vectors of that name
-    spent = extraction.network_seconds
+    busy = sum(extraction.parts.values())
+    # Each network's part of the time; a network has no part if no face was found.
+    spent = {
+        name: extraction.seconds * extraction.parts.get(name, 0.0) / busy for name in extraction.achieved
+    }
     whole = sum(spent.values())
     if extraction.n_detected or not any(spent.values()):
         spent["shared"] = extraction.seconds - whole
@@ -104,25 +124,24 @@ def enter(
 
 
 def feature_names(backbones: Sequence[str] | None = None, layer: str | None = None) -> list[str]:
-    """Return the features that are asked for, as "backbone" or "backbone:layer".
+    """Return the features that the user asks for, each as "backbone" or "backbone:layer".
 
     Args:
         backbones: names of networks, with or without a layer; None for BUILTIN_BACKBONES.
-        layer: another layer for all of them.
+        layer: layer to read from all networks; None for each network's own layer.
 
     Raises:
-        WorkspaceError: a layer is named twice.
+        WorkspaceError: both arguments name a layer.
 
     >>> feature_names(["vgg16"], "fc6")
     ['vgg16:fc6']
     """
-    names = [f"{name}:{layer}" if layer else name for name in backbones or BUILTIN_BACKBONES]
     if layer and any(":" in name for name in backbones or ()):
         raise WorkspaceError(
-            f"--layer {layer} cannot be combined with a layer after the name of a network. Leave one of"
-            " them out."
+            f"--layer {layer} cannot be combined with a layer after the name of a network. Name the"
+            " layer in one of the two places only."
         )
-    return names
+    return [f"{name}:{layer}" if layer else name for name in backbones or BUILTIN_BACKBONES]
 
 
 def extract_into(
@@ -137,40 +156,41 @@ def extract_into(
     threads: int = 0,
     progress: Progress | None = None,
 ) -> Extraction:
-    """Find every face of a manifest, remember its vectors, and record in the workspace what was extracted.
+    """Find the face of every image of a manifest, store its vectors in the cache, and record the extraction.
 
     Args:
-        workspace: where faces and vectors are remembered.
-        manifest: manifest of the images.
-        features: from feature_names().
+        workspace: folder of the cache and of the record.
+        manifest: table of the images.
+        features: the features to extract, from feature_names().
         settings: how faces are found.
         device: "auto", "cpu" or "cuda".
         precision: "auto", "fp32" or "bf16".
-        mirrored: whether the vectors are the mean of the crop's and its mirror image's.
-        threads: how many; 0 for one a core. They change the time and nothing else.
+        mirrored: whether each vector is the mean of the vectors of the crop and of its mirror image.
+        threads: number of threads, which does not change the vectors; 0 for one thread for each core.
         progress: called with (images done, images to do).
 
     Raises:
-        UnknownNameError: no such backbone or layer.
-        WeightsError: a weight file is missing; the message says which and how to get it.
+        UnknownNameError: there is no backbone or layer with one of the names.
+        WeightsError: a weight file is missing; the message names it and says how to get it.
         EngineError: a device or precision is not available.
-        ManifestError: a box must say which face is meant, and no row has one.
+        ManifestError: boxes choose the faces (choose "box"), and no row has a box.
         WorkspaceError: the cache cannot be written.
     """
     recipes = make_recipes(features, settings, device=device, precision=precision, mirrored=mirrored)
     extraction = extract(
         manifest, recipes, settings, Store(workspace.cache), threads=threads, progress=progress
     )
-    asked = {"device": device, "precision": precision}
-    enter(Ledger.load(workspace.extracted), extraction, settings, asked).save(workspace.extracted)
+    enter(
+        Ledger.load(workspace.extracted), extraction, settings, {"device": device, "precision": precision}
+    ).save(workspace.extracted)
     return extraction
 
 
 def some_ledger_of(workspace: ProjectFolder) -> Ledger:
-    """Return what has been extracted in a workspace.
+    """Return the record of the vectors that have been extracted in a workspace.
 
     Raises:
-        WorkspaceError: nothing has been extracted.
+        WorkspaceError: no vectors have been extracted.
     """
     ledger = Ledger.load(workspace.extracted)
     if ledger is None:
@@ -184,13 +204,13 @@ def extracted_vectors(workspace: ProjectFolder, manifest: Manifest, features: st
     """Return the vectors of one network's layer that have been extracted in a workspace.
 
     Args:
-        workspace: where they are remembered.
-        manifest: manifest of the faces.
-        features: "backbone[:layer]".
+        workspace: folder of the cache and of the record.
+        manifest: table of the images.
+        features: name of the network, and optionally of the layer, as "backbone[:layer]".
 
     Raises:
-        UnknownNameError: no such backbone or layer.
-        WorkspaceError: it has not been extracted.
+        UnknownNameError: there is no backbone or layer with this name.
+        WorkspaceError: the vectors have not been extracted.
     """
     ledger = some_ledger_of(workspace)
     backbone, layer = split_feature(features)

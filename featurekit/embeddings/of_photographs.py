@@ -1,4 +1,4 @@
-"""The vectors of photographs that are in no data set, by the same pass as an extraction."""
+"""Compute the vectors of images that are not in a data set, in the same way as an extraction."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -24,12 +24,12 @@ from featurekit.progress import Progress
 
 @dataclass(frozen=True)
 class OfPhotographs:
-    """The vectors of photographs, one row each, in their order.
+    """The vectors of images, with one row for each image, in the order of the images.
 
     Attributes:
-        vectors: float32, shape (n, dim); NaN for a photograph without a vector.
-        statuses: statuses of each, one of featurekit.faces.face.STATUSES.
-        messages: why there is no vector; "" if there is one.
+        vectors: vectors of the images, float32, shape (n_images, dim); NaN for an image without a vector.
+        statuses: status of each image, one of featurekit.faces.face.STATUSES.
+        messages: for each image the reason why it has no vector; "" if it has one.
     """
 
     vectors: NDArray[np.float32]
@@ -48,21 +48,21 @@ def vectors_of(
     threads: int = 0,
     progress: Progress | None = None,
 ) -> OfPhotographs:
-    """Find the chosen face of each photograph, and compute its vectors.
+    """Find the chosen face of each image, and compute its vector.
 
     Args:
-        photographs: which; one that occurs twice is read once.
-        features: "backbone:layer" of each part of a vector, joined in this order.
-        recipes: what to compute, from make_recipes(); at least the features.
-        settings: how faces are found; the same as in the recipes.
-        lengths: lengths of each part.
-        store: where faces and vectors are remembered by content; None to compute them each time.
-        threads: how many; 0 for one a core. They change the time and nothing else.
-        progress: called with (photographs done, photographs to do).
+        photographs: the images; an image that occurs twice is processed once.
+        features: the features whose vectors are joined, in this order, each as "backbone:layer".
+        recipes: feature → recipe, which says how its vectors are computed, from make_recipes().
+        settings: how faces are found; the recipes must contain the same settings.
+        lengths: length of each feature's vectors.
+        store: the cache, which stores faces and vectors; None to compute them every time.
+        threads: number of threads, which does not change the vectors; 0 for one thread for each core.
+        progress: called with (images done, images to do).
 
     Raises:
         EngineError: a device or precision is not available.
-        WorkspaceError: the store cannot be written.
+        WorkspaceError: the cache cannot be written.
     """
     if store is None:  # the heads of a backbone are worth keeping, but nobody asks for them here
         recipes = {feature: recipes[feature] for feature in features}

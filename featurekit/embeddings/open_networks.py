@@ -1,4 +1,4 @@
-"""Open the networks that recipes need, each once with all the layers that are read."""
+"""Open the networks that recipes need; each network is opened once, with all layers that are read from it."""
 
 import os
 import threading
@@ -26,10 +26,10 @@ class OpenBackbone:
 
     Attributes:
         name: name of the backbone.
-        layers: what is read.
-        crop: what it wants cut out.
-        session: crops in, one array a layer out.
-        mirrored: whether the vectors are the mean of the crop's and its mirror image's.
+        layers: names of the layers that are read.
+        crop: template and side in pixels of the crops that it takes as input.
+        session: the open network, which takes crops as input and returns one array for each layer.
+        mirrored: whether each vector is the mean of the vectors of the crop and of its mirror image.
     """
 
     name: str
@@ -39,7 +39,7 @@ class OpenBackbone:
     mirrored: bool
 
     def vectors(self, crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-        """Return "backbone:layer" → vectors (n, dim) of crops (n, s, s, 3)."""
+        """Return "backbone:layer" → vectors, shape (n, dim), for face crops of shape (n, side, side, 3)."""
         outputs = self.session(crops)
         if self.mirrored:
             others = self.session(np.ascontiguousarray(crops[:, :, ::-1]))
@@ -57,13 +57,18 @@ _opening = threading.Lock()
 
 
 def opened_once(recipes: Sequence[Recipe], settings: FaceSettings, threads: int) -> Opened:
-    """Return the networks that recipes need and the detector, opened now or by an earlier call.
+    """Return the networks that recipes need and the face detector, opened now or by an earlier call.
 
-    The last few that were opened stay open, so that a transformer that scikit-learn clones for every fold
-    does not open its networks in every fold.
+    The networks of the last few calls stay open, so that a transformer that scikit-learn clones for every
+    fold does not open its networks in every fold.
+
+    Args:
+        recipes: recipes of the vectors to compute.
+        settings: settings of the face detector.
+        threads: number of threads that run the networks.
 
     Raises:
-        WeightsError: a weight file is missing or is not the one it should be.
+        WeightsError: a weight file is missing, or has another hash than expected.
         EngineError: a device or precision is not available.
     """
     # A forked process must not use its parent's threads, and a member that was registered again under the
@@ -84,17 +89,24 @@ def opened_once(recipes: Sequence[Recipe], settings: FaceSettings, threads: int)
 def open_networks(recipes: Sequence[Recipe], threads: int) -> list[OpenBackbone]:
     """Open each backbone that the recipes need once, with all its layers.
 
+    Args:
+        recipes: recipes of the vectors to compute.
+        threads: number of threads that run the networks.
+
     Raises:
-        WeightsError: a weight file is missing or is not the one it should be.
+        WeightsError: a weight file is missing, or has another hash than expected.
         EngineError: a device or precision is not available.
     """
     networks = []
     for name in dict.fromkeys(recipe.backbone for recipe in recipes):
         own = [recipe for recipe in recipes if recipe.backbone == name]
         backbone, layers = BACKBONES[name], tuple(recipe.layer for recipe in own)
-        data = weights.read(backbone.weights) if backbone.weights else b""
         session = backbone.open(
-            data, layers, device=own[0].engine, precision=own[0].precision, threads=threads
+            weights.read(backbone.weights) if backbone.weights else b"",
+            layers,
+            device=own[0].engine,
+            precision=own[0].precision,
+            threads=threads,
         )
         crop = (backbone.template, backbone.input_size)
         networks.append(OpenBackbone(name, layers, crop, session, own[0].mirrored))

@@ -1,7 +1,7 @@
-"""The helper processes of one extraction: started together, and replaced when one dies.
+"""The helper processes of one extraction, which start together; a process that dies is replaced.
 
-Each processes images as a thread would (featurekit.embeddings.worker). It gets the settings and recipes in
-one job, which is written and read here.
+Each helper process processes images in the same way as a thread (featurekit.embeddings.worker). It gets the
+settings and recipes once, when the process starts.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -38,7 +38,7 @@ _MOST_DEATHS = 20
 
 
 def fit_for_helpers(recipes: Mapping[str, Recipe], settings: FaceSettings) -> bool:
-    """Whether helper processes can do the work, and do it faster than threads."""
+    """Whether helper processes can compute the vectors of these recipes, and faster than threads."""
     backbones = [BACKBONES[name] for name in dict.fromkeys(recipe.backbone for recipe in recipes.values())]
     # A helper knows only the members that come with featurekit, not those that a program has registered.
     packages = {BACKBONES.package_of(backbone.name) for backbone in backbones}
@@ -52,22 +52,23 @@ def fit_for_helpers(recipes: Mapping[str, Recipe], settings: FaceSettings) -> bo
 
 
 class HelperPool:
-    """Helpers that do the same job; several threads may ask them at once.
+    """Helper processes for the images of one extraction; several threads may use the pool at once.
 
-    They start when the pool is made, and open their networks while this process continues; see ready().
+    The helper processes start when the pool is created, and open their networks while this process continues.
+    Call ready() before look().
 
     Args:
-        root: the folder that the images' paths are relative to; None for absolute paths.
+        root: folder that the images' paths are relative to; None for absolute paths.
         settings: how faces are found.
-        recipes: recipes of the vectors that the helpers compute.
-        kept: the crops that they return for networks that this process runs.
-        n_helpers: how many.
+        recipes: recipes of the vectors that the helper processes compute.
+        kept: template and side of the crops that they return, for networks that this process runs.
+        n_helpers: number of helper processes.
 
     Attributes:
-        clock: the seconds that the helpers spent, by part.
+        clock: seconds that the helper processes spent in each step.
 
     Raises:
-        EngineError: one ended at once.
+        EngineError: a helper process ended while it started.
     """
 
     def __init__(
@@ -99,7 +100,7 @@ class HelperPool:
             raise
 
     def ready(self) -> dict[str, dict[str, str]]:
-        """Wait until every helper can be asked; return the engine, device and precision of each network.
+        """Wait until every helper process is ready; return engine, device and precision of each network.
 
         Raises:
             FeaturekitError: a helper process cannot open the detector or a network.
@@ -115,10 +116,15 @@ class HelperPool:
         return achieved
 
     def look(self, tasks: Sequence[Task]) -> list[Looked]:
-        """Let a helper process images; an image that crashes its helper counts as undecodable.
+        """Let a helper process work on some images; an image that crashes the process gets no face.
+
+        The status of an image that crashes its process is "undecodable".
+
+        Args:
+            tasks: the images.
 
         Raises:
-            EngineError: so many images crashed their helper that the images cannot be the cause.
+            EngineError: so many images crashed their process that the images cannot be the cause.
         """
         helper = self._free.get()
         try:
@@ -143,7 +149,7 @@ class HelperPool:
             self._free.put(helper)
 
     def close(self) -> None:
-        """End the helpers."""
+        """End the helper processes."""
         for helper in self._all:
             helper.close()
 
@@ -169,14 +175,17 @@ def _not_ready(error: HelperDiedError) -> EngineError:
 
 
 def look_for_another(job: Mapping[str, Any]) -> tuple[Any, Callable[[Any], Message]]:
-    """Open the networks of a helper; return what they run on, and the function that answers questions."""
-    told = job["settings"]
-    settings = FaceSettings(**{**told, "attempts": tuple(map(tuple, told["attempts"]))})
+    """Open the networks in a helper process; return where they run, and the function that processes images.
+
+    Args:
+        job: settings and recipes as plain JSON values, from HelperPool.
+    """
+    settings = FaceSettings(**{**job["settings"], "attempts": tuple(map(tuple, job["settings"]["attempts"]))})
     finder = open_finder(settings, threads=1)
     networks = open_networks([Recipe(**recipe) for recipe in job["recipes"]], threads=1)
     side = settings.attempts[0][0]
     # This compiles the detector for the frame that nearly every image uses.
     finder(np.zeros((side, side, 3), np.uint8), side)
-    kept = [(template, int(size)) for template, size in job["kept"]]
-    looker = Looker(Path(job["root"]) if job["root"] else None, settings, finder, networks, kept)
+    root = Path(job["root"]) if job["root"] else None
+    looker = Looker(root, settings, finder, networks, [(name, int(size)) for name, size in job["kept"]])
     return {network.name: asdict(network.session.achieved) for network in networks}, looker.answer

@@ -1,4 +1,4 @@
-"""A recipe: everything that decides the numbers of a vector, and its key in the cache."""
+"""A recipe says exactly how vectors are computed; its hash is the key of the vectors in the cache."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -24,21 +24,21 @@ EXTRACTION_VERSION = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Everything that decides the numbers. Change one part and it is another embedding.
+    """Everything that decides the values of a vector; vectors with different recipes are not mixed.
 
     Attributes:
-        faces: how the image was decoded and the face found (FaceSettings.recipe()).
+        faces: how the image is decoded and its face is found, from FaceSettings.recipe().
         backbone: name of the network.
-        layer: where it was read.
-        weights: sha256 of its weight file; "" if it has none.
-        input_size: side of the crop, in pixels.
-        template: where the landmarks were put.
-        normalization: what was done to the pixels first; of a backbone that is not featurekit's own, also the
-            version of its code, as "code".
-        mirrored: whether the vectors are the mean of the crop's and its mirror image's.
+        layer: name of the layer whose output is the vector.
+        weights: sha256 of the network's weight file; "" if it has no weight file.
+        input_size: side of the face crop, in pixels.
+        template: name of the template that says where the face's landmarks are in the crop.
+        normalization: how pixel values are scaled for the network; for a backbone that does not come with
+            featurekit, also the version of its code, as "code".
+        mirrored: whether each vector is the mean of the vectors of the crop and of its mirror image.
         precision: "fp32" or "bf16".
-        engine: class of engine, whose members agree to the last bit: "cpu" or "cuda".
-        extraction_version: version of this module's arithmetic.
+        engine: "cpu" or "cuda"; all engines of the same kind give exactly the same values.
+        extraction_version: version number of the code that computes vectors.
     """
 
     faces: Mapping[str, Any]
@@ -55,12 +55,12 @@ class Recipe:
 
     @property
     def key(self) -> str:
-        """A name that no two different recipes share."""
+        """Hash of the recipe: different recipes have different keys."""
         return recipe_key(asdict(self))
 
     @property
     def feature(self) -> str:
-        """Name of the vectors, e.g. "dlib_age:pooled"."""
+        """Name of the network and its layer, as in "dlib_age:pooled"."""
         return f"{self.backbone}:{self.layer}"
 
 
@@ -72,21 +72,21 @@ def make_recipes(
     precision: str = "auto",
     mirrored: bool = False,
 ) -> dict[str, Recipe]:
-    """Return the recipe of each feature and of the heads that come with its backbone.
+    """Return the recipe of each feature, and of the output layers (heads) of its backbone.
 
     Args:
-        features: "backbone" or "backbone:layer".
+        features: the features, each as "backbone" or "backbone:layer".
         settings: how faces are found.
         device: "auto", "cpu" or "cuda".
         precision: "auto", "fp32" or "bf16".
-        mirrored: whether the vectors are the mean of the crop's and its mirror image's.
+        mirrored: whether each vector is the mean of the vectors of the crop and of its mirror image.
 
     Returns:
-        "backbone:layer" → recipe, in the order asked.
+        "backbone:layer" → recipe, in the order of the features.
 
     Raises:
-        UnknownNameError: no such backbone or layer.
-        WeightsError: a weight file is missing; the message says which and how to get it.
+        UnknownNameError: there is no backbone or layer with one of the names.
+        WeightsError: a weight file is missing; the message names it and says how to get it.
     """
     device, precision = resolve(device, precision)
     recipes: dict[str, Recipe] = {}
@@ -114,7 +114,7 @@ def make_recipes(
 
 
 def settings_of(faces: Mapping[str, Any]) -> FaceSettings:
-    """Return the settings that FaceSettings.recipe() has turned into this recipe of faces."""
+    """Return the FaceSettings whose recipe() is this mapping."""
     content = {name: faces[name] for name in ("detector", "attempts", "choose", "min_face")}
     return record(FaceSettings, {**content, "weights_sha256": faces["detector_weights"]})
 
@@ -122,12 +122,12 @@ def settings_of(faces: Mapping[str, Any]) -> FaceSettings:
 def describe_weights(
     recipes: Sequence[Recipe], settings: FaceSettings, trained: Sequence[str] = ()
 ) -> list[dict[str, Any]]:
-    """Return name, file, sha256, source and the three licences of every weight file that was used.
+    """Return name, file, sha256, source and licences of every weight file that was used.
 
     Args:
         recipes: recipes of the vectors.
         settings: how the faces were found.
-        trained: names of further backbones, that a network trained end to end started from.
+        trained: names of further backbones, whose weights were the start of a network trained end to end.
     """
     detector = [weights.describe_by_hash(settings.weights_sha256)] if settings.weights_sha256 else []
     names = [BACKBONES[name].weights for name in (*(recipe.backbone for recipe in recipes), *trained)]
@@ -137,7 +137,7 @@ def describe_weights(
 def row_keys(manifest: Manifest, settings: FaceSettings) -> NDArray[np.uint8]:
     """Return the key of each row's face in the cache, shape (n_rows, 32); zeros for a row without an image.
 
-    It depends on the content of the image, and on the box if the box chooses the face.
+    A key depends on the content of the image, and on the row's box if boxes choose the faces.
     """
     keys = np.zeros((len(manifest), 32), np.uint8)
     boxes = manifest.table["box"] if settings.choose == "box" else [""] * len(manifest)

@@ -1,4 +1,4 @@
-"""The vectors of the faces found: read back in the manifest's order, joined over networks, and exported."""
+"""Read the vectors of faces from the cache, join the vectors of several networks, and export vectors."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -21,14 +21,14 @@ from featurekit.files import whole_file, write_text
 
 @dataclass(frozen=True)
 class Vectors:
-    """One vector per face found, in the order of the manifest.
+    """One vector for each face that was found, in the order of the manifest.
 
     Attributes:
-        rows: row numbers in the manifest, shape (n_faces,), increasing.
-        face_ids: shape (n_faces,).
-        vectors: float32, or uint8 for pixels, shape (n_faces, dim), every number finite.
-        blocks: length of each part where several backbones are joined; their sum is dim.
-        recipes: what each part was made from.
+        rows: row number of each face in the manifest, shape (n_faces,), increasing.
+        face_ids: face_id of each face, shape (n_faces,).
+        vectors: finite numbers, shape (n_faces, dim), float32, or uint8 for vectors of pixels.
+        blocks: lengths of the vectors that are joined to one, one for each backbone; their sum is dim.
+        recipes: recipe of each of the joined vectors.
     """
 
     rows: NDArray[np.intp]
@@ -39,10 +39,10 @@ class Vectors:
 
     def __post_init__(self) -> None:
         if not len(self.rows) == len(self.face_ids) == len(self.vectors):
-            raise EmbeddingError(f"{len(self.vectors)} vectors for {len(self.face_ids)} faces.")
+            raise EmbeddingError(f"There are {len(self.vectors)} vectors for {len(self.face_ids)} faces.")
         if sum(self.blocks) != self.vectors.shape[1]:
             raise EmbeddingError(
-                f"Parts with {self.blocks} numbers do not add up to {self.vectors.shape[1]}."
+                f"The lengths {self.blocks} of the joined vectors do not add up to {self.vectors.shape[1]}."
             )
         if self.vectors.dtype.kind != "f":
             return
@@ -52,9 +52,13 @@ class Vectors:
 
 
 def remembered_statuses(keys: NDArray[np.uint8], faces: Rows) -> NDArray[np.uint8]:
-    """Return the status of every row whose face is remembered, as its number in STATUSES, shape (n_rows,).
+    """Return the stored status of every row, as a number, the position in STATUSES, shape (n_rows,).
 
-    The status of the other rows is not_extracted.
+    A row whose face is not stored has the status not_extracted.
+
+    Args:
+        keys: key of each row, from row_keys().
+        faces: the stored faces.
     """
     statuses = np.full(len(keys), STATUSES.index("not_extracted"), np.uint8)
     with_image = np.flatnonzero(keys.any(axis=1))
@@ -65,7 +69,13 @@ def remembered_statuses(keys: NDArray[np.uint8], faces: Rows) -> NDArray[np.uint
 
 
 def row_statuses(manifest: Manifest, keys: NDArray[np.uint8], faces: Rows) -> NDArray[np.uint8]:
-    """Return the status of every row of a manifest as its number in STATUSES, shape (n_rows,)."""
+    """Return the status of every row of a manifest, as a number, the position in STATUSES, shape (n_rows,).
+
+    Args:
+        manifest: table of the images.
+        keys: key of each row, from row_keys().
+        faces: the stored faces.
+    """
     statuses = remembered_statuses(keys, faces)
     # Only a row whose file could not be read when the manifest was made has no image.
     for row in np.flatnonzero(~keys.any(axis=1)):
@@ -75,11 +85,11 @@ def row_statuses(manifest: Manifest, keys: NDArray[np.uint8], faces: Rows) -> ND
 
 
 def faces_recipe(settings: FaceSettings, recipes: Iterable[Recipe]) -> Mapping[str, Any]:
-    """Return the recipe of the faces that vectors were made of.
+    """Return the recipe that says how the faces of some vectors were found.
 
     Args:
         settings: how the faces were found.
-        recipes: recipes of the vectors; used if the package of the detector has been removed.
+        recipes: recipes of the vectors; used if the package of the face detector is not installed any more.
     """
     try:
         return settings.recipe()
@@ -92,16 +102,16 @@ def faces_recipe(settings: FaceSettings, recipes: Iterable[Recipe]) -> Mapping[s
 def load_embeddings(
     manifest: Manifest, recipes: Sequence[Recipe], settings: FaceSettings, store: Store
 ) -> Vectors:
-    """Return the vectors of every face found, joined over recipes.
+    """Return one vector for each face that was found: the vectors of all recipes, joined.
 
     Args:
-        manifest: manifest of the rows.
-        recipes: parts to join side by side, in this order.
-        settings: how the faces were found; the same as in the recipes.
-        store: where the vectors are remembered.
+        manifest: table of the images.
+        recipes: recipes of the vectors to join, in this order.
+        settings: how the faces were found; the recipes must contain the same settings.
+        store: the cache.
 
     Raises:
-        WorkspaceError: nothing was extracted by one of these recipes.
+        WorkspaceError: a face has no vector of one of the recipes.
     """
     keys = row_keys(manifest, settings)
     statuses = row_statuses(manifest, keys, store.shelf("faces", faces_recipe(settings, recipes)))
@@ -118,29 +128,34 @@ def load_embeddings(
 
 
 def without_vectors(manifest: Manifest, recipes: Sequence[Recipe], statuses: NDArray[np.uint8]) -> Vectors:
-    """Return the faces found with zeros for vectors, for a classifier that does not use vectors.
+    """Return zeros as the vectors of the faces that were found, for a classifier that does not use vectors.
 
     Args:
-        manifest: manifest of the rows.
-        recipes: what the vectors would have been made from.
-        statuses: from row_statuses().
+        manifest: table of the images.
+        recipes: recipes of the vectors that are replaced by zeros.
+        statuses: status of each row, from row_statuses().
     """
     rows = np.flatnonzero(statuses == STATUSES.index("ok"))
-    face_ids = manifest.table["face_id"].to_numpy(dtype=str)[rows]
-    return Vectors(rows, face_ids, np.zeros((len(rows), 1), np.float32), (1,), tuple(recipes))
+    return Vectors(
+        rows=rows,
+        face_ids=manifest.table["face_id"].to_numpy(dtype=str)[rows],
+        vectors=np.zeros((len(rows), 1), np.float32),
+        blocks=(1,),
+        recipes=tuple(recipes),
+    )
 
 
 def check_extracted(
     manifest: Manifest, recipe: Recipe, settings: FaceSettings, statuses: NDArray[np.uint8], store: Store
 ) -> None:
-    """Raise WorkspaceError unless every face found has a vector by this recipe.
+    """Raise WorkspaceError if a face that was found has no vector of this recipe.
 
     Args:
-        manifest: manifest of the rows.
-        recipe: what the vectors are made from.
+        manifest: table of the images.
+        recipe: recipe of the vectors.
         settings: how the faces were found.
-        statuses: from row_statuses().
-        store: where the vectors are remembered.
+        statuses: status of each row, from row_statuses().
+        store: the cache.
     """
     _shelf_with(recipe, row_keys(manifest, settings)[statuses == STATUSES.index("ok")], store)
 
@@ -149,15 +164,11 @@ def _shelf_with(recipe: Recipe, keys: NDArray[np.uint8], store: Store) -> Shelf:
     """Return the shelf of a recipe, or raise WorkspaceError unless it holds the vectors of all these rows."""
     shelf = store.shelf("embeddings", asdict(recipe))
     n_missing = len(shelf.missing(keys))
-    if n_missing == len(keys):
+    if n_missing or not len(keys):
+        some = f"{n_missing} of {len(keys)} faces have no vector of"
         raise WorkspaceError(
-            f"There are no vectors of {recipe.feature} yet. To compute them: featurekit extract"
-            f" --backbone {recipe.backbone}"
-        )
-    if n_missing:
-        raise WorkspaceError(
-            f"{n_missing} of {len(keys)} faces have no vector of {recipe.feature} yet. To compute them:"
-            f" featurekit extract --backbone {recipe.backbone}"
+            f"{some if n_missing < len(keys) else 'There are no vectors of'} {recipe.feature} yet."
+            f" To compute them: featurekit extract --backbone {recipe.backbone}"
         )
     return shelf
 
@@ -166,8 +177,9 @@ def export_embeddings(embeddings: Vectors, path: Path) -> list[Path]:
     """Write vectors for other programs and return the files written.
 
     Args:
-        embeddings: what to write.
-        path: .parquet (columns face_id and vectors) or .npy (vectors; the ids go to a .csv beside).
+        embeddings: the vectors to write.
+        path: file name with the ending .parquet (columns face_id and vectors), or .npy (the vectors; the
+            face_ids are written to a .csv file beside it).
 
     Raises:
         EmbeddingError: `path` does not end in .parquet or .npy, or is a folder.
@@ -177,8 +189,9 @@ def export_embeddings(embeddings: Vectors, path: Path) -> list[Path]:
         import pyarrow as pa
         from pyarrow import parquet
 
-        numbers = pa.array(embeddings.vectors.ravel())
-        vectors = pa.FixedSizeListArray.from_arrays(numbers, embeddings.vectors.shape[1])
+        vectors = pa.FixedSizeListArray.from_arrays(
+            pa.array(embeddings.vectors.ravel()), embeddings.vectors.shape[1]
+        )
         with whole_file(path) as file:
             parquet.write_table(pa.table({"face_id": embeddings.face_ids, "vectors": vectors}), file)
         return [path]

@@ -1,7 +1,7 @@
 """Process one image: decode it, find its face, cut it out, and run the networks that take one face at a time.
 
-A thread of this process and a helper process do the same work. A helper gets its tasks as JSON and answers
-with columns.
+Threads of this process and helper processes do the same work. A helper process gets its tasks as JSON, and
+sends the results back as arrays.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,9 +29,9 @@ _MAX_BYTES = 2**40  # to hash a file; a file that is too large to be decoded is 
 
 
 class Task(NamedTuple):
-    """An image to process: the row's number, path, content hash and box, and the face if it is known.
+    """An image to process: number, path, content hash and box of its row, and the face if it is known.
 
-    An image in memory is part of the task, and has no path; such a task is not sent to another process.
+    A task for an image in memory contains the image instead of a path, and is not sent to another process.
     """
 
     row: int
@@ -42,14 +42,14 @@ class Task(NamedTuple):
     image: ImageData | None = None
 
     def to_json(self) -> list[Any]:
-        """Return it as plain JSON values."""
+        """Return the task as plain JSON values."""
         facts = vars(self.known) if self.known else {}
         known = {name: one.tolist() if isinstance(one, np.ndarray) else one for name, one in facts.items()}
         return [self.row, self.path, self.content, self.box, known or None]
 
     @classmethod
     def from_json(cls, content: Sequence[Any]) -> "Task":
-        """Return what to_json() wrote."""
+        """Return the task that to_json() has turned into JSON values."""
         row, path, sha256_of_file, box, known = content
         if known is not None:
             places = {name: np.array(known[name], np.float32) for name in ("box", "landmarks")}
@@ -62,14 +62,14 @@ class Looked:
     """The result for one image.
 
     Attributes:
-        row: its row's number.
-        face: what was found, or why there is no face.
-        detected: whether a detector has searched it.
+        row: number of the image's row.
+        face: the face that was found, or the reason why there is no face.
+        detected: whether the face detector was run on the image.
         why: what is wrong with an image that was not processed.
         size: the image's width and height in pixels.
-        aligned_by: see featurekit.faces.align.align().
-        vectors: feature → vector, of the networks that take one face at a time.
-        crops: crops of a face, for the networks that take many faces at a time.
+        aligned_by: "landmarks" or "box", see featurekit.faces.align.place(); "" without a face.
+        vectors: feature → vector, for the networks that take one face at a time.
+        crops: crops of the face, for the networks that take many faces at a time.
     """
 
     row: int
@@ -83,14 +83,14 @@ class Looked:
 
 
 class Looker:
-    """Processes images; several threads may share one.
+    """Processes images; several threads may use the same Looker.
 
     Args:
-        root: the folder that the tasks' paths are relative to and must not leave; None for absolute paths.
-        settings: which face is chosen.
-        finder: the detector.
-        networks: the networks that are run on each face at once.
-        kept: the crops that are kept for networks that run later.
+        root: folder that the tasks' paths are relative to and must not lead out of; None for absolute paths.
+        settings: how the face of an image is chosen.
+        finder: the face detector.
+        networks: networks to run on each face as soon as it is cut out.
+        kept: template and side of the crops to return, for networks that are run later.
     """
 
     def __init__(
@@ -107,15 +107,20 @@ class Looker:
         self.clock = Clock()
 
     def __call__(self, task: Task) -> Looked:
-        """Process one image."""
+        """Decode one image, find and cut out its face, and run the networks on the crop."""
         with self.clock("read"):
             data, why = self._read(task)
         if data is None:
             return Looked(task.row, Face("not_extracted"), why=why)
-        box = np.array(task.box.split(), np.float32) if task.box else None
         try:
             seen, size = see_faces(
-                data, self._finder, self._settings, self._kinds, box=box, known=task.known, clock=self.clock
+                data,
+                self._finder,
+                self._settings,
+                self._kinds,
+                box=np.array(task.box.split(), np.float32) if task.box else None,
+                known=task.known,
+                clock=self.clock,
             )
         except MissingDecoderError as error:  # the next pass may be able to
             return Looked(task.row, Face("not_extracted"), why=str(error))
@@ -148,7 +153,7 @@ class Looker:
         return data, ""
 
     def answer(self, tasks: Sequence[Sequence[Any]]) -> Message:
-        """Process several images for another process; see unpacked()."""
+        """Process several images for another process, which reads the result with unpacked()."""
         looked = [self(Task.from_json(task)) for task in tasks]
         seconds, self.clock.seconds = self.clock.seconds, {}
         faces = [one for one in looked if one.face.status == "ok"]
@@ -157,12 +162,14 @@ class Looker:
             columns[f"vectors {feature}"] = np.stack([one.vectors[feature] for one in faces])
         for kind in self._kept if faces else ():
             columns[f"crops {kind[0]} {kind[1]}"] = np.stack([one.crops[kind] for one in faces])
-        rows = [[one.row, one.detected, one.why, one.aligned_by] for one in looked]
-        return {"rows": rows, "seconds": seconds}, columns
+        return {
+            "rows": [[one.row, one.detected, one.why, one.aligned_by] for one in looked],
+            "seconds": seconds,
+        }, columns
 
 
 def unpacked(message: Message) -> tuple[list[Looked], dict[str, float]]:
-    """Return what Looker.answer() packed: the result for each image, and the seconds by part."""
+    """Return the result for each image, and the seconds of each step, from the message of Looker.answer()."""
     content, columns = message
     faces = {name.removeprefix("face "): column for name, column in columns.items() if name[:5] == "face "}
     looked = []
@@ -183,7 +190,7 @@ def unpacked(message: Message) -> tuple[list[Looked], dict[str, float]]:
 
 
 def face_columns(looked: Sequence[Looked]) -> dict[str, NDArray[Any]]:
-    """Return faces as columns, one row an image; size is the image's width and height in pixels."""
+    """Return the faces of images as columns with one row for each image."""
     faces = [one.face for one in looked]
     return {
         "status": np.array([STATUSES.index(face.status) for face in faces], np.uint8),
@@ -197,7 +204,7 @@ def face_columns(looked: Sequence[Looked]) -> dict[str, NDArray[Any]]:
 
 
 def face_from(columns: Mapping[str, NDArray[Any]], row: int) -> Face:
-    """Return one row of face_columns() as a face."""
+    """Return the face in one row of the columns that face_columns() has made."""
     return Face(
         status=STATUSES[int(columns["status"][row])],
         box=columns["box"][row],

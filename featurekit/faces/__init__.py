@@ -1,1 +1,1 @@
-"""From a file to an aligned face."""
+"""Decode images, find the faces on them, and cut the aligned faces out."""

@@ -6,7 +6,7 @@ together from thousands of parts. So a file of a few bytes could take gigabytes.
 module reads every size that a file states, so that it can be refused before decoding.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 # Items that may be in a file: coded images, images put together from these, and descriptions.
@@ -52,7 +52,7 @@ class _Bytes:
 
     def take(self, n: int) -> bytes:
         if n < 0 or self.at + n > self.end:
-            raise DamagedError("a box ends before its content does")
+            raise DamagedError("a part of it ends too early")
         self.at += n
         return self.data[self.at - n : self.at]
 
@@ -72,8 +72,9 @@ class _Bytes:
                 size = self.number(8)
             stop = start + size if size else self.end
             if stop > self.end or stop < self.at:
-                kind = EndsEarlyError if self.end == len(self.data) else DamagedError
-                raise kind("a box is longer than what it is in")
+                raise (EndsEarlyError if self.end == len(self.data) else DamagedError)(
+                    "a part is longer than what it is in"
+                )
             yield name, _Bytes(self.data, self.at, stop)
             self.at = stop
 
@@ -92,33 +93,42 @@ def sizes_of(data: bytes) -> Sizes:
     boxes: dict[bytes, _Bytes] = {}
     for name, content in metas[0].boxes():
         if name in boxes and name in (b"iinf", b"iloc", b"iprp", b"iref", b"pitm"):
-            raise DamagedError(f"it has two boxes {name.decode('latin-1')}")
+            raise DamagedError(f"it contains the part '{name.decode('latin-1')}' twice")
         boxes[name] = content
-    kinds = _kinds(boxes.get(b"iinf"))
+    for name, problem in (
+        (b"iinf", "it has no list of its images"),
+        (b"iloc", "it does not say where its images are"),
+    ):
+        if name not in boxes:
+            raise DamagedError(problem)
+    kinds = _kinds(boxes[b"iinf"])
     shown, coded = _properties(boxes.get(b"iprp"))
-    for item, stream in _contents(data, boxes).items():
+    for item, stream in _contents(data, boxes[b"iloc"], boxes.get(b"idat")).items():
         kind = kinds.get(item)
         if kind == b"hvc1":
-            coded.setdefault(item, []).extend(_sizes_in_hevc(stream))
+            coded.setdefault(item, []).extend(
+                _sizes_in(stream, 4, lambda box: _size_in_nal(box.take(box.number(4))))
+            )
         elif kind == b"av01":
-            coded.setdefault(item, []).extend(_sizes_in_av1(stream))
+            coded.setdefault(item, []).extend(_sizes_in(stream, 1, _size_in_obu))
         elif kind == b"grid":
-            shown.append(_size_of_grid(stream))
+            grid = _Bytes(stream, 0, len(stream))
+            n_bytes = 4 if grid.number(4) >> 16 & 1 else 2
+            shown.append((grid.number(n_bytes), grid.number(n_bytes)))
     all_coded = [size for sizes in coded.values() for size in sizes]
     if not shown or not all_coded:
         raise DamagedError("it does not say how large its image is")
     areas = {item: max(map(_area, sizes)) for item, sizes in coded.items() if sizes}
-    return Sizes(max(shown, key=_area), max(all_coded, key=_area), _work(boxes.get(b"iref"), kinds, areas))
+    work = _work(boxes[b"iref"], kinds, areas) if b"iref" in boxes else 0
+    return Sizes(max(shown, key=_area), max(all_coded, key=_area), work)
 
 
 def _area(size: tuple[int, int]) -> int:
     return size[0] * size[1]
 
 
-def _kinds(box: _Bytes | None) -> dict[int, bytes]:
+def _kinds(box: _Bytes) -> dict[int, bytes]:
     """Return the kind of each item."""
-    if box is None:
-        raise DamagedError("it has no list of its images")
     version = box.number(4) >> 24
     box.take(4 if version else 2)
     kinds: dict[int, bytes] = {}
@@ -127,16 +137,16 @@ def _kinds(box: _Bytes | None) -> dict[int, bytes]:
             continue
         version = entry.number(4) >> 24
         if version < 2:
-            raise OddError("its list of images is of an old kind")
+            raise OddError("its list of images has an old format")
         item = entry.number(4 if version > 2 else 2)
         entry.take(2)
         kind = entry.take(4)
         if kind not in _ITEMS:
-            raise OddError(f"it holds an item of the kind '{kind.decode('latin-1')}'")
+            raise OddError(f"it contains an item of the kind '{kind.decode('latin-1')}'")
         if kind == b"mime":
             entry.text(), entry.text()
             if entry.at < entry.end and entry.text():
-                raise OddError("it holds packed descriptions")
+                raise OddError("it contains compressed metadata")
         kinds[item] = kind
     return kinds
 
@@ -167,7 +177,7 @@ def _properties(box: _Bytes | None) -> tuple[list[tuple[int, int]], dict[int, li
 def _sizes_in_hevc_header(box: _Bytes) -> list[tuple[int, int]]:
     box.take(21)
     if box.number(1) & 3 != 3:
-        raise OddError("its parts have short lengths")
+        raise OddError("the lengths of its parts have fewer than 4 bytes")
     sizes = []
     for _ in range(box.number(1)):
         box.take(1)
@@ -176,11 +186,8 @@ def _sizes_in_hevc_header(box: _Bytes) -> list[tuple[int, int]]:
     return sizes
 
 
-def _contents(data: bytes, boxes: dict[bytes, _Bytes]) -> dict[int, bytes]:
+def _contents(data: bytes, box: _Bytes, item_data: _Bytes | None) -> dict[int, bytes]:
     """Return the bytes of each item."""
-    box = boxes.get(b"iloc")
-    if box is None:
-        raise DamagedError("it does not say where its images are")
     version = box.number(4) >> 24
     sizes = box.number(2)
     of_offset, of_length, of_base, of_index = (sizes >> shift & 15 for shift in (12, 8, 4, 0))
@@ -192,11 +199,10 @@ def _contents(data: bytes, boxes: dict[bytes, _Bytes]) -> dict[int, bytes]:
         box.take(2)
         base = box.number(of_base)
         if method > 1:
-            raise OddError("an image is made of parts of another")
-        inside = boxes.get(b"idat") if method else None
-        if method and inside is None:
-            raise DamagedError("it lacks the part that its images are in")
-        start, end = (inside.at, inside.end) if inside else (0, len(data))
+            raise OddError("an image consists of parts of another image")
+        if method and item_data is None:
+            raise DamagedError("the part that contains its images is missing")
+        start, end = (item_data.at, item_data.end) if method and item_data else (0, len(data))
         parts = []
         for _ in range(box.number(2)):
             if version and of_index:
@@ -205,18 +211,16 @@ def _contents(data: bytes, boxes: dict[bytes, _Bytes]) -> dict[int, bytes]:
             length = box.number(of_length) or end - place
             total += length
             if length < 0 or place + length > end:
-                raise (DamagedError if method else EndsEarlyError)("an image lies behind the file's end")
+                raise (DamagedError if method else EndsEarlyError)("an image is behind the end of the file")
             if total > 2 * len(data):
-                raise OddError("its images are made of the same bytes over and over")
+                raise OddError("its images use the same bytes many times")
             parts.append(data[place : place + length])
         contents[item] = b"".join(parts)
     return contents
 
 
-def _work(box: _Bytes | None, kinds: Mapping[int, bytes], areas: Mapping[int, int]) -> int:
+def _work(box: _Bytes, kinds: Mapping[int, bytes], areas: Mapping[int, int]) -> int:
     """Return the pixels of all the images that one is put together from, at most."""
-    if box is None:
-        return 0
     width = 4 if box.number(4) >> 24 else 2
     most = 0
     for name, content in box.boxes():
@@ -224,15 +228,9 @@ def _work(box: _Bytes | None, kinds: Mapping[int, bytes], areas: Mapping[int, in
         if name == b"dimg" and kinds.get(item) == b"grid":
             parts = [content.number(width) for _ in range(count)]
             if any(kinds.get(part) not in _IMAGES for part in parts):
-                raise OddError("an image is put together from others that are put together")
+                raise OddError("an image is composed of images that are composed of images")
             most = max(most, sum(areas.get(part, 0) for part in parts))
     return most
-
-
-def _size_of_grid(content: bytes) -> tuple[int, int]:
-    box = _Bytes(content, 0, len(content))
-    n = 4 if box.number(4) >> 16 & 1 else 2
-    return box.number(n), box.number(n)
 
 
 class _Bits:
@@ -249,20 +247,27 @@ class _Bits:
 
     def golomb(self) -> int:
         """Return a number that begins with as many zeros as it has further bits."""
-        zeros = 0
-        while not self.number(1):
-            zeros += 1
-            if zeros > 32:
-                raise DamagedError("the header of an image is broken")
-        return (1 << zeros) - 1 + self.number(zeros)
+        for zeros in range(33):
+            if self.number(1):
+                return (1 << zeros) - 1 + self.number(zeros)
+        raise DamagedError("the header of an image is broken")
 
 
-def _sizes_in_hevc(content: bytes) -> list[tuple[int, int]]:
+def _sizes_in(
+    content: bytes, least: int, next_size: Callable[[_Bytes], list[tuple[int, int]]]
+) -> list[tuple[int, int]]:
+    """Return width and height wherever a part of a coded image states them.
+
+    Args:
+        content: the coded image.
+        least: bytes that a part has at least.
+        next_size: reads the next part, and returns the size that it states, if it states one.
+    """
     box, sizes = _Bytes(content, 0, len(content)), list[tuple[int, int]]()
     for _ in range(_MOST_PARTS):
-        if box.at + 4 > box.end:
+        if box.at + least > box.end:
             return sizes
-        sizes += _size_in_nal(box.take(box.number(4)))
+        sizes += next_size(box)
     raise OddError("an image has very many parts")
 
 
@@ -285,28 +290,22 @@ def _size_in_nal(nal: bytes) -> list[tuple[int, int]]:
     return [(bits.golomb(), bits.golomb())]
 
 
-def _sizes_in_av1(content: bytes) -> list[tuple[int, int]]:
-    """Return width and height of each sequence header in an AV1 stream."""
-    box, sizes = _Bytes(content, 0, len(content)), list[tuple[int, int]]()
-    for _ in range(_MOST_PARTS):
-        if box.at >= box.end:
-            return sizes
-        head = box.number(1)
-        if head & 4:
-            box.take(1)
-        length = 0
-        if head & 2:
-            for place in range(8):
-                part = box.number(1)
-                length |= (part & 127) << 7 * place
-                if part < 128:
-                    break
-        else:
-            length = box.end - box.at
-        part_of_stream = box.take(length)
-        if head >> 3 & 15 == 1:
-            sizes.append(_size_in_sequence(part_of_stream))
-    raise OddError("an image has very many parts")
+def _size_in_obu(box: _Bytes) -> list[tuple[int, int]]:
+    """Read a part of an AV1 stream, and return width and height if it is a sequence header."""
+    head = box.number(1)
+    if head & 4:
+        box.take(1)
+    length = 0
+    if head & 2:
+        for place in range(8):
+            part = box.number(1)
+            length |= (part & 127) << 7 * place
+            if part < 128:
+                break
+    else:
+        length = box.end - box.at
+    content = box.take(length)
+    return [_size_in_sequence(content)] if head >> 3 & 15 == 1 else []
 
 
 def _size_in_sequence(header: bytes) -> tuple[int, int]:
@@ -315,14 +314,12 @@ def _size_in_sequence(header: bytes) -> tuple[int, int]:
     if bits.number(1):  # of a single image
         bits.number(5)
     else:
-        has_model = False
         n_delay = 0
         if bits.number(1):
             bits.number(64)
             if bits.number(1):
                 bits.golomb()
-            has_model = bool(bits.number(1))
-            if has_model:
+            if bits.number(1):  # with a model of the decoder
                 n_delay = bits.number(5) + 1
                 bits.number(32 + 5 + 5)
         has_delay = bits.number(1)
@@ -330,7 +327,7 @@ def _size_in_sequence(header: bytes) -> tuple[int, int]:
             bits.number(12)
             if bits.number(5) > 7:
                 bits.number(1)
-            if has_model and bits.number(1):
+            if n_delay and bits.number(1):
                 bits.number(2 * n_delay + 1)
             if has_delay and bits.number(1):
                 bits.number(4)

@@ -42,7 +42,8 @@ def check_size(size: tuple[int, int], max_pixels: int) -> None:
         )
     if width * height > max_pixels:
         raise ImageError(
-            "too_large", f"The image has {width} × {height} pixels. At most {max_pixels:,} are read."
+            "too_large",
+            f"The image has {width} × {height} pixels, but at most {max_pixels:,} pixels are read.",
         )
 
 
@@ -68,7 +69,7 @@ def checked_heif(kind: str, data: bytes, max_pixels: int) -> bytes:
     try:
         sizes = _heif.sizes_of(data)
     except _heif.OddError as error:
-        raise ImageError("unsupported_format", f"The {kind} is of an unusual kind: {error}.") from error
+        raise ImageError("unsupported_format", f"The {kind} is not read, because {error}.") from error
     except _heif.EndsEarlyError as error:
         raise ImageError(
             "truncated",
@@ -83,7 +84,7 @@ def checked_heif(kind: str, data: bytes, max_pixels: int) -> bytes:
         raise ImageError(
             "too_large",
             f"The {kind} contains parts of {width} × {height} pixels for an image of {sizes.shown[0]} ×"
-            f" {sizes.shown[1]}.",
+            f" {sizes.shown[1]} pixels.",
         )
     # The decoder would read the film of a file that declares a film first, and not its still image.
     return data[:8] + b"avif" + data[12:] if data[8:12] == b"avis" else data
@@ -104,7 +105,7 @@ def webp_size(data: bytes) -> tuple[int, int]:
     if chunk == b"VP8 ":
         width, height = struct.unpack("<HH", data[26:30])
         return width & 0x3FFF, height & 0x3FFF
-    raise ImageError("undecodable", "The WebP does not begin with an image.")
+    raise ImageError("undecodable", "The WebP file does not begin with an image.")
 
 
 def _jpeg_passes(data: bytes) -> int:
@@ -175,7 +176,7 @@ def check_tiff(data: bytes, max_pixels: int) -> None:
     check_size((width, height), max_pixels)
     tile = tags.get(322, width), tags.get(323, min(tags.get(278, height), height))
     if min(tile) < 1:
-        raise ImageError("undecodable", f"The TIFF is made of parts of {tile[0]} × {tile[1]} pixels.")
+        raise ImageError("undecodable", f"The TIFF has tiles of {tile[0]} × {tile[1]} pixels.")
     if tile[0] * tile[1] > max(4 * width * height, _TILE_PIXELS):
         raise ImageError(
             "too_large",
@@ -188,4 +189,4 @@ def check_tiff(data: bytes, max_pixels: int) -> None:
     if max(wanted, listed) > _PARTS:
         raise ImageError("too_large", f"The TIFF has more than {_PARTS:,} parts. Save it again.")
     if wanted > listed:
-        raise ImageError("undecodable", f"The TIFF lists {listed:,} of its {wanted:,} parts.")
+        raise ImageError("undecodable", f"The TIFF lists only {listed:,} of its {wanted:,} parts.")

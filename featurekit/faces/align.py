@@ -1,8 +1,8 @@
 """Turn a face upright and cut it out.
 
-Alignment is a similarity transform of five landmarks onto a template, by least
-squares. Landmarks that cannot be those of an upright face are not used: the box is
-cut out instead, and the face is marked with "box".
+Alignment maps the five landmarks of a face onto a template by a similarity transform, fitted by least
+squares. Landmarks that cannot be right for an upright face are not used: then the face is cut out by its
+box, and the result is marked with "box".
 """
 
 from collections.abc import Iterable, Mapping
@@ -59,18 +59,19 @@ def place(
     width: int,
     height: int,
 ) -> tuple[str, dict[str, tuple[complex, complex]]]:
-    """Return what a face is aligned by, and the scaled rotation and the shift that map it onto each template.
+    """Return how a face is aligned, and the transform that maps it onto each template.
 
     Args:
-        landmarks: as in Face; NaN if there are none.
-        box: as in Face.
+        landmarks: the five landmarks of the face, see Face; NaN if there are no landmarks.
+        box: the box of the face, see Face.
         templates: names of TEMPLATES.
         width: width of the image, in pixels.
         height: height of the image, in pixels.
 
     Returns:
-        "landmarks", or "box" where the landmarks cannot be those of a face seen upright; and for each
-        template the turn and shift that bring a point of the image to 0..1 of the crop.
+        "landmarks", or "box" if the landmarks cannot be right for an upright face; and a mapping from each
+        template to two complex numbers, a scaled rotation and a shift. They map the image to a crop with
+        sides of length 1.
     """
     if _is_a_face(landmarks, box, width, height):
         return "landmarks", {name: similarity(landmarks, TEMPLATES[name]) for name in templates}
@@ -80,14 +81,14 @@ def place(
 def similarity(
     source: NDArray[np.floating[Any]], target: NDArray[np.floating[Any]]
 ) -> tuple[complex, complex]:
-    """Return the turn a and shift b that bring a · source + b nearest to target, by least squares.
+    """Return the scaled rotation a and the shift b for which a · source + b is nearest to target.
 
-    Points are complex numbers x + iy: a product turns and scales, and cannot mirror. So the closed form
-    is one division, and equals Umeyama's with the reflection left out.
+    The fit is by least squares. Points are complex numbers x + iy, so a multiplication rotates and scales a
+    point and cannot mirror it. The solution is one division, and equals Umeyama's without a reflection.
 
     Args:
-        source: shape (n, 2), not all at one place.
-        target: shape (n, 2).
+        source: points to map, shape (n, 2); they must not all be equal.
+        target: points to map to, shape (n, 2).
     """
     z, w = _complex(source), _complex(target)
     z_middle, w_middle = z.sum() / len(z), w.sum() / len(w)
@@ -132,7 +133,14 @@ def _from_box(box: NDArray[np.floating[Any]], target: NDArray[np.float64]) -> tu
 
 
 def warp(pixels: NDArray[np.uint8], turn: complex, shift: complex, size: int) -> NDArray[np.uint8]:
-    """Return the square that turn and shift bring to (0, 0)..(size, size)."""
+    """Return the square crop of an image for a scaled rotation and a shift.
+
+    Args:
+        pixels: RGB pixels of the image, shape (h, w, 3).
+        turn: the scaled rotation, a complex number; turn · point + shift maps an image point to the crop.
+        shift: the shift, a complex number.
+        size: side of the crop in pixels.
+    """
     cv2 = import_cv2()
     turn, shift = complex(turn), complex(shift)
     # Only the visible part of the image is processed: a photograph may be a hundred times larger.

@@ -1,4 +1,4 @@
-"""The result for one image, or for one face on it: a box, landmarks, and always one status."""
+"""A face that was found on an image, or the reason why no face was found."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ STATUS_MEANINGS: Mapping[str, str] = {
     "undecodable": "the file is not an image, or is damaged",
     "truncated": "the file is incomplete: it ends before the image does",
     "too_large": "the image is larger than the limit",
-    "unsupported_format": "the image has a format that is not read",
+    "unsupported_format": "the format of the image is not supported",
     "bad_path": "the path is not a valid file path",
     "not_extracted": "the image has not been read yet",
     "failed": "reading the image failed with an unexpected error",
@@ -32,17 +32,18 @@ BROKEN = ("empty_file", "undecodable", "truncated", "too_large", "unsupported_fo
 
 @dataclass(frozen=True)
 class Face:
-    """The result for one image, or for one face on it.
+    """A face that was found on an image, or the reason why no face was found.
 
     Attributes:
-        status: one of STATUSES.
-        box: x1, y1, x2, y2 in pixels of the upright image, its upper left corner at (0, 0); float32,
-            shape (4,); NaN without a face; may reach beyond the image.
-        landmarks: left eye, right eye, nose tip, left and right mouth corner as seen; float32, shape
-            (5, 2); NaN if there are none.
-        confidence: the detector's, between 0 and 1; 0 without a face.
-        n_found: faces that the detector found on the image.
-        attempt: number of the attempt that found it, or -1.
+        status: "ok", or the reason why there is no face, one of STATUSES.
+        box: x1, y1, x2, y2 of the face in pixels from the upper left corner of the upright image, float32,
+            shape (4,); NaN without a face. A box may extend beyond the image.
+        landmarks: left eye, right eye, nose tip, left and right mouth corner (left and right as in the
+            image), float32, shape (5, 2); NaN if there are no landmarks.
+        confidence: confidence of the face detector, between 0 and 1; 0 without a face.
+        n_found: number of faces that the detector found on the image.
+        attempt: number of the attempt (see FaceSettings) that found the face, counted from 0; -1 without a
+            face.
     """
 
     status: str
@@ -54,10 +55,10 @@ class Face:
 
 
 def middle_of(box: NDArray[np.floating[Any]]) -> complex:
-    """Return the middle of a box, x + iy."""
+    """Return the centre of a box as a complex number x + iy."""
     return complex(box[0] + box[2], box[1] + box[3]) / 2
 
 
 def shorter_side(box: NDArray[np.floating[Any]]) -> float:
-    """Return the shorter side of a box."""
+    """Return the length of the shorter side of a box."""
     return float((box[2:] - box[:2]).min())

@@ -1,13 +1,13 @@
-"""Find the faces of an image that the settings choose, and cut them out for the networks.
+"""Find the faces of an image, choose among them, and cut them out for the networks.
 
-The procedure is the same for all detectors. The image gets a border, because detectors
-miss faces that fill their frame. A small frame is tried first, because it is several
-times faster and is enough for crops of faces. A larger frame follows if no face was
-found, or only a face that is small in its frame.
+The procedure is the same for all detectors. The image gets a border, because detectors miss faces that fill
+the whole image. The image is scaled to a small size first, because that is several times faster and is enough
+for images that show little more than a face. A larger size is tried if no face was found, or only a face that
+is small.
 
-see_faces() is the one pass over a photograph: it decodes it only as large as the detector
-needs it, finds the faces, and cuts them out. The photograph is decoded once more, larger,
-if the crop of a face would otherwise be enlarged.
+see_faces() does all steps for an image: it decodes the image only as large as the detector needs, finds the
+faces, and cuts them out. It decodes the image once more, in a larger size, if the crop of a face would
+otherwise be enlarged.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -34,12 +34,16 @@ _BOX_SURROUNDINGS = 1.0
 
 
 def open_finder(settings: FaceSettings, *, threads: int = 1) -> FaceFinder:
-    """Make the detector ready to run; it may be called from several threads at once.
+    """Open the face detector, which several threads may use at once.
 
-    It runs on the CPU in fp32, so that a GPU does not move a face.
+    The detector runs on the CPU in fp32, so that the faces are the same with and without a GPU.
+
+    Args:
+        settings: name and weights of the detector.
+        threads: number of threads that run the detector.
 
     Raises:
-        WeightsError: its weight file is missing or damaged, or the detector cannot read it.
+        WeightsError: the weight file is missing or damaged, or the detector cannot read it.
     """
     data = weights.read_by_hash(settings.weights_sha256) if settings.weights_sha256 else b""
     return DETECTORS[settings.detector].open(data, "cpu", "fp32", threads)
@@ -53,18 +57,19 @@ def find_faces(
     *,
     factor: int = 1,
 ) -> list[Face]:
-    """Return the chosen face of an image, or with choose "all" every face.
+    """Return the chosen face of an image, or every face if settings.choose is "all".
 
-    At least one Face is returned; without a face its status says why. With "all" and "only", which count
-    every face, the largest frame is used at once; with "all" the most confident face is first.
+    The list contains at least one Face: if no face was found, its status says why. For "all" and "only",
+    which count all faces, the largest size of the image is searched first. For "all" the faces are sorted by
+    confidence, the highest first.
 
     Args:
-        pixels: upright RGB, shape (h, w, 3).
-        finder: the detector, from open_finder().
-        settings: which face is chosen.
-        box: the manifest's box, x1, y1, x2, y2 in pixels; needed for choose "box".
-        factor: how much smaller than the photograph the pixels are; the box, and the boxes and landmarks
-            that are returned, are in pixels of the photograph.
+        pixels: upright RGB pixels, shape (h, w, 3).
+        finder: the face detector, from open_finder().
+        settings: how the face is chosen.
+        box: for choose "box", the box of the face in the manifest, x1, y1, x2, y2 in pixels.
+        factor: factor by which the image was decoded smaller than the original image. All boxes and
+            landmarks, also the returned ones, are in pixels of the original image.
     """
     if settings.choose == "box":
         if box is None or not np.isfinite(box).all():
@@ -119,13 +124,12 @@ def _chosen(
     large = [one for one in found if shorter_side(one.box) >= settings.min_face]
     if settings.choose == "only" and len(large) > 1:
         return [Face("many_faces", n_found=len(found), attempt=attempt)]
-    meant = large or found
     if settings.choose == "all":
         meant = found
     elif settings.choose == "largest":
-        meant = [max(meant, key=lambda one: float(np.prod(one.box[2:] - one.box[:2])))]
+        meant = [max(large or found, key=lambda one: float(np.prod(one.box[2:] - one.box[:2])))]
     else:
-        meant = [min(meant, key=lambda one: abs(middle_of(one.box) - complex(width, height) / 2))]
+        meant = [min(large or found, key=lambda one: abs(middle_of(one.box) - complex(width, height) / 2))]
     return [_face(one, len(found), attempt, settings) for one in meant]
 
 
@@ -160,18 +164,25 @@ def _find_in_box(
 
 
 def _face(one: Detection, n_found: int, attempt: int, settings: FaceSettings) -> Face:
-    status = "ok" if shorter_side(one.box) >= settings.min_face else "too_small"
-    return Face(status, one.box, one.landmarks, one.confidence, n_found, attempt)
+    return Face(
+        status="ok" if shorter_side(one.box) >= settings.min_face else "too_small",
+        box=one.box,
+        landmarks=one.landmarks,
+        confidence=one.confidence,
+        n_found=n_found,
+        attempt=attempt,
+    )
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A face and what was cut out of its photograph for each kind of network.
+    """A face on an image, and its crops for the networks.
 
     Attributes:
-        face: where it is, or why there is none.
-        crops: uint8, shape (side, side, 3); empty without a face.
-        aligned_by: what they were cut out by, "landmarks" or "box", see align(); "" without a face.
+        face: the face, or the reason why there is no face.
+        crops: (template, side in pixels) → the crop, uint8, shape (side, side, 3); empty without a face.
+        aligned_by: "landmarks" or "box", the one that the crops were aligned by, see
+            featurekit.faces.align.place(); "" without a face.
     """
 
     face: Face
@@ -189,23 +200,24 @@ def see_faces(
     known: Face | None = None,
     clock: Clock | None = None,
 ) -> tuple[list[Seen], tuple[int, int]]:
-    """Decode a photograph, find the chosen faces, and cut them out for each kind of network.
+    """Decode an image, find the chosen faces, and cut each face out for the networks.
 
     Args:
-        data: the file's bytes, or upright RGB pixels, uint8, shape (h, w, 3).
-        finder: the detector, from open_finder().
-        settings: which faces are chosen.
-        kinds: what to cut out.
-        box: the manifest's box, for choose "box".
-        known: the face, if an earlier pass has found it; the detector is not used then.
-        clock: counts the seconds of "decode", "detect" and "align".
+        data: bytes of the image file, or upright RGB pixels, uint8, shape (h, w, 3).
+        finder: the face detector, from open_finder().
+        settings: how the faces are chosen.
+        kinds: template and side in pixels of each crop to cut out.
+        box: for choose "box", the box of the face in the manifest, x1, y1, x2, y2 in pixels.
+        known: the face, if it is known already: then the detector is not run.
+        clock: adds up the seconds that "decode", "detect" and "align" take; None if they are not needed.
 
     Returns:
-        A list with the chosen faces (if there is none, with one entry whose status says why), and the
-        photograph's width and height, rounded up to a multiple of 2, 4 or 8 if it was decoded smaller.
+        A list with the chosen faces, and the width and height of the image. If no face was found, the list
+        has one entry whose status says why. Width and height are rounded up to a multiple of 2, 4 or 8 if
+        the image was decoded in a smaller size.
 
     Raises:
-        ImageError: it cannot be decoded.
+        ImageError: the image cannot be decoded.
     """
     factor = images.reduction(data)
     clock = clock or Clock()
@@ -225,39 +237,37 @@ def see_faces(
         if wanted < factor:
             with clock("decode"):
                 pixels, factor = images.decode(data, factor=wanted), wanted
-        crops = {}
         with clock("align"):
-            for name, side in kinds:
-                turn, shift = placed[name]
-                crops[name, side] = warp(pixels, factor * turn * side, shift * side, side)
+            crops = {
+                (name, side): warp(pixels, factor * turn * side, shift * side, side)
+                for name, side in kinds
+                for turn, shift in [placed[name]]
+            }
         seen.append(Seen(face, crops, aligned_by))
     return seen, size
 
 
 def cut_out(data: images.ImageData, face: Face, kind: CropKind) -> NDArray[np.uint8]:
-    """Cut a face that has been found out of its photograph, for one kind of network.
+    """Return the crop of a face that has been found on an image.
 
     Args:
-        data: the photograph, as for see_faces().
-        face: a face on it.
+        data: bytes of the image file, or upright RGB pixels, uint8, shape (h, w, 3).
+        face: the face.
         kind: name of the template and side of the crop in pixels.
 
     Returns:
-        uint8, shape (side, side, 3); the same as a cut for a single network gives.
+        The crop, uint8, shape (side, side, 3).
 
     Raises:
-        ImageError: the photograph cannot be decoded.
+        ImageError: the image cannot be decoded.
     """
-    (one,), _ = see_faces(data, _no_finder, FaceSettings(), [kind], known=face)
+    # The face is known, so the detector is not called.
+    (one,), _ = see_faces(data, lambda *_: [], FaceSettings(), [kind], known=face)
     return one.crops[kind]
 
 
-def _no_finder(pixels: NDArray[np.uint8], size: int) -> list[Detection]:
-    raise AssertionError("The face is known already, so no face is searched for.")
-
-
 def in_reading_order(seen: Sequence[Seen]) -> list[Seen]:
-    """Return the faces of a photograph from left to right, and those without a box last."""
+    """Return the faces of an image sorted from left to right; entries without a face come last."""
     return sorted(seen, key=lambda one: float(one.face.box[0]) if one.face.status == "ok" else float("inf"))
 
 

@@ -1,13 +1,13 @@
-"""Decode a file's bytes to upright RGB pixels, or say why that is not possible.
+"""Decode the bytes of an image file to upright RGB pixels, or say why that is not possible.
 
-There is one decoder for every step, because two decoders give two sets of
-numbers: they disagree on EXIF orientation, on CMYK and on the last bit of a
-JPEG. simplejpeg decodes JPEGs twice as fast as Pillow and to the same bits; Pillow
-decodes the JPEGs that it refuses, and every other format. A large JPEG can be decoded
-to a half, a quarter or an eighth of its sides, for a fraction of the time and memory.
+All steps of featurekit use this decoder, because different decoders give different pixels: they treat EXIF
+orientation and CMYK differently, and differ in the last bit of JPEG pixels. simplejpeg decodes JPEG files
+twice as fast as Pillow, to the same pixels. Pillow decodes all other formats, and the JPEG files that
+simplejpeg refuses. A large JPEG can be decoded to a half, a quarter or an eighth of its sides, which takes a
+fraction of the time and memory.
 
-An image that cannot be read becomes a row with a status and never a crash, so every
-failure here is an ImageError that carries that status.
+An image that cannot be decoded must not stop an extraction: its row gets a status that says why. So every
+failure is an ImageError with this status.
 """
 
 import errno
@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import simplejpeg
 from numpy.typing import NDArray
 
 from featurekit.data.file_types import DECODED, HEAD, kind_of
@@ -61,17 +62,6 @@ DECODING: dict[str, Any] = {
     "max_pixels": MAX_PIXELS,
     "max_bytes": MAX_BYTES,
 }
-# The statuses that a row can get here; featurekit.faces.face says what each means.
-STATUSES = (
-    "missing_file",
-    "unreadable",
-    "empty_file",
-    "undecodable",
-    "truncated",
-    "too_large",
-    "unsupported_format",
-    "bad_path",
-)
 
 _FORMATS = ", ".join(DECODED)
 
@@ -125,6 +115,8 @@ _ENDS_EARLY: dict[str, Callable[[bytes], bool]] = {
     # checked_heif() has seen that their parts are there.
     "HEIC": lambda data: False,
     "AVIF": lambda data: False,
+    # An image of Pillow's comes without the bytes of its file.
+    "image": lambda data: False,
 }
 
 # EXIF orientation → what makes the stored rows upright.
@@ -140,11 +132,15 @@ _UPRIGHT: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
 
 
 def read_bytes(path: Path, *, max_bytes: int = MAX_BYTES) -> bytes:
-    """Return an image file's bytes.
+    """Return the bytes of an image file.
+
+    Args:
+        path: path of the file.
+        max_bytes: largest size of the file in bytes.
 
     Raises:
-        ImageError: the file is not there (missing_file), is no file or may not be read (unreadable),
-            is larger than max_bytes (too_large), or no file can have that name (bad_path).
+        ImageError: the file does not exist (status missing_file), is not a plain file or may not be read
+            (unreadable), is larger than max_bytes (too_large), or cannot have this name (bad_path).
     """
     try:
         facts = path.stat()
@@ -165,12 +161,14 @@ def read_bytes(path: Path, *, max_bytes: int = MAX_BYTES) -> bytes:
     except ValueError as error:
         raise ImageError("bad_path", f"{path} is not a valid file name: {error}.") from error
     except OSError as error:
-        status = "bad_path" if error.errno in _NO_SUCH_NAME else "unreadable"
-        raise ImageError(status, f"{path} cannot be read: {error.strerror}.") from error
+        raise ImageError(
+            "bad_path" if error.errno in _NO_SUCH_NAME else "unreadable",
+            f"{path} cannot be read: {error.strerror}.",
+        ) from error
 
 
 def reduction(data: ImageData) -> int:
-    """Return how much smaller a file's image may be decoded to find faces on it: 1, 2, 4 or 8."""
+    """Return by which factor an image may be decoded smaller to find faces on it: 1, 2, 4 or 8."""
     longer_side = max(_jpeg_size(data) or (0,)) if isinstance(data, bytes) else 0
     return next((factor for factor in FACTORS if longer_side >= factor * REDUCED_SIDE), 1)
 
@@ -178,21 +176,22 @@ def reduction(data: ImageData) -> int:
 def decode(
     data: ImageData, *, factor: int = 1, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES
 ) -> NDArray[np.uint8]:
-    """Return the upright RGB pixels of an image of any kind of DECODED, uint8, shape (h, w, 3).
+    """Return the upright RGB pixels of an image, uint8, shape (h, w, 3).
 
-    The content decides the format. EXIF orientation is applied once. Grey becomes three equal
-    channels, CMYK is converted without a colour profile, 16-bit values lose their low byte,
-    transparent pixels are laid over white, and the first frame of an animation is taken.
+    The format is recognized by the content of the file. EXIF orientation is applied once. Grey images get
+    three equal channels, CMYK is converted without a colour profile, 16-bit values lose their low byte,
+    transparent pixels get a white background, and only the first frame of an animation is decoded.
 
     Args:
-        data: the file's bytes; pixels, which are decoded already, are returned.
-        factor: 2, 4 or 8 to get a JPEG's sides divided by it, rounded up: a pixel is the mean of that many
-            of the file's in each direction.
-        max_pixels: refuse an image of more; read from its header, before anything is decoded.
-        max_bytes: refuse a file of more.
+        data: bytes of the image file; an array of pixels is returned as it is.
+        factor: factor by which the sides of a JPEG are reduced, 1, 2, 4 or 8; they are rounded up. Each pixel
+            is the mean of factor × factor pixels of the file.
+        max_pixels: largest number of pixels; the number is read from the header before anything is decoded.
+        max_bytes: largest size of the file in bytes.
 
     Raises:
-        ImageError: with the status empty_file, undecodable, truncated, too_large or unsupported_format.
+        ImageError: the image cannot be decoded. The status is empty_file, undecodable, truncated, too_large
+            or unsupported_format.
         MissingDecoderError: the library that decodes this format is not installed.
     """
     if not isinstance(data, bytes):
@@ -225,35 +224,31 @@ def decode(
         check_work(kind, data, image.size)
         with _pillow_errors(kind, data):
             image.load()
-    if pixels is None:
         pixels = _to_rgb(image.reduce(factor) if factor > 1 else image)
     return _upright(image, pixels)
 
 
 def pixels_of(image: Any, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
-    """Return the upright RGB pixels of an image of Pillow's, uint8, shape (h, w, 3).
+    """Return the upright RGB pixels of a Pillow image, uint8, shape (h, w, 3).
 
-    They are what decode() gives for a file with the same pixels, mode and orientation.
+    The result is the same as that of decode() for a file with the same pixels, mode and orientation.
+
+    Args:
+        image: the Pillow image.
+        max_pixels: largest number of pixels.
 
     Raises:
-        ImageError: it is too large, or its file is broken.
+        ImageError: the image is too large, or its file is broken.
     """
     check_size(image.size, max_pixels)
     _check_depth(image)
-    try:
+    with _pillow_errors("image", b""):
         image.load()
-    except MemoryError as error:
-        raise ImageError("too_large", "The image has more pixels than can be decoded.") from error
-    except _BROKEN as error:
-        status = "truncated" if "truncated" in str(error) else "undecodable"
-        raise ImageError(status, f"The image cannot be decoded: {error or type(error).__name__}.") from error
     return _upright(image, _to_rgb(image))
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int] | None:
-    """Return height and width of a JPEG that simplejpeg can decode, None for anything else."""
-    import simplejpeg
-
+    """Return width and height of a JPEG that simplejpeg can decode, None for anything else."""
     if not data.startswith(b"\xff\xd8\xff"):
         return None
     try:
@@ -261,24 +256,25 @@ def _jpeg_size(data: bytes) -> tuple[int, int] | None:
     except ValueError:
         return None
     # Pillow decodes CMYK: it knows which programs write inverted values.
-    return (height, width) if colors in ("YCbCr", "Gray", "RGB") else None
+    return (width, height) if colors in ("YCbCr", "Gray", "RGB") else None
 
 
 def _fast_jpeg(data: bytes, factor: int, max_pixels: int) -> NDArray[np.uint8] | None:
     """Return the pixels of a JPEG without a fault, as they are stored; None if Pillow has to decode it."""
-    import simplejpeg
-
     size = _jpeg_size(data)
     if size is None:
         return None
-    height, width = size
-    check_size((width, height), max_pixels)
-    check_work("JPEG", data, (width, height))
+    check_size(size, max_pixels)
+    check_work("JPEG", data, size)
     try:
         # The smallest image that is not smaller than this is exactly the one asked for.
         return np.asarray(
             simplejpeg.decode_jpeg(
-                data, "RGB", min_height=-(-height // factor), min_width=-(-width // factor), min_factor=factor
+                data,
+                "RGB",
+                min_height=-(-size[1] // factor),
+                min_width=-(-size[0] // factor),
+                min_factor=factor,
             )
         )
     except (ValueError, MemoryError):
@@ -290,7 +286,7 @@ def _kind(data: bytes) -> str:
     if kind in DECODED:
         return kind
     if kind:
-        raise ImageError("unsupported_format", f"The file is {kind}; featurekit reads {_FORMATS}.")
+        raise ImageError("unsupported_format", f"The file is {kind}, but featurekit reads only {_FORMATS}.")
     raise ImageError("undecodable", f"The file is not an image of a known format ({_FORMATS}).")
 
 
@@ -320,7 +316,7 @@ def _pillow_errors(kind: str, data: bytes) -> Iterator[None]:
     try:
         yield
     except (Image.DecompressionBombError, MemoryError) as error:
-        raise ImageError("too_large", f"The {kind} unpacks to more pixels than can be decoded.") from error
+        raise ImageError("too_large", f"The {kind} has more pixels than can be decoded.") from error
     except _BROKEN as error:
         if _ENDS_EARLY[kind](data) or "truncated" in str(error).lower():
             raise ImageError(
@@ -336,7 +332,7 @@ def _check_depth(image: Any) -> None:
     if image.mode == "F" or (image.mode == "I" and image.format != "PNG"):
         raise ImageError(
             "unsupported_format",
-            f"The {image.format or 'image'} has 32 bits per value, and the value of white is not known.",
+            f"The {image.format or 'image'} has 32 bits per value, so it is not known which value is white.",
         )
 
 
@@ -359,8 +355,9 @@ def _to_rgb(image: Any) -> NDArray[np.uint8]:
         return np.repeat(grey[:, :, None], 3, axis=2)
     try:
         if image.has_transparency_data:
-            white = Image.new("RGBA", image.size, (255, 255, 255, 255))
-            image = Image.alpha_composite(white, image.convert("RGBA"))
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
         return np.asarray(image.convert("RGB"))
     except ValueError as error:
-        raise ImageError("unsupported_format", f"Pillow cannot turn {image.mode} into RGB.") from error
+        raise ImageError(
+            "unsupported_format", f"Pillow cannot convert an image of mode {image.mode} to RGB."
+        ) from error

@@ -1,8 +1,8 @@
-"""The forms in which a photograph can be given, and its name in tables and messages.
+"""The forms in which users can give an image, and the name of the image in tables and messages.
 
-A photograph is the name of a file, an open file, the bytes of a file, an image of Pillow's or an array of
-pixels. Only this module tells them apart. All other modules get a name, and on request either the bytes of a
-file or upright pixels. Pixels are processed by detection and alignment like a file that decodes to them.
+An image can be the name of a file, an open file, the bytes of a file, a Pillow image or an array of pixels.
+Only this module distinguishes these forms. Every other module gets a name, and either the bytes of a file or
+upright pixels. An array of pixels gives the same faces and vectors as a file that decodes to these pixels.
 """
 
 import os
@@ -29,11 +29,11 @@ _KINDS = "a file name, the bytes of a file, a Pillow image, an open file, or a u
 
 @dataclass(frozen=True, eq=False)
 class Photograph:
-    """One photograph, in a file or in memory.
+    """One image, in a file or in memory.
 
     Attributes:
-        name: the file's name as it was given, or "image 0" for what has no file, by its position.
-        source: a file; the bytes of one; an image of Pillow's; or RGB pixels, uint8, shape (h, w, 3).
+        name: name of the file as the user gave it. An image in memory is named by its position, "image 0".
+        source: path of a file, bytes of a file, a Pillow image, or RGB pixels, uint8, shape (h, w, 3).
     """
 
     name: str
@@ -41,19 +41,19 @@ class Photograph:
 
     @property
     def path(self) -> Path | None:
-        """The file, or None for a photograph that is in no file."""
+        """Path of the file, or None for an image in memory."""
         return self.source if isinstance(self.source, Path) else None
 
     @property
     def stem(self) -> str:
-        """The first part of the name of a file about this photograph."""
+        """First part of the names of files that are written about this image."""
         return self.source.stem if isinstance(self.source, Path) else self.name.replace(" ", "-")
 
     def read(self) -> ImageData:
-        """Return the bytes of its file, or its upright pixels.
+        """Return the bytes of the image file, or the upright pixels of an image in memory.
 
         Raises:
-            ImageError: it cannot be read; see read_bytes() and pixels_of().
+            ImageError: the image cannot be read; see read_bytes() and pixels_of().
         """
         if isinstance(self.source, Path):
             return read_bytes(self.source)
@@ -61,9 +61,9 @@ class Photograph:
 
 
 def content_of(image: ImageData) -> str:
-    """Return the key of a photograph's content in hexadecimal: the sha256 of a file's bytes.
+    """Return the hash of an image's content in hexadecimal: the sha256 of the file's bytes.
 
-    The key of pixels that are in no file is a hash of their size and values.
+    For an array of pixels it is the sha256 of the size and the values.
     """
     if isinstance(image, bytes):
         return sha256(image).hexdigest()
@@ -74,25 +74,25 @@ def content_of(image: ImageData) -> str:
 
 
 def as_photograph(one: "Photograph | Path") -> Photograph:
-    """Return a file as a photograph, and a photograph as it is."""
+    """Return a Photograph for a path; a Photograph is returned unchanged."""
     return one if isinstance(one, Photograph) else Photograph(str(one), one)
 
 
 def photographs_from(given: Photographs) -> list[Photograph]:
-    """Return what was given as photographs, in its order.
+    """Return the images that a user has given, in the same order.
 
     Args:
-        given: one photograph: a file name (text or Path), the bytes of an encoded file, a file that is open
-            in binary mode (or a BytesIO), an image of Pillow's, or RGB pixels, uint8, shape (h, w, 3). Or
-            several: a list or another sequence of them, a column of a DataFrame, a DataFrame of one column,
-            an array of names, or pixels, uint8, shape (n, h, w, 3). An open file is read from its start, and
-            stays open. Nothing else is opened.
+        given: one image or several images. One image is a file name (text or Path), the bytes of an image
+            file, a file that is open in binary mode (or a BytesIO), a Pillow image, or RGB pixels, uint8,
+            shape (h, w, 3). Several images are a list or another sequence of images, a column of a DataFrame,
+            a DataFrame with one column, an array of file names, or pixels, uint8, shape (n, h, w, 3). An open
+            file is read from its start and stays open. Files that are given by name are not opened yet.
 
     Returns:
-        A photograph for each; those that have no file are called "image" and their position, from 0.
+        One Photograph for each image. An image in memory is named "image" and its position, counted from 0.
 
     Raises:
-        PhotographError: something is none of these; the message says at which position.
+        PhotographError: an object is not an image; the message says at which position.
 
     Example:
         >>> [one.name for one in photographs_from(["a.jpg", np.zeros((4, 3, 3), np.uint8)])]
@@ -173,8 +173,9 @@ def _photograph(one: Any, number: int, total: int | None) -> Photograph:
     if _is_open_file(one):
         return Photograph(name, _bytes_of(one, where))
     is_missing = one is None or isinstance(one, float) or type(one).__name__ in ("NAType", "NaTType")
-    what = str(one) if is_missing else f"of type {type(one).__name__}"
-    raise PhotographError(f"{where} is {what}. An image must be {_KINDS}.")
+    raise PhotographError(
+        f"{where} is {one if is_missing else f'of type {type(one).__name__}'}. An image must be {_KINDS}."
+    )
 
 
 def _is_open_file(one: Any) -> bool:
@@ -193,8 +194,9 @@ def _bytes_of(file: Any, where: str) -> bytes:
             file.seek(0)  # fit() may have read it already
         data = file.read()
     except Exception as error:  # an object of the user may raise anything
-        reason = first_line(error).rstrip(".")
-        raise PhotographError(f"{where} is an open file that cannot be read: {reason}.") from error
+        raise PhotographError(
+            f"{where} is an open file that cannot be read: {first_line(error).rstrip('.')}."
+        ) from error
     if isinstance(data, str):
         raise PhotographError(f"{where} is a file that is open as text. Open it with open(name, 'rb').")
     if not isinstance(data, bytes | bytearray | memoryview):
@@ -218,7 +220,7 @@ def _check_pixels(pixels: NDArray[Any], where: str, shape: str) -> None:
     if pixels.dtype != np.uint8:
         remedy = " Scale its values to 0..255, round them and use .astype(np.uint8)."
     elif pixels.ndim == wanted and pixels.shape[-1] == 4:
-        remedy = " Leave out the fourth channel: pixels[..., :3]."
+        remedy = " Remove the fourth channel: pixels[..., :3]."
     elif pixels.ndim == wanted - 1 or (pixels.ndim == wanted and pixels.shape[-1] == 1):
         remedy = " Grey pixels need three equal channels."
     raise PhotographError(

@@ -1,4 +1,4 @@
-"""Which face is chosen and how it is searched for: everything that decides which faces are found."""
+"""The settings that decide how faces are searched for, and which face of an image is used."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,17 +27,18 @@ _Border = Annotated[float, Interval(ge=0, le=4096)]
 
 @dataclass(frozen=True, kw_only=True)
 class FaceSettings:
-    """Everything that decides which face of an image is found.
+    """All settings that decide which face of an image is used.
 
     Attributes:
-        detector: a name of DETECTORS.
-        weights_sha256: hash of the detector's weight file; "" if it has none.
-        attempts: (side of the frame in pixels, border on each side as a part of the image's longer
-            side), in the order tried.
-        choose: which of several faces is used. "center": the one nearest to the image's middle. "largest":
-            the largest one. "box": the one in the manifest's box. "only": none of them (the image gets the
-            status many_faces). "all": every face.
-        min_face: shorter side of the smallest box that is used, in pixels of the image.
+        detector: name of the face detector, one of DETECTORS.
+        weights_sha256: sha256 of the detector's weight file; "" if it has no weight file.
+        attempts: pairs of (size, border), in the order in which they are tried. Size is the side in pixels of
+            the square that the image is scaled to; border is the width of the border around the image, as a
+            fraction of the image's longer side.
+        choose: which of several faces is used. "center" uses the face nearest to the middle of the image,
+            "largest" the largest face, "box" the face in the box that the manifest gives, and "all" every
+            face. "only" uses no face of an image with several faces: the image gets the status many_faces.
+        min_face: smallest shorter side of a face's box, in pixels of the image; smaller faces are not used.
     """
 
     detector: Word = "centerface"
@@ -51,11 +52,12 @@ class FaceSettings:
             raise UnknownNameError(unknown("way to choose a face", self.choose, list(CHOICES)))
         if not self.attempts or any(size < 32 or size % 32 or border < 0 for size, border in self.attempts):
             raise ValueError(
-                f"attempts must be pairs (a multiple of 32, a border ≥ 0). Got {self.attempts} instead."
+                "attempts must be pairs of a size that is a multiple of 32, and a border that is at least 0."
+                f" Got {self.attempts} instead."
             )
 
     def recipe(self) -> dict[str, Any]:
-        """Return everything that decides which face and landmarks are found, as plain JSON values."""
+        """Return all settings that decide which face and landmarks are found, as plain JSON values."""
         return {
             "decoding": dict(images.DECODING),
             "detector": self.detector,
@@ -71,21 +73,21 @@ class FaceSettings:
 def default_settings(
     detector: str = "centerface", choose: str = "center", detector_weights: str | Path | None = None
 ) -> FaceSettings:
-    """Return the settings to use a detector with, its weight file's hash filled in.
+    """Return the settings for a detector, with the hash of its weight file.
 
     Args:
-        detector: a name of DETECTORS.
-        choose: which of several faces.
-        detector_weights: another file for the detector: a name of the table of weights, or a file of the
-            user's, which is copied into featurekit's home; None for the detector's own.
+        detector: name of the face detector, one of DETECTORS.
+        choose: which of several faces is used, see FaceSettings.
+        detector_weights: other weights for the detector: a name in the table of weights, or the path of a
+            file, which is copied into featurekit's home folder. None for the detector's own weights.
 
     Raises:
-        UnknownNameError: no such detector, or no such way to choose.
-        WeightsError: the detector has no use for weights, or the file cannot be read.
+        UnknownNameError: there is no such detector, or no such way to choose a face.
+        WeightsError: the detector does not use weights, or the file cannot be read.
     """
     own = DETECTORS[detector].weights
     if own is None and detector_weights:
-        raise WeightsError(f"The detector {detector} has no weights to choose.")
+        raise WeightsError(f"The detector {detector} does not use weights, so none can be chosen.")
     if not DETECTORS[detector].searches:  # it finds the same in every frame, so one attempt is enough
         return FaceSettings(detector=detector, choose=choose, attempts=((32, 0.0),))
     if own is None:

@@ -1,6 +1,6 @@
-"""The comparison that an analyst reads: one HTML file that works offline, and its Markdown twin.
+"""The comparison report: one HTML file that works offline, and a Markdown file with the same content.
 
-Both are rendered from the same page (featurekit.report.page), and from nothing but
-runs, the evidence that their predictions gave, and the audit: a report can be written
-again at any time, and the same runs give the same bytes.
+Both files are made only from the stored runs, the evidence (confidence intervals and tests)
+and the audit, so a report can be written again at any time, and the same runs give exactly
+the same files.
 """

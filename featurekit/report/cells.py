@@ -1,9 +1,10 @@
-"""Numbers and names as they are written in a cell or in a sentence."""
+"""Format numbers and names for table cells, sentences and axes."""
 
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from featurekit.evaluation.differences import Difference
 from featurekit.evaluation.estimates import Estimate
 from featurekit.evaluation.scores import ScoreKind, signed
 from featurekit.report.model import Cell
@@ -14,12 +15,12 @@ _LEAST_P = 0.0001  # a smaller p-value is shown as below this
 
 
 def count_cell(count: int) -> Cell:
-    """Return a whole number with a comma between the thousands."""
+    """Return a cell with a whole number, with commas between the thousands."""
     return Cell(f"{count:,}", count)
 
 
 def seconds_cell(value: Any) -> Cell:
-    """Return seconds with two digits after the point, and with fewer if they are many."""
+    """Return a cell with seconds: two decimals below 10 seconds, one below 100, and none from 100 on."""
     seconds = finite(value)
     if seconds is None:
         return Cell(ABSENT)
@@ -28,12 +29,12 @@ def seconds_cell(value: Any) -> Cell:
 
 
 def time_cell(time: float | None) -> Cell:
-    """Return milliseconds with two significant digits, or as a whole number."""
+    """Return a cell with milliseconds, as in time_words()."""
     return Cell(ABSENT) if time is None else Cell(time_words(time), round(time, 6))
 
 
 def size_cell(n_bytes: int | None) -> Cell:
-    """Return a number of bytes in the largest unit of which there is at least one.
+    """Return a cell with a size in bytes, in the largest unit (B, kB, MB, GB) that gives at least 1.
 
     >>> [size_cell(n).text for n in (512, 3_400, 12_340_000, 2_000_000_000, None)]
     ['512 B', '3.4 kB', '12.3 MB', '2.0 GB', '—']
@@ -47,18 +48,18 @@ def size_cell(n_bytes: int | None) -> Cell:
 
 
 def value_cell(kind: ScoreKind, value: float | None, **more: Any) -> Cell:
-    """Return a score in its unit; more are further fields of the cell, for a score that is known."""
+    """Return a cell with a score in its unit, or an empty cell; more sets other fields of the cell."""
     return Cell(ABSENT) if value is None else Cell(kind.format(value), _in_unit(kind, value), **more)
 
 
 def interval_cell(kind: ScoreKind, value: float, low: float, high: float, **more: Any) -> Cell:
-    """Return a score with its confidence interval in the second line."""
+    """Return a cell with a score, and its confidence interval in the second line."""
     count = f"{kind.format(low)}–{kind.format(high)}"
     return value_cell(kind, value, count=count, others=(_in_unit(kind, low), _in_unit(kind, high)), **more)
 
 
 def estimate_cell(kind: ScoreKind, estimate: Estimate | None) -> Cell:
-    """Return a score with its confidence interval, or a note if there are too few subjects for it."""
+    """Return a cell with a score and its confidence interval, or a note if it has too few subjects."""
     if estimate is None:
         return Cell("not enough data")
     return interval_cell(kind, estimate.value, estimate.low, estimate.high)
@@ -67,23 +68,41 @@ def estimate_cell(kind: ScoreKind, estimate: Estimate | None) -> Cell:
 def gain_cell(
     kind: ScoreKind, gain: float, p: float, limit: float = 0.0, *, is_strong: bool, ends: Sequence[float] = ()
 ) -> Cell:
-    """Return the difference between two scores with its p-value in the second line.
+    """Return a cell with the difference between two scores, and its p-value in the second line.
 
     Args:
-        kind: the score.
+        kind: kind of score, such as accuracy.
         gain: the difference.
-        p: its p-value.
+        p: p-value of the difference.
         limit: the smallest p-value that the test can give.
         is_strong: whether the cell is in bold.
-        ends: the ends of the confidence interval, where they are copied with the p-value.
+        ends: ends of the confidence interval, if a copy of the table has columns for them.
     """
     others = (*(_in_unit(kind, end) for end in ends), p)
-    count = p_value(p, limit)
-    return Cell(signed(kind, gain), _in_unit(kind, gain), count=count, others=others, is_strong=is_strong)
+    return Cell(
+        signed(kind, gain), _in_unit(kind, gain), count=p_value(p, limit), others=others, is_strong=is_strong
+    )
+
+
+def difference_cell(
+    kind: ScoreKind, found: Difference | None, *, absent: str, has_interval: bool = False
+) -> Cell:
+    """Return a cell with the difference between two runs, and its p-value in the second line.
+
+    Args:
+        kind: kind of score, such as accuracy.
+        found: the difference; None if it was not tested.
+        absent: text of the cell if the difference was not tested.
+        has_interval: whether a copy of the table has columns for the confidence interval.
+    """
+    if found is None:
+        return Cell(absent)
+    ends = (found.low, found.high) if has_interval else ()
+    return gain_cell(kind, found.gain, found.adjusted, found.limit, is_strong=found.is_shown, ends=ends)
 
 
 def gain_interval_cell(kind: ScoreKind, gain: float, low: float, high: float) -> Cell:
-    """Return the difference between two scores with its confidence interval in the second line."""
+    """Return a cell with the difference between two scores, and its confidence interval in a second line."""
     count = f"{signed(kind, low)} to {signed(kind, high)}"
     others = (_in_unit(kind, low), _in_unit(kind, high))
     return Cell(signed(kind, gain), _in_unit(kind, gain), count=count, others=others)
@@ -94,8 +113,13 @@ def _in_unit(kind: ScoreKind, value: float) -> float:
     return round(value * kind.scale, 6)
 
 
+def amount(kind: ScoreKind, difference: float) -> str:
+    """Return the size of a difference between two scores, e.g. "1.2 points", without its sign."""
+    return f"{kind.format(abs(difference))} {kind.unit_of_difference}".strip()
+
+
 def sentences(*those: str) -> str:
-    """Return some sentences as one text, without the empty ones.
+    """Join sentences with spaces, and leave out empty ones.
 
     >>> sentences("One.", "", "Two.")
     'One. Two.'
@@ -104,7 +128,7 @@ def sentences(*those: str) -> str:
 
 
 def p_value(p: float, limit: float = 0.0) -> str:
-    """Return a p-value in words; if it is at the limit of its test, only that it is below this limit.
+    """Return a p-value as text; "p < …" if it is the smallest that the test can give, or below 0.0001.
 
     >>> p_value(0.0003), p_value(0.0312), p_value(0.42), p_value(1.0)
     ('p 0.0003', 'p 0.031', 'p 0.42', 'p 1.00')
@@ -120,7 +144,7 @@ def p_value(p: float, limit: float = 0.0) -> str:
 
 
 def time_words(time: float) -> str:
-    """Return milliseconds with two significant digits, or as a whole number.
+    """Return milliseconds as text, with two significant digits below 10 and as a whole number from 10 on.
 
     >>> time_words(0.853), time_words(38.2), time_words(449.0)
     ('0.85', '38', '449')
@@ -129,7 +153,7 @@ def time_words(time: float) -> str:
 
 
 def words(name: str) -> str:
-    """Return a name of the code as words.
+    """Return a name in the code as words, without underscores.
 
     >>> words("asked.batch_size")
     'asked · batch size'
@@ -138,20 +162,22 @@ def words(name: str) -> str:
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Return nested values as texts under dotted names.
+    """Return nested dictionaries as one flat dictionary of texts, with dots in its keys.
 
     >>> flatten({"asked": {"device": "auto"}, "cores": 2, "mean": [0.5, 1], "weights": None})
     {'asked.device': 'auto', 'cores': '2', 'mean': '0.5, 1', 'weights': '—'}
     """
     flat: dict[str, str] = {}
     for name, value in values.items():
-        is_nested = isinstance(value, Mapping)
-        flat |= flatten(value, f"{prefix}{name}.") if is_nested else {f"{prefix}{name}": _text(value)}
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = _text(value)
     return flat
 
 
 def listed(values: Mapping[str, Any]) -> str:
-    """Return nested values in one line.
+    """Return settings as one line of text.
 
     >>> listed({"C": 10.0, "gamma": "scale"})
     'C=10, gamma=scale'
@@ -171,6 +197,36 @@ def _text(value: Any) -> str:
 
 
 def finite(value: Any) -> float | None:
-    """Return a number, or None for anything else: a value that is missing, NaN or infinite."""
+    """Return a value as a float if it is a finite number, else None."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return float(value) if is_number and math.isfinite(value) else None
+
+
+def score_title(kind: ScoreKind) -> str:
+    """Return the name of a score on an axis, without its unit.
+
+    >>> from featurekit.evaluation.scores import SCORES
+    >>> score_title(SCORES["accuracy"]), score_title(SCORES["mae_years"])
+    ('Accuracy', 'Mean absolute error')
+    """
+    return kind.in_full or kind.title
+
+
+def with_unit(kind: ScoreKind) -> str:
+    """Return the name of a score with its unit, e.g. "Accuracy, %"."""
+    return f"{score_title(kind)}, {kind.unit}" if kind.unit else score_title(kind)
+
+
+def better(kind: ScoreKind) -> str:
+    """Return which values of a score are better: "lower" or "higher"."""
+    return "lower" if kind.best is min else "higher"
+
+
+def axis_label(kind: ScoreKind) -> str:
+    """Return the label of an axis for a score: its name, its unit, and which values are better.
+
+    >>> from featurekit.evaluation.scores import SCORES
+    >>> axis_label(SCORES["accuracy"]), axis_label(SCORES["mae_years"])
+    ('Accuracy, % (higher is better)', 'Mean absolute error, years (lower is better)')
+    """
+    return with_unit(kind) + (f" ({better(kind)} is better)" if kind.best else "")

@@ -1,4 +1,4 @@
-"""The page on two comparisons with runs of the same names: what changed, and whether the scores differ."""
+"""The report on the changes between two comparisons: which settings and which scores differ."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from featurekit.errors import WorkspaceError
 from featurekit.evaluation.differences import ALPHA, Difference
 from featurekit.evaluation.results import Run
-from featurekit.evaluation.scores import ScoreKind
-from featurekit.report.cells import ABSENT, count_cell, flatten, gain_cell, sentences, value_cell
+from featurekit.report.cells import ABSENT, count_cell, difference_cell, flatten, sentences, value_cell
 from featurekit.report.model import Block, Cell, Column, Page, Points, Section, Table, Text
 from featurekit.report.page import numbered
 from featurekit.report.select import best_first, headline, mean_of, target_title
@@ -21,18 +20,18 @@ def compose_changes(
     differences: Mapping[str, Difference],
     apart: Mapping[str, str] | None = None,
 ) -> Page:
-    """Return the page on two comparisons.
+    """Return the report on the changes between two comparisons, which compares runs with the same name.
 
     Args:
         before: runs of the earlier comparison.
-        after: runs of the later comparison; runs of the same name are compared.
-        names: names of the comparisons.
-        differences: name of a run → how the later run compares with the earlier one (gain above 0: the later
-            run is better); without the runs whose predictions are not available.
-        apart: name of a run that cannot be compared → why, from featurekit.evaluation.changes.relabelled().
+        after: runs of the later comparison.
+        names: names of the earlier and of the later comparison.
+        differences: name of a run → test of the later run against the earlier one (a gain above 0 means that
+            the later run is better), for the runs with available predictions.
+        apart: name of a run that cannot be compared → reason, from evaluation.changes.relabelled().
 
     Raises:
-        WorkspaceError: they have no run in common.
+        WorkspaceError: the comparisons have no runs with the same name.
     """
     old, new = ({run.name: run for run in runs} for runs in (before, after))
     shared = [name for name in sorted(old) if name in new]
@@ -69,7 +68,6 @@ def _summary(
     tested = [differences[name] for name in shared if name in differences]
     shown = [found for found in tested if found.is_shown]
     better = sum(found.gain > 0 for found in shown)
-    of_tested = counted(len(tested), "tested run", "tested runs")
     n_unknown = len(shared) - len(tested) - len(apart)
     unknown = counted(n_unknown, "more run was", "more runs were")
     same = sum(old[name].scores == new[name].scores for name in shared)
@@ -78,7 +76,8 @@ def _summary(
         (
             "Scores:",
             sentences(
-                f"There is evidence of a difference for {len(shown)} of {of_tested}"
+                f"There is evidence of a difference for {len(shown)} of"
+                f" {counted(len(tested), 'tested run', 'tested runs')}"
                 + (f": {better} better, {len(shown) - better} worse." if shown else "."),
                 f"{unknown} not tested, because the predictions are not available." if n_unknown else "",
             ),
@@ -86,7 +85,8 @@ def _summary(
         *(
             (
                 f"{old[name].classifier_name} on {old[name].features}, {old[name].target}:",
-                f"set apart, because {why}. Fit it again in {names[0]} and {names[1]} with the same labels.",
+                f"not compared, because {why}. Fit it again in {names[0]} and {names[1]} with the"
+                " same labels.",
             )
             for name, why in apart.items()
         ),
@@ -102,7 +102,7 @@ def _changed(one: Run, other: Run) -> list[str]:
         "folds": "the folds",
         "seed": "the seed",
         "parameters": "the parameters",
-        "recipes": "the recipes of the vectors",
+        "recipes": "the recipes of the embeddings",
         "weights": "the weight files",
         "versions": "the versions",
         "hardware": "the hardware",
@@ -118,7 +118,7 @@ def _scores(
     differences: Mapping[str, Difference],
 ) -> list[Block]:
     note = (
-        "Better by: how much better the later run is than the earlier one, on the faces that both have"
+        "Better by: how much better the later run is than the earlier one, on the faces that both runs"
         " predicted. The test is a permutation test that flips the signs of the differences of whole"
         " subjects at random, with p-values adjusted for all runs in both comparisons. Bold: there is"
         f" evidence of a difference (p ≤ {ALPHA:g})."
@@ -140,21 +140,16 @@ def _scores(
                 Cell(run.classifier_name),
                 value_cell(kind, mean_of(old[run.name], kind.name)),
                 value_cell(kind, mean_of(run, kind.name)),
-                _better_by(kind, differences.get(run.name)),
+                difference_cell(kind, differences.get(run.name), absent=ABSENT, has_interval=True),
             )
             for run in runs
         )
-        caption = f"{target_title(target)}: the runs in both"
+        caption = f"{target_title(target)}: the runs that are in both comparisons"
         blocks.append(Table(caption, columns, rows, note, n_names=2, is_sortable=True))
     alone = {names[0]: sorted(set(old) - set(new)), names[1]: sorted(set(new) - set(old))}
-    return blocks + [Text(f"Only in {name}: {', '.join(runs)}.") for name, runs in alone.items() if runs]
-
-
-def _better_by(kind: ScoreKind, found: Difference | None) -> Cell:
-    if found is None:
-        return Cell(ABSENT)
-    ends = (found.low, found.high)
-    return gain_cell(kind, found.gain, found.adjusted, found.limit, is_strong=found.is_shown, ends=ends)
+    return blocks + [
+        Text(f"Runs that are only in {name}: {', '.join(runs)}.") for name, runs in alone.items() if runs
+    ]
 
 
 def _surroundings(

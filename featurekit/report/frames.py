@@ -1,55 +1,58 @@
-"""The results of a comparison as pandas DataFrames: the numbers of the report, not rounded.
+"""The results of a comparison as pandas DataFrames: the numbers of the report, without rounding.
 
 Shares are between 0 and 1, errors are in years or groups, and missing numbers are NaN.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
 
 import pandas as pd
 
-from featurekit.evaluation.evidence import Evidence, TargetEvidence
+from featurekit.evaluation.evidence import Evidence
 from featurekit.evaluation.results import Run
-from featurekit.evaluation.scores import SCORES
 from featurekit.report.cells import finite
-from featurekit.report.select import best_first, model_name, role, targets_of
+from featurekit.report.select import in_order, model_name, ranked_targets, role
 
 _NAN = float("nan")
 
 
 def ranking_frame(runs: Sequence[Run], evidence: Evidence | None) -> pd.DataFrame:
-    """Return a row for each run, best first within a target, with a column for each number.
+    """Return one row for each run with its scores, times and size; the runs of a target are best first.
 
     Args:
         runs: runs of one comparison.
-        evidence: on these runs; None if there is none, which leaves the intervals empty.
+        evidence: confidence intervals of the runs; None if they were not computed, which makes them NaN.
 
     Returns:
-        Columns: target, features, model, role ("baseline", "off-the-shelf" or ""), then for each score its
-        mean over the folds, _std over the folds, _low and _high (the ends of the 95 % confidence interval
-        over subjects) and _all_rows (images without a face count as wrong), n_faces, n_subjects, the
-        seconds of extraction, of all fits and of predicting 1,000 faces, bytes of the saved model, and run,
-        its name.
+        Columns: target, features, model, role ("baseline", "off-the-shelf" or "" for a trained model). Then
+        for each score, e.g. accuracy: accuracy (mean over the folds), accuracy_std (standard deviation over
+        the folds), accuracy_low and accuracy_high (ends of the 95 % confidence interval over subjects) and
+        accuracy_all_rows (images without a face count as wrong). Then n_faces, n_subjects, seconds_extract,
+        seconds_fit (all folds), seconds_predict_1000 (for 1,000 faces), bytes (size of the saved model) and
+        run (its name).
     """
     rows = []
     for run in _ordered(runs):
         row = _names(run)
-        for score in _scores(run.scores):
-            row[score] = _number(run.scores[score]["mean"])
-            row[f"{score}_std"] = _number(run.scores[score].get("std"))
-            row[f"{score}_low"], row[f"{score}_high"] = _interval(evidence, run, score)
+        for score in in_order(run.scores):
+            low, high = _interval(evidence, run, score)
+            row |= {
+                score: _number(run.scores[score]["mean"]),
+                f"{score}_std": _number(run.scores[score].get("std")),
+                f"{score}_low": low,
+                f"{score}_high": high,
+            }
             if score in run.scores_all_rows:
                 row[f"{score}_all_rows"] = _number(run.scores_all_rows[score]["mean"])
-        predict = finite(run.seconds.get("predict"))
         row |= {
             "n_faces": run.n_tested,
             "n_subjects": run.n_subjects,
             "seconds_extract": _number(run.seconds.get("extract")),
             "seconds_fit": _number(run.seconds.get("fit")),
-            "seconds_predict_1000": _NAN
-            if predict is None or not run.n_tested
-            else predict / run.n_tested * 1000,
+            "seconds_predict_1000": _number(run.seconds.get("predict")) / run.n_tested * 1000
+            if run.n_tested
+            else _NAN,
             "bytes": run.bytes_on_disk,
             "run": run.name,
         }
@@ -61,11 +64,12 @@ def ranking_frame(runs: Sequence[Run], evidence: Evidence | None) -> pd.DataFram
 
 
 def scores_frame(runs: Sequence[Run], evidence: Evidence | None) -> pd.DataFrame:
-    """Return a row for each score of each run: the long form of ranking_frame().
+    """Return one row for each score of each run: the long form of ranking_frame().
 
     Returns:
-        Columns: target, features, model, role, run, score, rows ("found": faces found, or "all": all
-        labelled rows), value (mean over the folds), std, low, high.
+        Columns: target, features, model, role, run, score (its name), rows ("found": scored on the faces
+        found, or "all": on all labelled rows), value (mean over the folds), std (standard deviation over the
+        folds), low and high (ends of the 95 % confidence interval over subjects).
     """
     return pd.DataFrame(
         {
@@ -79,25 +83,26 @@ def scores_frame(runs: Sequence[Run], evidence: Evidence | None) -> pd.DataFrame
         }
         for run in _ordered(runs)
         for where, scores, known in (("found", run.scores, evidence), ("all", run.scores_all_rows, None))
-        for score in _scores(scores)
+        for score in in_order(scores)
     )
 
 
 def differences_frame(runs: Sequence[Run], evidence: Evidence) -> pd.DataFrame:
-    """Return a row for every pair of models of a target, the better ones first.
+    """Return one row for each pair of models of a target, the pairs of the best models first.
 
     Returns:
-        Columns: target, first, second (model and features), score, gain (by how much the first is better:
-        a share of faces, or years), low and high (95 % confidence interval over subjects), p_value
-        (adjusted for all pairs of the target), p_value_unadjusted, p_value_limit (the smallest that the test
-        can give), p_value_folds (corrected t-test over the folds) and is_shown (p_value at most 0.05).
+        Columns: target, first and second (the two models with their features), score (its name), gain (by how
+        much the first model is better: a share of faces, or years), low and high (95 % confidence interval
+        over subjects), p_value (adjusted for all pairs of the target), p_value_unadjusted, p_value_limit (the
+        smallest p-value that the test can give), p_value_folds (corrected t-test over the folds) and is_shown
+        (whether p_value is at most 0.05).
     """
     rows = [
         {
-            "target": target,
+            "target": of.name,
             "first": model_name(first),
             "second": model_name(second),
-            "score": known.score,
+            "score": of.evidence.score,
             "gain": found.gain,
             "low": found.low,
             "high": found.high,
@@ -107,29 +112,31 @@ def differences_frame(runs: Sequence[Run], evidence: Evidence) -> pd.DataFrame:
             "p_value_folds": _number(found.by_folds),
             "is_shown": found.is_shown,
         }
-        for target, known in _known(runs, evidence)
-        for first, second in combinations(best_first([run for run in runs if run.target == target]), 2)
-        if (found := known.between(first.name, second.name))
+        for of in ranked_targets(runs, evidence)
+        for first, second in combinations(of.runs, 2)
+        if of.evidence and (found := of.evidence.between(first.name, second.name))
     ]
     return pd.DataFrame(rows, columns=None if rows else _DIFFERENCES)
 
 
 def slices_frame(runs: Sequence[Run], evidence: Evidence) -> pd.DataFrame:
-    """Return the score of the best model of each target on each slice, worst first.
+    """Return one row for each slice (faces with one or two labels) with the scores of the best model.
+
+    The slices of a target are sorted, worst first.
 
     Returns:
-        Columns: target, model, slice ("gender female, age_group 4-6"), score, value, low and high (95 %
-        confidence interval over subjects), gap (by how much the model is better on the slice than on all
-        other faces; negative if it is worse), p_value (adjusted for all slices of the target), n_faces and
+        Columns: target, model, slice ("gender female, age_group 4-6"), score (its name), value, low and high
+        (95 % confidence interval over subjects), gap (difference from the score on all other faces; negative
+        if the model is worse on the slice), p_value (adjusted for all slices of the target), n_faces and
         n_subjects.
     """
     by_name = {run.name: run for run in runs}
     rows = [
         {
-            "target": target,
-            "model": model_name(by_name[known.sliced]),
+            "target": of.name,
+            "model": model_name(by_name[of.evidence.sliced]),
             "slice": ", ".join(map(" ".join, zip(one.columns, one.labels, strict=True))),
-            "score": known.score,
+            "score": of.evidence.score,
             "value": one.estimate.value if one.estimate else _NAN,
             "low": one.estimate.low if one.estimate else _NAN,
             "high": one.estimate.high if one.estimate else _NAN,
@@ -138,8 +145,9 @@ def slices_frame(runs: Sequence[Run], evidence: Evidence) -> pd.DataFrame:
             "n_faces": one.n_faces,
             "n_subjects": one.n_subjects,
         }
-        for target, known in _known(runs, evidence)
-        for one in known.slices
+        for of in ranked_targets(runs, evidence)
+        if of.evidence
+        for one in of.evidence.slices
     ]
     return pd.DataFrame(rows, columns=None if rows else _SLICES)
 
@@ -154,15 +162,9 @@ _SLICES = [
 ]
 
 
-def _known(runs: Sequence[Run], evidence: Evidence) -> Iterable[tuple[str, TargetEvidence]]:
-    return [(name, evidence.targets[name]) for name in targets_of(runs) if name in evidence.targets]
-
-
 def _ordered(runs: Sequence[Run]) -> list[Run]:
     """Return the runs target by target, best first."""
-    return [
-        run for name in targets_of(runs) for run in best_first([one for one in runs if one.target == name])
-    ]
+    return [run for of in ranked_targets(runs, None) for run in of.runs]
 
 
 def _names(run: Run) -> dict[str, Any]:
@@ -172,11 +174,6 @@ def _names(run: Run) -> dict[str, Any]:
         "model": run.classifier_name,
         "role": role(run),
     }
-
-
-def _scores(scores: Iterable[str]) -> list[str]:
-    names = list(scores)
-    return [name for name in SCORES if name in names] + sorted(set(names) - set(SCORES))
 
 
 def _number(value: Any) -> float:

@@ -1,7 +1,7 @@
-"""The worst errors of the best model of each target, with their faces, for a page that may show them.
+"""The worst errors of the best model of each target, with thumbnails of the faces.
 
-A report shows no faces and no names unless this is asked for. If it is, every face is a
-small thumbnail made from pixels only, so that no other information of its file is copied.
+A report shows faces and names of subjects only with the option `--faces thumb`. A thumbnail is
+made from pixels only, so no other information is copied from the image file.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,12 +41,12 @@ class Errors:
     """The worst errors of the best model of one target.
 
     Attributes:
-        run: name of the model's run.
-        is_in_years: whether the target is in years.
+        run: name of the run of the model.
+        is_in_years: whether the target is age in years.
         n_faces: number of faces with a prediction.
         n_wrong: number of wrong predictions.
-        subjects: the subject with the worst error first.
-        n_missing: number of faces that should be shown, but whose images are not available.
+        subjects: subjects with their faces; the subject with the worst error comes first.
+        n_missing: number of faces that cannot be shown because their images are not available.
     """
 
     run: str
@@ -60,17 +60,17 @@ class Errors:
 def find_errors(
     folder: Path, runs: Sequence[Run], evidence: Evidence | None, manifest: Manifest, store: Store
 ) -> dict[str, Errors]:
-    """Return the worst errors of the best model of each target, with their faces.
+    """Return the worst errors of the best model of each target, with thumbnails of the faces.
 
     Args:
         folder: folder of the comparison.
         runs: all runs of the comparison.
-        evidence: which model is the best of each target.
+        evidence: evidence on the runs, which names the best model of each target.
         manifest: the data set.
-        store: the cache, which has the positions of the faces.
+        store: the cache, which has the positions of the faces in the images.
 
     Raises:
-        WorkspaceError: the predictions of a best model, or all images, are not available.
+        WorkspaceError: the predictions of a best model, or the images of all faces, are not available.
     """
     known = evidence.targets if evidence else {}
     by_name = {run.name: run for run in runs}
@@ -79,7 +79,7 @@ def find_errors(
         path = ComparisonFolder(folder).prediction(known[name].sliced) if name in known else None
         if path is None or not path.is_file():
             raise WorkspaceError(
-                f"There are no predictions of {name}, so its errors cannot be shown. Make them with"
+                f"There are no predictions of {name}, so its errors cannot be shown. Fit its models with"
                 f" featurekit fit --name {folder.name} --target {name}, or leave out --faces thumb."
             )
         run = by_name[known[name].sliced]
@@ -96,16 +96,16 @@ def find_errors(
 
 
 def shows_people(page: Path) -> bool:
-    """Whether a page contains images, which are faces, because its figures are drawn in SVG."""
+    """Whether a report shows images of faces; its figures are SVG, so every image in it is a face."""
     return page.suffix == ".html" and b"<img" in page.read_bytes()
 
 
 def worst_first(errors: NDArray[np.float64], subjects: NDArray[np.str_]) -> list[NDArray[np.intp]]:
-    """Return the faces that are shown: an array of positions for each subject, the worst first.
+    """Return the positions of the faces to show: one array for each subject, with the worst errors first.
 
     Args:
         errors: error of each face, shape (n_faces,); 0 if the prediction is correct.
-        subjects: subject of each face, shape (n_faces,).
+        subjects: name of the subject of each face, shape (n_faces,).
 
     >>> worst_first(np.array([0.6, 0.0, 0.9, 0.7]), np.array(["a", "a", "b", "a"]))
     [array([2]), array([3, 0])]

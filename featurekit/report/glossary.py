@@ -1,7 +1,7 @@
-"""The terms of the report, README and help, with one line each.
+"""The glossary: the terms of the report, README and help texts, with one line for each term.
 
-This is the only source: docs/glossary.md is generated from it (python benchmarks/kept_figures.py),
-and a report ends with the lines of the terms that it uses.
+docs/glossary.md is generated from this module (python benchmarks/kept_figures.py), and a report ends
+with the terms that it uses.
 """
 
 import re
@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Term:
-    """One term.
+    """One term of the glossary.
 
     Attributes:
         name: the term.
-        meaning: what it means, in one or two sentences.
-        pattern: regular expression of the term in a text, without regard to case; "" for the name itself,
-            in the singular or the plural.
+        meaning: meaning of the term, in one or two sentences.
+        pattern: regular expression that finds the term in a text, ignoring case; "" for the name itself in
+            the singular or plural.
     """
 
     name: str
@@ -272,7 +272,7 @@ TERMS = (
     Term(
         "temperature scaling",
         "A correction of predicted probabilities by one number, the temperature, that does not change the"
-        " predicted class. Above 1 it makes a model less confident.",
+        " predicted class. A temperature above 1 makes a model less confident.",
         "temperature( scaling)?",
     ),
 )

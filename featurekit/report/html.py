@@ -1,4 +1,4 @@
-"""The page as one HTML file that works offline: no other file, no network."""
+"""Format the report as one HTML file that works offline, without other files."""
 
 import re
 from base64 import b64encode
@@ -15,9 +15,9 @@ from featurekit.version import __version__
 
 
 def render_html(page: Page) -> str:
-    """Return a page as one HTML file that needs no other file and no network.
+    """Return a page as the text of one HTML file that needs no other file and no network.
 
-    The same page gives the same bytes.
+    The same page always gives the same text.
     """
     has_faces = any(isinstance(block, Gallery) for section in page.sections for block in section.blocks)
     style = part("report.css") + (part("gallery.css") if has_faces else "")
@@ -37,7 +37,7 @@ def render_html(page: Page) -> str:
 
 
 def fill(template: str, page: Page, **values: object) -> str:
-    """Return a page in a template of this package; every text that is not Markup is escaped."""
+    """Return a page formatted with a template of this package; all text is escaped except Markup."""
     return _environment().get_template(template).render(page=page, synthetic=SYNTHETIC, **values)
 
 
@@ -57,7 +57,7 @@ def _environment() -> Environment:
 
 
 def part(name: str) -> str:
-    """Return a style, a script or a template of this package."""
+    """Return the text of a style sheet, script or template of this package."""
     return files("featurekit.report").joinpath(name).read_text(encoding="utf-8")
 
 
@@ -71,7 +71,7 @@ def _finalize(value: object) -> object:
 
 
 def breakable(text: str) -> Markup:
-    """Allow line breaks between the parts of a long name, and after the underscores of a long part."""
+    """Add the positions where a long name may be broken: after +, :, / and spaces, and after underscores."""
     parts = re.split(r"(?<=[+:/ ])", visible(text))
     ends = Markup("<wbr>")
     return ends.join(ends.join(re.split("(?<=_)", part)) if len(part) > 11 else part for part in parts)

@@ -1,4 +1,4 @@
-"""The page as Markdown: the same tables and sentences, without the figures."""
+"""Format the report as Markdown: the same tables and sentences, without the figures."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ from featurekit.text import markdown, visible
 
 
 def render_markdown(page: Page) -> str:
-    """Return a page as Markdown, which never shows a face. The same page gives the same bytes."""
+    """Return a page as Markdown, without figures and faces. The same page always gives the same text."""
     lines = [f"# {markdown(page.title)}{f' ({SYNTHETIC})' if page.is_synthetic else ''}", ""]
     lines += [markdown(" · ".join(page.facts)), ""]
     for section in page.sections:

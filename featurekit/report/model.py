@@ -1,8 +1,8 @@
-"""The parts of a page, without its looks.
+"""The classes that a page consists of: sections, tables, cells and figures, without their format.
 
-HTML and Markdown are two renderings of the same page, so both have the same numbers. A
-cell has a text, which is shown, and a number, by which a table is sorted and which is
-copied.
+The HTML file and the Markdown file are made from the same page, so they have the same
+numbers. A table cell has a text, which is shown, and a number, which is used to sort the
+table and to copy it.
 """
 
 from collections.abc import Sequence
@@ -21,16 +21,16 @@ SIDE = 72  # pixels of a thumbnail
 
 @dataclass(frozen=True)
 class Column:
-    """One column.
+    """One column of a table.
 
     Attributes:
-        title: its heading.
-        unit: unit of its numbers.
-        others: headings of the further numbers of its cells in a copy of the table, e.g. ("std",).
-        group: heading over neighbouring columns of one kind.
-        is_number: whether its cells are aligned as numbers.
-        is_code: whether its cells are names and hashes.
-        is_time: whether its values may differ if the same runs are made again.
+        title: heading of the column.
+        unit: unit of the numbers in the column.
+        others: headings for the additional numbers of each cell in a copy of the table, e.g. ("std",).
+        group: heading over several neighbouring columns, e.g. "seconds".
+        is_number: whether the cells are aligned as numbers.
+        is_code: whether the cells are written in the font for code, as for names and hashes.
+        is_time: whether the values differ if the same runs are repeated, as times do.
         copied_unit: unit of the copied number, if it is not the unit of the text.
     """
 
@@ -45,12 +45,12 @@ class Column:
 
     @property
     def heading(self) -> str:
-        """Title and unit."""
+        """Title of the column with its unit."""
         return f"{self.title}, {self.unit}" if self.unit else self.title
 
     @property
     def copied_heading(self) -> str:
-        """Heading of the column in a copy of the table, which has no row for the groups."""
+        """Heading of the column in a copy of the table; it includes the group, which has no row there."""
         unit = self.copied_unit or self.unit
         heading = f"{self.title}, {unit}" if unit else self.title
         return f"{heading} ({self.group})" if self.group else heading
@@ -58,18 +58,18 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell.
+    """One cell of a table.
 
     Attributes:
         text: the text that is shown.
-        value: the number that the table is sorted by and that is copied; None if there is none.
-        around: "± 0.8", in an element of its own so that the means are aligned.
-        count: "1,234 faces" or "72.1–73.4", for the second line.
+        value: number for sorting and copying the table; None if the cell has no number.
+        around: second part of the text, e.g. "± 0.8" after a mean.
+        count: text of the second line, e.g. "1,234 faces" or "72.1–73.4".
         others: the numbers in around or count, for a copy of the table.
         tag: one or two words on the row, e.g. "baseline".
-        is_strong: whether it is the best of its column.
-        heat: darkness of the background from 0 to 10; -1 for none.
-        is_diagonal: whether it is on the diagonal of a confusion matrix.
+        is_strong: whether the cell is in bold.
+        heat: darkness of the background from 0 to 10; -1 for a cell without a background.
+        is_diagonal: whether the cell is on the diagonal of a confusion matrix.
     """
 
     text: str
@@ -85,16 +85,16 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """One table.
+    """One table of the report.
 
     Attributes:
         caption: title of the table, in one line.
-        columns: from left to right.
-        rows: each with one cell for each column.
+        columns: the columns, from left to right.
+        rows: the rows, with one cell for each column.
         note: explanation of the table.
-        n_names: number of leading columns that name a row.
-        is_folded: whether the table is hidden until the reader opens it.
-        is_sortable: whether the reader can sort it by another column.
+        n_names: number of columns, from the left, that name the row, e.g. features and model.
+        is_folded: whether the table is hidden until the reader clicks on it.
+        is_sortable: whether the reader can sort the table by its columns.
     """
 
     caption: str
@@ -107,14 +107,14 @@ class Table:
 
     @property
     def groups(self) -> list[tuple[str, int]]:
-        """Each heading over neighbouring columns with the number of these; empty if no column has one."""
+        """The headings over groups of columns, each with its number of columns; empty without groups."""
         spans = [(title, len(list(of))) for title, of in groupby(column.group for column in self.columns)]
         return spans if any(title for title, _ in spans) else []
 
 
 @dataclass(frozen=True)
 class Text:
-    """A paragraph; a caution is highlighted."""
+    """A paragraph of text, which is highlighted if it is a caution."""
 
     text: str
     is_caution: bool = False
@@ -122,14 +122,14 @@ class Text:
 
 @dataclass(frozen=True)
 class Points:
-    """A list; each item is a pair of a few words in bold, which may be empty, and a text."""
+    """A list; each item has a few words in bold, which may be empty, and a text."""
 
     items: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
 class Answers:
-    """The main results of each target in a few lines: (target, ((heading, text), …))."""
+    """The main results of each target: its name, and pairs of a heading and a text."""
 
     items: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
 
@@ -143,7 +143,7 @@ class Code:
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure, drawn for wide and for narrow screens; a table next to it has its numbers."""
+    """A figure, drawn once for wide and once for narrow screens; a table next to it has the numbers."""
 
     caption: str
     note: str
@@ -156,11 +156,11 @@ class WrongFace:
     """One face with a wrong prediction.
 
     Attributes:
-        file: path of its image in the manifest.
-        true: its label.
-        predicted: the prediction.
-        how_wrong: the confidence of the model, or the error in years.
-        jpeg: the face, SIDE × SIDE pixels.
+        file: path of the image, as in the manifest.
+        true: label of the face.
+        predicted: prediction of the model.
+        how_wrong: confidence of the model in a wrong class, or the error in years.
+        jpeg: thumbnail of the face as a JPEG file, SIDE × SIDE pixels.
     """
 
     file: str
@@ -172,13 +172,13 @@ class WrongFace:
 
 @dataclass(frozen=True)
 class Subject:
-    """A subject with the faces that are shown, the worst first.
+    """A subject with those of its faces that the report shows.
 
     Attributes:
         name: name of the subject in the data set; "" if the data set does not name the subjects.
-        n_faces: faces with a prediction.
-        n_wrong: wrong predictions among these.
-        faces: at least one.
+        n_faces: number of faces of the subject with a prediction.
+        n_wrong: number of wrong predictions for these faces.
+        faces: the faces that are shown, the worst error first; at least one.
     """
 
     name: str
@@ -189,7 +189,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Images of faces, grouped by subject; only the HTML page shows them."""
+    """Images of faces, grouped by subject; only the HTML file shows the images."""
 
     caption: str
     note: str
@@ -203,10 +203,15 @@ Blocks = Sequence[Block | None]
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page with a heading."""
+    """A section of the report with its heading."""
 
     title: str
     blocks: tuple[Block, ...]
+
+
+def section_of(title: str, blocks: Blocks) -> Section:
+    """Return a section with the blocks that are not None."""
+    return Section(title, tuple(block for block in blocks if block))
 
 
 @dataclass(frozen=True)
@@ -214,11 +219,11 @@ class Page:
     """The whole report.
 
     Attributes:
-        title: its heading.
-        facts: short facts on the runs, shown below the heading.
-        is_synthetic: whether the portraits are made up.
-        sections: from top to bottom.
-        sources: the files that all numbers of the page come from.
+        title: heading of the report.
+        facts: short facts on the runs, shown below the heading, e.g. "5 folds".
+        is_synthetic: whether the images are synthetic portraits.
+        sections: the sections, from top to bottom.
+        sources: names of the files from which the numbers of the report were read.
     """
 
     title: str

@@ -1,10 +1,10 @@
 """HTML of results, data sets, embeddings and models in a notebook.
 
-Each function returns HTML without a script, for ``_repr_html_``. The colours are those of the
-theme of JupyterLab or VS Code if these define them, and those of the system otherwise, light or
+Each function returns HTML without JavaScript, for ``_repr_html_``. The colours are those of the
+theme of JupyterLab or VS Code if the theme defines them, and else those of the system, light or
 dark. The background is set together with the text colour, so that the text is always readable.
-All text from outside is escaped, and every class name begins with "fk-", so that no style leaks
-into the notebook or from it.
+All text from outside is escaped. Every CSS class begins with "fk-", so that the styles of the
+notebook and of this HTML do not affect each other.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,19 +20,17 @@ from featurekit.evaluation.results import Run
 from featurekit.evaluation.scores import ScoreKind, score_kind
 from featurekit.faces.face import STATUS_MEANINGS
 from featurekit.inference.model import TrainedModel
-from featurekit.report.cells import ABSENT, count_cell, sentences
-from featurekit.report.displays.words import better, score_title
+from featurekit.report.cells import ABSENT, better, count_cell, score_title, sentences
 from featurekit.report.html import fill, part
-from featurekit.report.model import Block, Cell, Column, Page, Points, Section, Table, Text
+from featurekit.report.model import Cell, Column, Page, Points, Section, Table, Text, section_of
 from featurekit.report.sections.verdict import answer
 from featurekit.report.select import (
     Ranked,
-    best_first,
     headline,
     mean_of,
+    ranked_targets,
     role,
     target_title,
-    targets_of,
 )
 from featurekit.text import counted, first_few
 
@@ -50,26 +48,27 @@ def results_html(
     title: str = "",
     apart: Mapping[str, str] | None = None,
 ) -> str:
-    """Return the rankings of some results as HTML for a notebook.
+    """Return the ranking of the models of each target as HTML for a notebook.
 
     Args:
         runs: the runs that can be compared with each other.
-        evidence: their intervals and tests; None if the predictions are not available.
+        evidence: confidence intervals and tests of the runs; None if their predictions are not available.
         title: title of the results.
-        apart: name of each run that is set apart → the reason.
+        apart: name of each run that cannot be compared with the other runs → reason.
     """
-    known = evidence.targets if evidence else {}
-    of_target = {name: best_first([run for run in runs if run.target == name]) for name in targets_of(runs)}
     missing = "The predictions are not available, so there are no confidence intervals."
     reasons = "; ".join(f"{name}: {why}" for name, why in (apart or {}).items())
     return _html(
         title or "Results",
         counted(len(runs), "run", "runs"),
-        *(_ranking(Ranked(name, of, known.get(name))) for name, of in of_target.items()),
-        _without_title(
-            None if runs else Points((("", "No run can be compared with the others."),)),
-            Text(missing) if runs and evidence is None else None,
-            Points(((f"Set apart, {len(apart)}", reasons),)) if apart else None,
+        *map(_ranking, ranked_targets(runs, evidence)),
+        section_of(
+            "",
+            [
+                None if runs else Points((("", "No run can be compared with another."),)),
+                Text(missing) if runs and evidence is None else None,
+                Points(((f"Not in the ranking, {len(apart)}", reasons),)) if apart else None,
+            ],
         ),
         is_synthetic=any(bool(run.dataset.get("synthetic")) for run in runs),
     )
@@ -81,7 +80,7 @@ def _ranking(of: Ranked) -> Section:
 
 
 def ranking_table(of: Ranked) -> Table:
-    """Return the models of a target, best first, with their main scores and confidence intervals."""
+    """Return a table of the models of a target, best first, with their main scores and intervals."""
     kind, estimates = headline(of.runs), of.evidence.estimates if of.evidence else {}
     beside = [name for name in _BESIDE if name != kind.name and any(name in run.scores for run in of.runs)]
     kinds = [kind, *map(score_kind, beside)]
@@ -92,8 +91,7 @@ def ranking_table(of: Ranked) -> Table:
         Column("Faces", is_number=True),
         Column("Subjects", is_number=True),
     )
-    first = {run.name for run in of.runs[:_MOST_RUNS]}
-    drawn = [run for run in of.runs if run.name in first or role(run)]
+    drawn = [run for place, run in enumerate(of.runs) if place < _MOST_RUNS or role(run)]
     best = next((run.name for run in of.runs if not run.is_baseline), "")
     rows = tuple(
         (
@@ -110,7 +108,9 @@ def ranking_table(of: Ranked) -> Table:
         "In parentheses: 95 % confidence intervals over subjects."
         if any(estimates.values())
         else "± is the standard deviation over the folds.",
-        f".frame() also has the {len(of.runs) - len(drawn)} other runs." if len(drawn) < len(of.runs) else "",
+        f"{len(of.runs) - len(drawn)} other runs are not shown; .frame() has all runs."
+        if len(drawn) < len(of.runs)
+        else "",
     )
     return Table("", columns, rows, note)
 
@@ -129,10 +129,10 @@ def _score(run: Run, kind: ScoreKind, estimates: Mapping[str, Estimate], is_best
 
 
 def dataset_html(dataset: Manifest) -> str:
-    """Return the contents of a data set as HTML for a notebook: labels, unused rows by reason, subjects.
+    """Return the labels, subjects and unused rows of a data set as HTML for a notebook.
 
     Args:
-        dataset: every row of it, usable or not.
+        dataset: the manifest, with the unused rows.
     """
     table, usable = dataset.table, dataset.usable
     reasons = table["reason"][~usable].value_counts()
@@ -141,7 +141,9 @@ def dataset_html(dataset: Manifest) -> str:
         for name, n in reasons.head(_MOST_REASONS).items()
     )
     columns = (Column("Reason"), Column("Meaning"), Column("Rows", is_number=True))
-    more = f"{len(reasons) - _MOST_REASONS} more reasons." if len(reasons) > _MOST_REASONS else ""
+    more = (
+        f"{len(reasons) - _MOST_REASONS} more reasons are not shown." if len(reasons) > _MOST_REASONS else ""
+    )
     licence = dataset.info.get("licence")
     subjects = sentences(
         f"{len(set(dataset.subjects[usable])):,} subjects in the usable rows."
@@ -152,8 +154,8 @@ def dataset_html(dataset: Manifest) -> str:
     return _html(
         dataset.name,
         f"{counted(len(dataset), 'row', 'rows')}, {int(usable.sum()):,} usable",
-        _without_title(
-            _labels_of(dataset), Table("Rows that are not used", columns, why, more), Text(subjects)
+        section_of(
+            "", [_labels_of(dataset), Table("Rows that are not used", columns, why, more), Text(subjects)]
         ),
         is_synthetic=bool(dataset.info.get("synthetic")),
     )
@@ -194,15 +196,15 @@ def embeddings_html(
 
     Args:
         name: name of the embeddings, e.g. "dlib_age+dlib_face".
-        parts: the joined parts: network and layer, e.g. "dlib_age:pooled", and the length of its vector.
-        statuses: status → number of rows with it; see featurekit.faces.face.STATUS_MEANINGS.
-        dataset: name of the data set.
+        parts: networks whose vectors are joined: network and layer, e.g. "dlib_age:pooled", and the length
+            of its vector.
+        statuses: status → number of rows with this status; see featurekit.faces.face.STATUS_MEANINGS.
+        dataset: name of the data set; "" if it is not known.
     """
     n_found, n_rows = statuses.get("ok", 0), sum(statuses.values())
-    dim = sum(length for _, length in parts)
     about = (
         f"{n_found:,} faces found in {n_rows:,} rows{f' of {dataset}' if dataset else ''}; vectors of length"
-        f" {dim:,}"
+        f" {sum(length for _, length in parts):,}"
     )
     columns = (Column("Network and layer"), Column("Length", is_number=True))
     rows = tuple((Cell(feature), count_cell(length)) for feature, length in parts)
@@ -212,27 +214,27 @@ def embeddings_html(
         for status, n in sorted(statuses.items(), key=lambda one: (-one[1], one[0]))
         if status != "ok" and n
     )
-    tables = (
+    tables = [
         Table("Parts of a vector", columns, rows),
         Table("Rows without a vector", columns_of_lost, lost),
-    )
-    return _html(name, about, _without_title(*tables))
+    ]
+    return _html(name, about, section_of("", tables))
 
 
 def model_html(model: TrainedModel) -> str:
-    """Return a description of a fitted model as HTML for a notebook: its target, features and training data.
+    """Return the target, features, training data and licences of a fitted model as HTML for a notebook.
 
     Args:
         model: the fitted model.
     """
     training = model.training
-    answers = "years" if model.target.is_regression else first_few(model.target.classes, _MOST_CLASSES)
+    predicted = "years" if model.target.is_regression else first_few(model.target.classes, _MOST_CLASSES)
     licences = [
         f"{one.get('name')}: code {one.get('licence_code')}, weights {one.get('licence_weights')}"
         for one in model.weights
     ]
     facts = (
-        ("Predicts", answers),
+        ("Predicts", predicted),
         ("Features", " + ".join(recipe.feature for recipe in model.recipes)),
         (
             "Fitted on",
@@ -246,9 +248,12 @@ def model_html(model: TrainedModel) -> str:
     return _html(
         model.name,
         f"predicts {target_title(model.target.name).lower()} with {model.classifier}",
-        _without_title(
-            Table("", (Column(""), Column("")), tuple((Cell(what), Cell(said)) for what, said in facts)),
-            *(Text(str(note)) for note in training.get("notes", ())),
+        section_of(
+            "",
+            [
+                Table("", (Column(""), Column("")), tuple((Cell(what), Cell(said)) for what, said in facts)),
+                *(Text(str(note)) for note in training.get("notes", ())),
+            ],
         ),
         is_synthetic=bool(training.get("synthetic")),
     )
@@ -256,7 +261,7 @@ def model_html(model: TrainedModel) -> str:
 
 def _calibrated(model: TrainedModel) -> str:
     if model.calibration is None:
-        return "none, so it cannot abstain or predict sets of classes or intervals of years"
+        return "none, so the model cannot abstain, and cannot predict sets of classes or intervals of years"
     coverage = f"with a coverage of {100 * (1 - model.calibration.missed):g} %"
     if model.target.is_regression:
         return f"prediction intervals {coverage}"
@@ -265,10 +270,6 @@ def _calibrated(model: TrainedModel) -> str:
 
 def _count(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else "?"
-
-
-def _without_title(*blocks: Block | None) -> Section:
-    return Section("", tuple(block for block in blocks if block))
 
 
 def _html(title: str, about: str, *sections: Section, is_synthetic: bool = False) -> str:

@@ -1,7 +1,7 @@
-"""Write the report of a comparison in a project, or the page on the changes between two comparisons.
+"""Write the report of a comparison, or the report on the changes between two comparisons.
 
-weigh() takes the time: it computes, or reads, the evidence on the runs that can be
-compared with each other. write() writes the page as report.html and its twin report.md.
+weigh() computes the confidence intervals and tests, which takes time, or loads them from a
+file. write() then writes report.html and report.md.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +22,7 @@ from featurekit.progress import Progress
 from featurekit.project import ComparisonFolder, ProjectFolder
 from featurekit.registry import unknown
 from featurekit.report.changes import compose_changes
-from featurekit.report.gallery import FACES, Errors, find_errors
+from featurekit.report.gallery import FACES, find_errors
 from featurekit.report.html import render_html
 from featurekit.report.markdown import render_markdown
 from featurekit.report.model import Page
@@ -32,15 +32,15 @@ from featurekit.report.select import apart_from
 
 @dataclass(frozen=True, kw_only=True)
 class Weighed:
-    """The runs of a comparison, with their intervals and tests.
+    """The runs of a comparison, with their confidence intervals and tests.
 
     Attributes:
         folder: folder of the comparison.
-        manifest: the data set; None if the comparison has only the outcomes that it kept.
-        runs: all runs.
-        compared: the runs that the evidence is computed on.
-        evidence: None if no outcomes are available.
-        apart: name of each run that cannot be compared with the others → why.
+        manifest: the data set; None if only the predictions stored with the comparison are available.
+        runs: all runs of the comparison.
+        compared: the runs that can be compared with each other.
+        evidence: confidence intervals, tests and slices of these runs; None if no predictions are available.
+        apart: name of each run that cannot be compared with the other runs → reason.
     """
 
     folder: Path
@@ -51,23 +51,26 @@ class Weighed:
     apart: Mapping[str, str]
 
     def warnings(self) -> list[str]:
-        """Return warnings on the ranking, a line each."""
+        """Return one warning for each run that is not in the ranking, and one if the ranking is empty."""
         lines = [
-            f"{name} is set apart: {why}. {how_to_run_again(name, self.runs)}"
+            f"{name} is set apart from the ranking: {why}. {how_to_run_again(name, self.runs)}"
             for name, why in self.apart.items()
         ]
         if len(self.apart) == len(self.runs):
-            lines.append("the report has no ranking, because every run is set apart. All runs are kept.")
+            lines.append(
+                "the report has no ranking, because no run can be compared with another. No run was deleted."
+            )
         return lines
 
 
 @dataclass(frozen=True)
 class Changes:
-    """What changed between two comparisons.
+    """The report on the changes between two comparisons.
 
     Attributes:
-        page: report.html; report.md is next to it.
-        differences: name of each run that both have → the difference between the two.
+        page: path of report.html; report.md is in the same folder.
+        differences: name of each run that is in both comparisons → test of the later run against the
+            earlier run.
     """
 
     page: Path
@@ -75,7 +78,7 @@ class Changes:
 
 
 def check_faces(faces: str) -> None:
-    """Raise WorkspaceError unless faces is one of featurekit.report.gallery.FACES."""
+    """Raise WorkspaceError unless faces is "none" or "thumb"."""
     if faces not in FACES:
         raise WorkspaceError(unknown("way to show faces", faces, list(FACES)))
 
@@ -92,22 +95,23 @@ def weigh(
     keep: bool = True,
     progress: Progress | None = None,
 ) -> Weighed:
-    """Find out which runs of a comparison can be compared with each other, and gather the evidence on them.
+    """Select the runs that can be compared with each other, and compute their confidence intervals and tests.
 
     Args:
         folder: folder of the comparison.
         runs: the runs of the comparison.
-        manifest: the data set; None if the comparison has only the outcomes that it kept.
-        margin_points: points of accuracy that a cheaper model may lose against the best one; None for
-            MARGIN_POINTS.
-        margin_years: years that it may lose; None for MARGIN_YEARS.
-        any_margin: whether stored evidence with other margins is accepted.
-        known: evidence on these runs that was computed before.
+        manifest: the data set; None if only the predictions stored with the comparison are available.
+        margin_points: largest loss in points of accuracy at which a faster model counts as nearly as good as
+            the best model; None for MARGIN_POINTS.
+        margin_years: largest loss in years of mean absolute error at which a faster model of age counts as
+            nearly as good as the best model; None for MARGIN_YEARS.
+        any_margin: whether stored evidence that was computed with other margins is accepted.
+        known: evidence on these runs that was computed before; None if there is none.
         keep: whether new evidence is stored in the folder.
-        progress: is called with the number of steps that are done, and of all steps.
+        progress: function that is called with the number of completed steps and the number of all steps.
 
     Raises:
-        WorkspaceError: a margin is not a number above 0, or a file holds something else.
+        WorkspaceError: a margin is not a number above 0, or a stored file is not valid.
     """
     apart = set_apart(runs, manifest)
     compared = [run for run in runs if run.name not in apart]
@@ -136,30 +140,31 @@ def write(weighed: Weighed, store: Store, *, faces: str = "none", page: Path | N
     """Write the report of a comparison, and return the path of the HTML page.
 
     Args:
-        weighed: from weigh().
-        store: the cache, which has the positions of the faces.
-        faces: one of featurekit.report.gallery.FACES.
-        page: path of the HTML page; None for report.html in the comparison's folder.
+        weighed: the runs with their evidence, from weigh().
+        store: the cache, which has the positions of the faces in the images.
+        faces: "none", or "thumb" to show the faces with the worst errors on the HTML page.
+        page: path of the HTML page; None for report.html in the folder of the comparison.
 
     Raises:
-        WorkspaceError: faces are to be shown that are not available, or the folder cannot be written.
+        WorkspaceError: the faces to show are not available, or the folder cannot be written.
     """
     check_faces(faces)
     folder, errors = weighed.folder, None
     if faces == "thumb":
         if weighed.manifest is None:
-            raise WorkspaceError("--faces thumb needs the manifest, and this comparison has none.")
+            raise WorkspaceError(
+                "--faces thumb needs the manifest of the data set, which this comparison does not have."
+            )
         errors = find_errors(folder, weighed.compared, weighed.evidence, weighed.manifest, store)
-    return write_report(
-        folder,
+    content = compose(
         weighed.runs,
         folder.name,
         weighed.evidence,
         Audit.load(folder),
         errors=errors,
         apart=weighed.apart,
-        page=page,
     )
+    return write_page(page or ComparisonFolder(folder).page, content)
 
 
 def write_changes_between(
@@ -169,66 +174,34 @@ def write_changes_between(
     *,
     say: Callable[[str], None] = lambda _: None,
 ) -> Changes:
-    """Write what changed between two comparisons of a workspace into reports/LATER-against-EARLIER.
+    """Write the report on the changes between two comparisons into the folder reports/LATER-against-EARLIER.
 
     Args:
-        workspace: where both are.
-        manifest: the data set of both.
+        workspace: folder of the project that has the two comparisons.
+        manifest: the data set of the two comparisons.
         names: names of the earlier and of the later comparison.
-        say: is called with a warning on each run that is set apart.
+        say: function that is called with a warning on each run that cannot be compared.
 
     Raises:
-        WorkspaceError: a comparison has no run, they have none in common, or the folder cannot be written.
+        WorkspaceError: a comparison has no runs, the comparisons have no runs with the same name, or the
+            folder cannot be written.
     """
     before, after = (workspace.report(name) for name in names)
     earlier, later = some_runs(before), some_runs(after)
-    both = {run.name for run in earlier} & {run.name for run in later}
-    shared = {run.name: run.seen(manifest).target(run.target) for run in later if run.name in both}
+    known = {run.name for run in earlier}
+    shared = {run.name: run.seen(manifest).target(run.target) for run in later if run.name in known}
     differences = compare_runs(before, after, shared)
     folder = workspace.report(f"{names[1]}-against-{names[0]}")
     apart = relabelled(before, after, list(shared))
     for name, why in apart.items():
         again = how_to_run_again(name, later, f" in {names[0]} and in {names[1]}")
-        say(f"{name} is set apart: {why}. {again}")
+        say(f"{name} is set apart from the other runs: {why}. {again}")
     page = compose_changes(earlier, later, names, differences, apart)
     return Changes(write_page(ComparisonFolder(folder).page, page), differences)
 
 
-def write_report(
-    folder: Path,
-    runs: Sequence[Run],
-    title: str,
-    evidence: Evidence | None = None,
-    audit: Audit | None = None,
-    *,
-    errors: Mapping[str, Errors] | None = None,
-    apart: Mapping[str, str] | None = None,
-    page: Path | None = None,
-) -> Path:
-    """Write a report as HTML and, beside it, as Markdown, and return the path of the HTML page.
-
-    Args:
-        folder: folder of the comparison.
-        runs: the runs; their order makes no difference.
-        title: heading of the report.
-        evidence: intervals, tests and slices of the runs; None if the predictions are not available.
-        audit: findings on the data set; None if there is no audit.
-        errors: target → its worst errors, whose faces the HTML page shows; None for none.
-        apart: name of each run that cannot be compared with the others → why; None to find that out from
-            the runs.
-        page: path of the HTML page; None for report.html in the folder.
-
-    Raises:
-        WorkspaceError: there is no run, or the folder cannot be written.
-    """
-    return write_page(
-        page or ComparisonFolder(folder).page,
-        compose(runs, title, evidence, audit, errors=errors, apart=apart),
-    )
-
-
 def write_page(path: Path, page: Page) -> Path:
-    """Write a page as HTML and, beside it, as Markdown, and return the path of the HTML page.
+    """Write a page as HTML and, in the same folder, as Markdown, and return the path of the HTML file.
 
     Raises:
         WorkspaceError: the folder cannot be written.

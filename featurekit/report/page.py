@@ -1,7 +1,7 @@
-"""What is in the report, and in which order.
+"""The content of the report: its sections and their order.
 
-A page is data: sections of text, tables and figures, each made by a file of
-featurekit/report/sections. featurekit.report.html and .markdown decide what it looks like.
+A page is data: sections with text, tables and figures, each made by a module of
+featurekit.report.sections. featurekit.report.html and featurekit.report.markdown format it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,18 @@ from featurekit.errors import WorkspaceError
 from featurekit.evaluation.evidence import Evidence
 from featurekit.evaluation.results import Run
 from featurekit.report.gallery import Errors
-from featurekit.report.model import SYNTHETIC, Block, Blocks, Figure, Gallery, Page, Section, Table
+from featurekit.report.model import (
+    SYNTHETIC,
+    Block,
+    Cell,
+    Column,
+    Figure,
+    Gallery,
+    Page,
+    Section,
+    Table,
+    section_of,
+)
 from featurekit.report.sections import (
     ages,
     anchors,
@@ -32,8 +43,7 @@ from featurekit.report.sections import (
     worst_errors,
 )
 from featurekit.report.sections import audit as audited
-from featurekit.report.sections.apart import apart_table
-from featurekit.report.select import Ranked, apart_from, best_first, target_title, targets_of
+from featurekit.report.select import Ranked, apart_from, ranked_targets, target_title, targets_of
 from featurekit.text import counted
 
 # The parts of the section on one target, from top to bottom.
@@ -52,47 +62,41 @@ def compose(
     """Return the report on some runs; their order makes no difference.
 
     Args:
-        runs: what was compared.
+        runs: the runs of the comparison.
         title: heading of the report.
-        evidence: intervals, tests and slices of the runs; None if the predictions are not available.
+        evidence: confidence intervals, tests and slices of the runs; None if their predictions are not
+            available.
         audit: findings on the data set; None if there is no audit.
-        errors: target → its worst errors, with faces; None for a page without faces. Markdown never shows
-            a face.
-        apart: name of each run that cannot be compared with the others → why; None to find that out from
-            the runs. These runs, and untested runs of a target whose other runs are tested, are listed in
-            tables of their own.
+        errors: target → its worst errors, with images of the faces; None for a report without faces. The
+            Markdown file never shows faces.
+        apart: name of each run that cannot be compared with the other runs → reason; None to determine the
+            reasons here. The report lists these runs in a table of their own, also runs without a test if
+            other runs of their target have one.
 
     Raises:
-        WorkspaceError: there is no run.
+        WorkspaceError: runs is empty.
     """
     if not runs:
-        raise WorkspaceError("There is no run to report. Make one: featurekit fit")
+        raise WorkspaceError("There is no run to report. Fit a model first: featurekit fit")
     known = sorted(runs, key=lambda run: run.name)
     reasons = apart_from(known, evidence, apart)
     compared = [run for run in known if run.name not in reasons]
     names = targets_of(known)
-    ranked = _ranked(names, compared, evidence)
+    ranked = ranked_targets(compared, evidence)
     is_synthetic = any(bool(run.dataset.get("synthetic")) for run in known)
     sections = (
-        _section("Summary", verdict.blocks(ranked, is_synthetic=is_synthetic)),
+        section_of("Summary", verdict.blocks(ranked, is_synthetic=is_synthetic)),
         *(_target_section(name, ranked, known, reasons, errors or {}) for name in names),
         *anchors.sections(ranked, compared),
-        _section("Audit of the data", audited.blocks(audit, compared)),
-        _section("Rows that were not used", dropped.blocks(ranked, compared)),
-        _section("How the models were evaluated", provenance.blocks(ranked, compared, known, title, audit)),
-        _section("Limitations", caveats.blocks(ranked, is_synthetic=is_synthetic)),
+        section_of("Audit of the data", audited.blocks(audit, compared)),
+        section_of("Rows that were not used", dropped.blocks(ranked, compared)),
+        section_of("How the models were evaluated", provenance.blocks(ranked, compared, known, title, audit)),
+        section_of("Limitations", caveats.blocks(ranked, is_synthetic=is_synthetic)),
     )
-    sections = (*sections, _section("Terms", terms.blocks(sections)))
+    sections = (*sections, section_of("Terms", terms.blocks(sections)))
     facts = _facts(known, len(reasons), len(names))
     sources = ("runs/*.json", *(("evidence.json",) if evidence else ()), *(("audit.json",) if audit else ()))
     return Page(title, facts, is_synthetic, tuple(numbered(sections, is_synthetic)), sources)
-
-
-def _ranked(names: Sequence[str], runs: Sequence[Run], evidence: Evidence | None) -> list[Ranked]:
-    """Return the targets with runs that can be compared."""
-    known = evidence.targets if evidence else {}
-    found = [(name, best_first([run for run in runs if run.target == name])) for name in names]
-    return [Ranked(name, of, known.get(name)) for name, of in found if of]
 
 
 def _target_section(
@@ -106,33 +110,53 @@ def _target_section(
     of = next((one for one in ranked if one.name == name), None)
     parts = [part.blocks(of) for part in _OF_TARGET] if of else []
     faces = worst_errors.blocks(of, errors.get(name)) if of else []
-    aside = [run for run in known if run.target == name and run.name in reasons]
-    caption = f"{target_title(name)}: runs that are set apart because they cannot be compared"
-    table = apart_table(aside, reasons, caption) if aside else None
-    return _section(target_title(name), [*chain.from_iterable(parts), *faces, table])
+    table = _apart_table(name, [run for run in known if run.target == name], reasons)
+    return section_of(target_title(name), [*chain.from_iterable(parts), *faces, table])
 
 
-def _section(title: str, blocks: Blocks) -> Section:
-    return Section(title, tuple(block for block in blocks if block))
+def _apart_table(target: str, runs: Sequence[Run], reasons: Mapping[str, str]) -> Table | None:
+    """Return a table of the runs that are not in the ranking, with the reasons; None if all runs are in it.
+
+    If some runs of a target have been tested and other runs have not, a ranking of all of them could begin
+    with a model that was not tested. So only the runs that can be compared with each other are ranked.
+    """
+    columns = (
+        Column("Features", is_code=True),
+        Column("Model", is_code=True),
+        Column("Why it cannot be compared"),
+        Column("Command to fit it again", is_code=True),
+    )
+    rows = tuple(
+        (
+            Cell(run.features),
+            Cell(run.classifier_name),
+            Cell(reasons[run.name]),
+            Cell(run.command or "featurekit fit"),
+        )
+        for run in runs
+        if run.name in reasons
+    )
+    caption = f"{target_title(target)}: runs that are not in the ranking because they cannot be compared"
+    note = "These runs are not part of any ranking, test or figure on this page."
+    return Table(caption, columns, rows, note, n_names=2) if rows else None
 
 
 def _facts(runs: Sequence[Run], n_apart: int, n_targets: int) -> tuple[str, ...]:
     datasets = list(dict.fromkeys(str(run.dataset.get("name", "data set without a name")) for run in runs))
     n_rows = max(run.dataset.get("n_rows") or 0 for run in runs)
-    n_folds = sorted({str(run.folds.get("number", "?")) for run in runs})
     facts = (
         ", ".join(datasets),
         f"{n_rows:,} rows" if n_rows else "",
-        f"{' or '.join(n_folds)} folds",
+        f"{' or '.join(sorted({str(run.folds.get('number', '?')) for run in runs}))} folds",
         counted(len(runs), "run", "runs"),
-        f"{n_apart} of them set apart" if n_apart else "",
+        f"{n_apart} of them not in the ranking" if n_apart else "",
         f"{n_targets} targets" if n_targets > 1 else "",
     )
     return tuple(filter(None, facts))
 
 
 def numbered(sections: Sequence[Section], is_synthetic: bool) -> list[Section]:
-    """Return the sections with their tables and figures numbered, and synthetic data marked as such."""
+    """Return the sections with their tables and figures numbered, and with a mark for synthetic images."""
     numbers = {"Table": count(1), "Figure": count(1)}
 
     def captioned(block: Block) -> Block:

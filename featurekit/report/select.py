@@ -1,6 +1,6 @@
-"""Which runs are on a page, in which order, and the names they have there."""
+"""Select and sort the runs for the report, and name targets and models."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -27,12 +27,13 @@ _HEADLINES = ("accuracy", "mae_years")
 
 @dataclass(frozen=True)
 class Ranked:
-    """The runs of one target that are compared with each other.
+    """The runs of one target that can be compared with each other, ranked by their score.
 
     Attributes:
         name: name of the target.
-        runs: best first, at least one.
-        evidence: intervals, tests and slices of these runs; None if the predictions are not available.
+        runs: the runs, best first; at least one.
+        evidence: confidence intervals, tests and slices of the runs; None if their predictions are not
+            available.
     """
 
     name: str
@@ -41,43 +42,45 @@ class Ranked:
 
     @property
     def title(self) -> str:
-        """Name of the target in a heading."""
+        """Name of the target as it is written in headings, e.g. "Age group"."""
         return target_title(self.name)
 
     @property
     def best_model(self) -> str:
-        """Name of the best model in a sentence or caption about this model only."""
+        """Words for the best model in a caption, e.g. "the best model (svm)"."""
         assert self.evidence is not None
         names = {run.name: run.classifier_name for run in self.runs}
         return f"the best model ({names.get(self.evidence.sliced, self.evidence.sliced)})"
 
 
 def target_title(name: str) -> str:
-    """Return the name of a target in a heading."""
+    """Return the name of a target as it is written in headings, e.g. "Age group"."""
     return _TARGET_TITLES.get(name, name)
 
 
 def headline(runs: Sequence[Run]) -> ScoreKind:
-    """Return the score that decides which run is best: the first known one that any run has."""
+    """Return the score that ranks the runs: accuracy, else mean absolute error, else another known score."""
     names = dict.fromkeys(name for run in runs for name in run.scores)
     default = "mae_years" if runs and not runs[0].classes else "accuracy"
     return score_kind(next((name for name in (*_HEADLINES, *SCORES, *names) if name in names), default))
 
 
 def mean_of(run: Run, name: str) -> float | None:
-    """Return a run's mean score on the faces found, or None if it does not have the score."""
+    """Return the mean of a score of a run over the folds, or None if the run does not have this score."""
     return finite(run.scores.get(name, {}).get("mean"))
 
 
 def best_first(runs: Sequence[Run]) -> list[Run]:
-    """Return the runs of one target in order: best headline score first, those without one last."""
+    """Return the runs of one target, sorted by their score, best first; runs without a score come last."""
     kind = headline(runs)
-
-    def order(run: Run) -> tuple[bool, float, str]:
-        mean = mean_of(run, kind.name)
-        return mean is None, -kind.gain(mean, 0.0) if mean is not None else 0.0, run.name
-
-    return sorted(runs, key=order)
+    return sorted(
+        runs,
+        key=lambda run: (
+            mean_of(run, kind.name) is None,
+            -kind.gain(mean_of(run, kind.name) or 0.0, 0.0),
+            run.name,
+        ),
+    )
 
 
 def role(run: Run) -> str:
@@ -93,25 +96,25 @@ def role(run: Run) -> str:
 
 
 def model_name(run: Run) -> str:
-    """Return one name for a run: its model and its features."""
+    """Return the name of a model with its features, e.g. "svm · dlib_age"."""
     return f"{run.classifier_name} · {run.features}"
 
 
 def timed_alike(runs: Sequence[Run]) -> list[Run]:
-    """Return the trained models whose times can be compared: those of the best model's machine."""
+    """Return the trained models that were timed on the same machine as the best model."""
     machine = machine_of(runs)
     return [run for run in runs if not run.is_baseline and timed_on(run) == machine]
 
 
 def machine_of(runs: Sequence[Run]) -> str:
-    """Return the machine whose times are shown: that of the best trained model, or else of the best run."""
+    """Return the machine on which the best model was timed; the best baseline if no model is trained."""
     ordered = best_first(runs)
     best = [run for run in ordered if not run.is_baseline] or ordered
     return timed_on(best[0]) if best else ""
 
 
 def elsewhere_note(runs: Sequence[Run], machine: str) -> str:
-    """Return the sentence on runs whose times are blank because of another machine; "" if there are none."""
+    """Return a note on the runs that were timed on another machine; "" if there are none."""
     n_elsewhere = sum(timed_on(run) != machine for run in runs)
     if not n_elsewhere:
         return ""
@@ -123,60 +126,71 @@ def elsewhere_note(runs: Sequence[Run], machine: str) -> str:
 def apart_from(
     runs: Sequence[Run], evidence: Evidence | None, apart: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """Return the runs that are set apart, each with the reason.
+    """Return the names of the runs that cannot be compared with the other runs, each with the reason.
 
     Args:
         runs: all runs of the comparison.
-        evidence: intervals and tests of these runs; None if the predictions are not available.
-        apart: name of a run → why it cannot be compared; None to find that out from the runs.
+        evidence: confidence intervals and tests of the runs; None if their predictions are not available.
+        apart: name of each run that cannot be compared → reason; None to determine the reasons here.
     """
-    found = dict(set_apart(runs) if apart is None else apart)
+    found = set_apart(runs) if apart is None else apart
     known = evidence.targets if evidence else {}
-    for run in runs:
-        if run.name not in found and run.target in known and run.name not in known[run.target].estimates:
-            found[run.name] = NO_OUTCOMES
-    return found
+    untested = [run for run in runs if run.target in known and run.name not in known[run.target].estimates]
+    return {**found, **{run.name: NO_OUTCOMES for run in untested if run.name not in found}}
 
 
 def targets_of(runs: Sequence[Run]) -> list[str]:
-    """Return the targets of some runs in the order of the page."""
+    """Return the targets of the runs in the order of the report: built-in targets first, others by name."""
     names = [name for name in _TARGET_TITLES if any(run.target == name for run in runs)]
     return names + sorted({run.target for run in runs} - set(names))
 
 
+def ranked_targets(runs: Sequence[Run], evidence: Evidence | None) -> list[Ranked]:
+    """Return the runs of each target, best first, with their evidence, in the order of the report."""
+    known = evidence.targets if evidence else {}
+    return [
+        Ranked(name, best_first([run for run in runs if run.target == name]), known.get(name))
+        for name in targets_of(runs)
+    ]
+
+
+def in_order(scores: Iterable[str]) -> list[str]:
+    """Return names of scores without repetitions: known scores in their order, then others by name."""
+    names = set(scores)
+    return [name for name in SCORES if name in names] + sorted(names - set(SCORES))
+
+
 def distinct(values: Sequence[Value]) -> list[Value]:
-    """Return the distinct values in the order in which they occur."""
+    """Return the values without repetitions, in their order."""
     return [value for i, value in enumerate(values) if value not in values[:i]]
 
 
 def one_target(runs: Sequence[Run], target: str | None) -> str:
-    """Return the target with a name; None is allowed if the runs have only one target.
+    """Return the name of a target after checking it; None stands for the only target of the runs.
 
     Raises:
-        TargetError: the name is None and there are several targets.
-        UnknownNameError: there is no such target.
+        TargetError: the target is None, and the runs have several targets.
+        UnknownNameError: none of the runs has this target.
     """
     names = targets_of(runs)
-    if target is None:
-        if len(names) > 1:
-            raise TargetError(f"Say which target: target='{names[0]}'. There are {', '.join(names)}.")
-        return names[0]
-    if target not in names:
+    if target is None and len(names) > 1:
+        raise TargetError(f"Say which target: target='{names[0]}'. There are {', '.join(names)}.")
+    if target not in (None, *names):
         raise UnknownNameError(unknown("target of these results", str(target), names))
-    return target
+    return target or names[0]
 
 
 def run_named(runs: Sequence[Run], model: str, target: str | None = None) -> Run:
-    """Return the run with a name, or the run of the model with that name.
+    """Return a run by its own name, or by the name of its model if only one run has this model.
 
     Args:
         runs: runs of a comparison.
-        model: name of a run, or name of a model in the ranking ("svm") if only one run has that model.
-        target: the run's target; None for any.
+        model: name of a run, or name of a model as in the ranking, e.g. "svm".
+        target: target of the run; None for any target.
 
     Raises:
-        TargetError: several targets are predicted by such a model.
-        UnknownNameError: no run has this name, or several runs have it.
+        TargetError: models with this name predict several targets.
+        UnknownNameError: no run or several runs have this name.
     """
     those = [run for run in runs if target in (None, run.target)]
     found = [run for run in those if run.name == model]
@@ -194,5 +208,7 @@ def run_named(runs: Sequence[Run], model: str, target: str | None = None) -> Run
         )
     if len(found) > 1:
         several = ", ".join(run.name for run in found)
-        raise UnknownNameError(f"'{model}' means several runs: {several}. Name one of them.")
+        raise UnknownNameError(
+            f"'{model}' means several runs: {several}. Give the name of one of these runs."
+        )
     return found[0]

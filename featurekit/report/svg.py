@@ -1,18 +1,20 @@
 """Figures of the report, drawn as SVG.
 
-The plots are written as SVG without a library. So they have the colors and the font of
+The plots are written as SVG without a plotting library. They have the colors and the font of
 the page, light or dark, are sharp on paper, and have the same bytes on every machine.
-Roles differ in shape, not only in color.
+Trained models and baselines differ in shape, not only in color.
 """
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from markupsafe import Markup, escape
 
+from featurekit.evaluation.scores import ScoreKind
+from featurekit.report.cells import axis_label, with_unit
+from featurekit.report.model import Figure
 from featurekit.text import visible
 
 _LETTER = 7.2  # width of a character at 12 px in the widest of the common fonts
@@ -20,15 +22,31 @@ _MAX_LABEL = 50  # characters
 _FONT = 12
 
 
+def figure(
+    caption: str, note: str, summary: str, draw: Callable[..., Markup], *data: Sequence[Any] | ScoreKind
+) -> Figure:
+    """Return a figure, drawn for wide and for narrow screens.
+
+    Args:
+        caption: title of the figure.
+        note: explanation of the figure.
+        summary: description for readers who cannot see the figure.
+        draw: function of this module that draws the figure.
+        *data: data that this function draws.
+    """
+    plots = (draw(*data, is_narrow=is_narrow, summary=summary) for is_narrow in (False, True))
+    return Figure(caption, note, *plots)
+
+
 @dataclass(frozen=True)
 class Point:
-    """One line of a dot plot.
+    """One model in a dot plot.
 
     Attributes:
         label: name of the model.
-        mean: position of the dot.
+        mean: position of the dot, in the unit that is shown.
         low, high: ends of the bar; both are the mean if there is no bar.
-        shown: the numbers as text, on the right.
+        shown: the score and its interval as text, for the right of the plot.
         role: "baseline", "off-the-shelf", or "" for a trained model.
     """
 
@@ -40,20 +58,19 @@ class Point:
     role: str = ""
 
 
-def dot_plot(points: Sequence[Point], *, axis: str, limit: float, is_narrow: bool, summary: str) -> Markup:
-    """Draw means with their bars, one under the other, and a line for the score of each baseline.
+def dot_plot(points: Sequence[Point], kind: ScoreKind, *, is_narrow: bool, summary: str) -> Markup:
+    """Draw the scores of models with their bars, one below the other, and a line for each baseline.
 
     Args:
-        points: from top to bottom.
-        axis: label of the axis.
-        limit: the largest possible number.
-        is_narrow: for a phone: the names are above the dots instead of on their left.
+        points: the models from top to bottom.
+        kind: kind of score, such as accuracy.
+        is_narrow: whether the figure is for a narrow screen, with the names above the dots.
         summary: description for readers who cannot see the figure.
     """
     marks = {point.role: point for point in reversed(points) if point.role}
     lines = [marks[role] for role in ("baseline", "off-the-shelf") if role in marks]
     values = [value for point in points for value in (point.low, point.mean, point.high)]
-    low, high, ticks = _axis(min(values), max(values), limit)
+    low, high, ticks = _axis(min(values), max(values), _limit(kind))
     longest = max(min(len(visible(point.label)), _MAX_LABEL) for point in points)
     numbers = max(len(point.shown) for point in points) * _LETTER + 8
     width = 340.0 if is_narrow else 860.0
@@ -62,28 +79,32 @@ def dot_plot(points: Sequence[Point], *, axis: str, limit: float, is_narrow: boo
     top = 16.0 * len(lines) + 12
     step = 38.0 if is_narrow else 24.0
     bottom = top + step * len(points) + 4
-    height = bottom + 40
-
     x = _scale(low, high, left, right)
-    svg = [_opened(width, height, summary)]
+    svg = [_opened(width, bottom + 40, summary)]
     for tick in ticks:
-        svg.append(f'<path class="grid" d="M{x(tick):.1f} {top:.1f}V{bottom:.1f}"/>')
-        svg.append(_words(x(tick), bottom + 15, f"{tick:g}", "middle", "faint"))
-    svg.append(_words((left + right) / 2, bottom + 33, axis, "middle", "faint"))
+        svg += [
+            f'<path class="grid" d="M{x(tick):.1f} {top:.1f}V{bottom:.1f}"/>',
+            _words(x(tick), bottom + 15, f"{tick:g}", "middle", "faint"),
+        ]
+    svg.append(_words((left + right) / 2, bottom + 33, axis_label(kind), "middle", "faint"))
     for i, line in enumerate(lines):
         at = x(line.mean)
         y = 14.0 + 16 * i
-        svg.append(f'<path class="line {line.role}" d="M{at:.1f} {y + 4:.1f}V{bottom:.1f}"/>')
         # Near an edge the text is aligned to the line, so that it is not cut off.
         room = (len(line.role) + len(line.shown) + 1) * _LETTER / 2
         anchor = "start" if at - room < 0 else "end" if at + room > width else "middle"
-        svg.append(_words(at, y, f"{line.role} {line.shown.partition(' ')[0]}", anchor, "faint"))
+        svg += [
+            f'<path class="line {line.role}" d="M{at:.1f} {y + 4:.1f}V{bottom:.1f}"/>',
+            _words(at, y, f"{line.role} {line.shown.partition(' ')[0]}", anchor, "faint"),
+        ]
     for i, point in enumerate(points):
         y = top + step * (i + 0.5) + (8 if is_narrow else 0)
         room = int((width - 20 - numbers) / _LETTER) if is_narrow else _MAX_LABEL
         start, end, up = (left, right, y - 15) if is_narrow else (0.0, width - 4, y + 4)
-        svg.append(_words(start, up, _cut(point.label, room), "start", "name", point.label))
-        svg.append(_words(end, up, point.shown, "end", "number"))
+        svg += [
+            _words(start, up, _cut(point.label, room), "start", "name", point.label),
+            _words(end, up, point.shown, "end", "number"),
+        ]
         if point.high > point.low:
             start, end = max(point.low, low), min(point.high, high)
             svg.append(f'<path class="spread" d="M{x(start):.1f} {y:.1f}H{x(end):.1f}"/>')
@@ -93,29 +114,29 @@ def dot_plot(points: Sequence[Point], *, axis: str, limit: float, is_narrow: boo
 
 @dataclass(frozen=True)
 class Panel:
-    """A measure over the epochs of a training.
+    """The learning curves of one network.
 
     Attributes:
-        title: the measure and the model.
-        learned: its value on the training faces, one for each epoch.
-        held_out: its value on the validation faces; empty if there were none.
-        kept: mean number of the epoch whose weights were kept, counted from 1.
-        limit: the largest value that is possible.
+        kind: what is drawn: a score or the loss.
+        model: name of the network.
+        learned: values on the training faces, one for each epoch.
+        held_out: values on the validation faces, one for each epoch; empty without validation faces.
+        kept: number of the epoch with the best weights, counted from 1, as the mean over the folds.
     """
 
-    title: str
+    kind: ScoreKind
+    model: str
     learned: tuple[float, ...]
     held_out: tuple[float, ...]
     kept: float
-    limit: float = float("inf")
 
 
 def learning_curves(panels: Sequence[Panel], *, is_narrow: bool, summary: str) -> Markup:
-    """Draw panels in two columns, or one: dashed for the training faces, solid for the validation faces.
+    """Draw the learning curves of networks: dashed for the training faces, solid for the validation faces.
 
     Args:
-        panels: from left to right and top to bottom.
-        is_narrow: for a phone.
+        panels: one plot for each network and measure, from left to right and from top to bottom.
+        is_narrow: whether the figure is for a narrow screen, with one column of plots instead of two.
         summary: description for readers who cannot see the figure.
     """
     width, frames = _frames(len(panels), 190.0 if is_narrow else 200.0, is_narrow=is_narrow)
@@ -145,13 +166,14 @@ def _frames(n_plots: int, height: float, *, is_narrow: bool) -> tuple[float, lis
 def _panel(panel: Panel, frame: _Frame) -> list[str]:
     left, right, top, bottom = frame
     values = [*panel.learned, *panel.held_out]
-    low, high, ticks = _axis(min(values), max(values), panel.limit)
+    low, high, ticks = _axis(min(values), max(values), _limit(panel.kind))
     n_epochs = max(len(panel.learned), 2)
     x, y = _scale(1, n_epochs, left, right), _scale(low, high, bottom, top)
+    title = f"{with_unit(panel.kind)}: {panel.model}"
     room = int((right - left + 40) / _LETTER)
     epochs = range(1, n_epochs + 1, max(round(n_epochs / 6), 1))
     return [
-        _words(left - 40, top - 12, _cut(panel.title, room), "start", "name", panel.title),
+        _words(left - 40, top - 12, _cut(title, room), "start", "name", title),
         *_levels(ticks, y, left, right),
         *(_words(x(epoch), bottom + 16, f"{epoch}", "middle", "faint") for epoch in epochs),
         _words((left + right) / 2, bottom + 31, "epoch", "middle", "faint"),
@@ -169,9 +191,9 @@ class Spot:
     """One model in a plot of score against time.
 
     Attributes:
-        time: in milliseconds, above 0.
-        score: in the unit that is shown.
-        mark: number of a model on the Pareto front; "" for all others.
+        time: milliseconds per face, above 0.
+        score: the score in the unit that is shown.
+        mark: number of the model in the figure if it is on the Pareto front; "" if it is not.
     """
 
     time: float
@@ -179,37 +201,37 @@ class Spot:
     mark: str = ""
 
 
-def cost_plot(spots: Sequence[Spot], *, axis: str, limit: float, is_narrow: bool, summary: str) -> Markup:
-    """Draw scores against the time per face on a logarithmic scale; a line joins the Pareto front.
+def cost_plot(spots: Sequence[Spot], kind: ScoreKind, *, is_narrow: bool, summary: str) -> Markup:
+    """Draw scores against the time per face, with a logarithmic time axis and a line along the Pareto front.
 
     Args:
-        spots: the models; those on the Pareto front are ordered from the fastest to the slowest.
-        axis: name of the score.
-        limit: the largest possible score.
-        is_narrow: for a phone.
+        spots: the models, from the fastest to the slowest.
+        kind: kind of score, such as accuracy.
+        is_narrow: whether the figure is for a narrow screen.
         summary: description for readers who cannot see the figure.
     """
     width, height = (340.0, 280.0) if is_narrow else (860.0, 320.0)
     left, right, top, bottom = 48.0, width - 20, 26.0, height - 44
-    low, high, ticks = _axis(min(spot.score for spot in spots), max(spot.score for spot in spots), limit)
+    scores = [spot.score for spot in spots]
+    low, high, ticks = _axis(min(scores), max(scores), _limit(kind))
     times = [math.log10(spot.time) for spot in spots]
     first, last = min(times) - 0.1, max(times) + 0.1
     x, y = _scale(first, last, left, right), _scale(low, high, bottom, top)
-    svg = [_opened(width, height, summary)]
-    svg += _levels(ticks, y, left, right)
     powers = range(math.floor(first), math.ceil(last) + 1)
     rounds = [factor * 10.0**power for power in powers for factor in (1, 2, 5)]
     for rounds_of in (rounds, _axis(10**first, 10**last, math.inf)[2]):
         within = [time for time in rounds_of if 10**first <= time <= 10**last]
         if len(within) > 2:  # if all times are similar, 10, 20 and 50 are too far apart
             break
-    svg += [_words(x(math.log10(time)), bottom + 16, f"{time:g}", "middle", "faint") for time in within]
-    svg.append(_words(left - 40, top - 12, axis, "start", "name"))
-    svg.append(
-        _words((left + right) / 2, bottom + 34, "time per face, ms (lower is better)", "middle", "faint")
-    )
     taken = [(x(math.log10(spot.time)), y(spot.score)) for spot in spots if spot.mark]
-    svg.append(_curve(taken))
+    svg = [
+        _opened(width, height, summary),
+        *_levels(ticks, y, left, right),
+        *(_words(x(math.log10(time)), bottom + 16, f"{time:g}", "middle", "faint") for time in within),
+        _words(left - 40, top - 12, with_unit(kind), "start", "name"),
+        _words((left + right) / 2, bottom + 34, "time per face, ms (lower is better)", "middle", "faint"),
+        _curve(taken),
+    ]
     for spot in sorted(spots, key=lambda spot: bool(spot.mark)):
         at, up = x(math.log10(spot.time)), y(spot.score)
         if spot.mark:
@@ -239,9 +261,9 @@ def confidence_plot(
     """Draw a reliability diagram and a risk–coverage curve.
 
     Args:
-        bins: mean confidence and accuracy of each bin, in percent.
-        risks: coverage and risk of each point, in percent.
-        is_narrow: for a phone.
+        bins: mean confidence and accuracy of each bin of faces, in percent.
+        risks: coverage and risk of each point of the curve, in percent.
+        is_narrow: whether the figure is for a narrow screen, with one plot below the other.
         summary: description for readers who cannot see the figure.
     """
     width, frames = _frames(2, 260.0 if is_narrow else 270.0, is_narrow=is_narrow)
@@ -261,13 +283,17 @@ def confidence_plot(
     for (title, along, points, across, up), frame in zip(panels, frames, strict=True):
         left, right, top, bottom = frame
         x, y = _scale(*across[:2], left, right), _scale(*up[:2], bottom, top)
-        svg.append(_words(left - 40, top - 12, title, "start", "name"))
-        svg += _levels(up[2], y, left, right)
-        svg += [_words(x(tick), bottom + 16, f"{tick:g}", "middle", "faint") for tick in across[2]]
-        svg.append(_words((left + right) / 2, bottom + 33, along, "middle", "faint"))
+        svg += [
+            _words(left - 40, top - 12, title, "start", "name"),
+            *_levels(up[2], y, left, right),
+            *(_words(x(tick), bottom + 16, f"{tick:g}", "middle", "faint") for tick in across[2]),
+            _words((left + right) / 2, bottom + 33, along, "middle", "faint"),
+        ]
         if points is bins:
-            svg.append(f'<path class="line" d="M{left:.1f} {bottom:.1f}L{right:.1f} {top:.1f}"/>')
-            svg += [_dot(x(sure), y(true), "") for sure, true in points]
+            svg += [
+                f'<path class="line" d="M{left:.1f} {bottom:.1f}L{right:.1f} {top:.1f}"/>',
+                *(_dot(x(sure), y(true), "") for sure, true in points),
+            ]
         svg.append(_curve([(x(place), y(value)) for place, value in points]))
     return _whole(svg)
 
@@ -282,6 +308,11 @@ def _opened(width: float, height: float, summary: str) -> str:
 def _whole(svg: Sequence[str]) -> Markup:
     """Return the parts of a drawing as one; all text that is not of this module has been escaped."""
     return Markup("\n".join([*svg, "</svg>"]))  # nosec B704  # escape() was applied to all other text
+
+
+def _limit(kind: ScoreKind) -> float:
+    """Return the largest possible value of a score in the unit that is shown."""
+    return 100.0 if kind.unit == "%" else math.inf
 
 
 def _scale(low: float, high: float, start: float, end: float) -> Callable[[float], float]:
@@ -305,9 +336,14 @@ def _axis(low: float, high: float, limit: float) -> tuple[float, float, list[flo
 
 def _levels(ticks: Sequence[float], y: Callable[[float], float], left: float, right: float) -> list[str]:
     """Return a horizontal line for each round number, and the number on its left."""
-    lines = [f'<path class="grid" d="M{left:.1f} {y(tick):.1f}H{right:.1f}"/>' for tick in ticks]
-    texts = [_words(left - 6, y(tick) + 4, f"{tick:g}", "end", "faint") for tick in ticks]
-    return [*chain.from_iterable(zip(lines, texts, strict=True))]
+    return [
+        part
+        for tick in ticks
+        for part in (
+            f'<path class="grid" d="M{left:.1f} {y(tick):.1f}H{right:.1f}"/>',
+            _words(left - 6, y(tick) + 4, f"{tick:g}", "end", "faint"),
+        )
+    ]
 
 
 def _curve(places: Sequence[tuple[float, float]], css: str = "curve") -> str:

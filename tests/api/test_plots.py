@@ -123,7 +123,7 @@ def test_answers_that_are_not_at_hand_are_one_error_that_says_how_to_have_them(r
 
 
 def test_what_cannot_be_drawn_is_one_error(plots, runs):
-    with pytest.raises(TargetError, match="predicts years, which have no confusion matrix"):
+    with pytest.raises(TargetError, match="predicts age in years, so it has no confusion matrix"):
         plots.confusion("xgboost")
     with pytest.raises(TargetError, match="predicts classes, so it has no errors in years"):
         plots.age_error(runs[0].name)

@@ -199,8 +199,8 @@ def test_a_check_that_fails_does_not_end_the_audit(portraits, embedded):
     assert {found[name].severity for name in ("raises", "returns", "renames", "invents")} == {"warning"}
     assert found["raises"].what == "The check raises failed: ZeroDivisionError: division by zero."
     assert found["raises"].advice == "Correct the check, which is from this session."
-    assert found["returns"].what == "The check returns returned int, which is no Finding."
-    assert "the name 'other'" in found["renames"].what
+    assert found["returns"].what == "The check returns returned int instead of a Finding."
+    assert "named 'other'" in found["renames"].what
     assert "the severity 'fatal'" in found["invents"].what
     assert found["exact_duplicates"].of == 24
 

@@ -169,7 +169,7 @@ def test_a_name_that_is_no_text_is_remembered_too(index_path, tmp_path):
 def test_a_pipe_or_a_missing_file_raises_instead_of_waiting(index_path, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with FileIndex(index_path) as index:
-        with pytest.raises(OSError, match="Not a regular file"):
+        with pytest.raises(OSError, match="not a plain file"):
             index.content_of(tmp_path / "pipe")
         with pytest.raises(FileNotFoundError):
             index.content_of(tmp_path / "missing")

@@ -33,7 +33,7 @@ def test_a_neighbouring_age_group_is_no_sign_of_a_wrong_label(manifest):
     proba[0, 1] = proba[4, 7] = 1  # 0-2 is read as 4-6, and 4-6 as 60-100
     one = found(young, "label_suspects", predictions={"age_group--x": said(young, AGE_GROUP, proba)})
     assert one.rows == ("f004",)
-    assert "1 of 400 labels of age_group are suspicious by two groups or more (1 others by one)" in one.what
+    assert "1 of 400 labels of age_group are suspicious by two groups or more (1 more by one)" in one.what
 
 
 def test_an_unsure_reading_is_not_suspect(manifest):

@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from featurekit.checks import image_hash
+from featurekit.checks import near_duplicates
 from featurekit.checks.audit import audit
 from tests.checks.made_up import changed, found, people
 
@@ -62,7 +62,7 @@ def test_plain_pictures_are_no_near_duplicates_of_each_other(few):
 
 def test_a_cut_is_said(few, monkeypatch):
     people(few.root, 60, of_one_hash=True)
-    monkeypatch.setattr(image_hash, "MOST_IN_COMMON", 10)
+    monkeypatch.setattr(near_duplicates, "MOST_IN_COMMON", 10)
     one = found(few, "near_duplicates", pictures=True)
-    assert "were compared with the next 16 of them only" in one.what
+    assert "only with the next 16 of these" in one.what
     assert one.severity == "note"

@@ -26,4 +26,4 @@ def test_a_data_set_without_persons_is_said_to_have_none(manifest):
     nameless = np.where(np.arange(N) == 3, "row:f003", "")
     one = found(changed(manifest, subject_id=nameless), "subjects_across_folds")
     assert (one.severity, one.count) == ("note", 0)
-    assert "has no subjects" in one.what
+    assert "does not name subjects" in one.what

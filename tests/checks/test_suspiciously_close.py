@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurekit.checks import near_neighbours, suspiciously_close
+from featurekit.checks import suspiciously_close
 from featurekit.data.targets import GENDER
 from tests.checks.made_up import N, folds_of, found, said, strangers, sure, vectors
 
@@ -100,5 +100,5 @@ def test_pieces_do_not_change_what_is_close(manifest, monkeypatch):
     values = strangers()
     values[2] = values[0] + 0.05 * strangers(1, seed=1)
     whole = found(manifest, "suspiciously_close", embeddings=vectors(manifest, values))
-    monkeypatch.setattr(near_neighbours, "AT_ONCE", 1_000)
+    monkeypatch.setattr(suspiciously_close, "AT_ONCE", 1_000)
     assert found(manifest, "suspiciously_close", embeddings=vectors(manifest, values)) == whole

@@ -46,7 +46,7 @@ def test_folders_are_ages_when_one_says_so(tmp_path):
 
 def test_folders_called_0_and_1_are_not_guessed(tmp_path):
     folder_with(tmp_path, "0/1.jpg", "1/2.jpg")
-    with pytest.raises(ManifestError, match=r"are neither genders nor age groups: 0, 1\. Give their meaning"):
+    with pytest.raises(ManifestError, match=r"are neither genders nor age groups: 0, 1\. Say what they mean"):
         prepare("image_folder", tmp_path)
 
 
@@ -59,7 +59,8 @@ def test_any_other_word_is_a_label_column(tmp_path):
 def test_a_folder_that_is_no_label_is_refused_by_name(tmp_path):
     folder_with(tmp_path, "female/1.jpg", "train/2.jpg")
     message = (
-        f"Folder 'train' of {tmp_path} is not a valid gender: female or male (or f, m, woman, man, ...)."
+        f"The name of folder 'train' in {tmp_path} is not a valid gender. Expected female or male (or f, m,"
+        " woman, man, ...)."
     )
     with pytest.raises(ManifestError, match=re.escape(message)):
         prepare("image_folder", tmp_path, target="gender")
@@ -210,7 +211,7 @@ def test_a_class_folder_that_is_a_link_outside_is_refused_with_what_to_type(tmp_
     assert code == 1
     assert errors == (
         f"error: Folder 'sad' of {tmp_path}/data is a link to {tmp_path}/elsewhere, outside the folder"
-        " of the data set. Such links are not followed, so its class would be missing. Copy the data set"
+        " of the data set. Such links are not followed, so this class would be missing. Copy the data set"
         " together with the files that the links point to:"
         f" cp -RL '{tmp_path}/data' COPY\n"
     )

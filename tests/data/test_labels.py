@@ -256,7 +256,7 @@ def test_none_is_missing_aloud_and_a_label_if_one_says_so(featurekit, tmp_path):
     assert code == 0
     assert "beard: rows with 'none', treated as missing\t2\n" in output
     said = "beard: 2 rows say 'none', 1 row says 'nan', treated as missing."
-    assert f"warning: {said} If that is a label, keep it: -o missing=-none\n" in errors
+    assert f"warning: {said} If this word is a label, keep it with -o missing=-none\n" in errors
     code, output, errors = featurekit("prepare", "table", path, "-o", "labels=beard", "-o", "missing=-none")
     assert code == 0
     manifest = Manifest.load(tmp_path / "work" / "manifest.csv")
@@ -286,7 +286,7 @@ def test_the_list_of_missing_words_is_replaced_changed_or_switched_off(missing, 
     [
         ("+999,nan", "Write + or - before every word, or before none."),
         ("-1", "'1' is not in the list of missing words, so missing=-1 has no effect."),
-        ("-1", "To add the word '-1' to them, use missing=+-1"),
+        ("-1", "To add the word '-1' to the list, use missing=+-1"),
         ("-brown,-nan", "missing=-brown has no effect"),
     ],
 )
@@ -299,7 +299,7 @@ def test_a_change_of_the_list_without_effect_is_refused(missing, message, tmp_pa
 def test_every_data_set_understands_the_option(tmp_path):
     manifest = prepare("image_folder", folders_in(tmp_path, "glad", "tba"), target="mood", missing="+TBA")
     assert manifest.target("mood").classes == ("glad",)
-    with pytest.raises(ManifestError, match="is not a valid age: a number of years"):
+    with pytest.raises(ManifestError, match=r"is not a valid age\. Expected a number of years"):
         prepare("image_folder", folders_in(tmp_path / "a", "30", "unknown"), target="age", missing="")
     table = prepare("image_folder", tmp_path / "a", target="age").table
     assert table["reason"].tolist() == ["", "no_label"]
@@ -599,11 +599,11 @@ def test_a_box_that_cannot_be_corners_is_answered_with_the_option(tmp_path):
     [
         ({"box": "xywh"}, "-o box=xywh has no effect: no column of"),
         ({"box": "xyhw"}, "Unknown box 'xyhw'. Did you mean 'xywh'?"),
-        ({"columns": {"width": "w"}}, "Give the form of the boxes: -o box=xywh"),
-        ({"columns": {"x1": "w"}, "box": "xywh"}, "Give the form of the boxes: -o box=corners"),
+        ({"columns": {"width": "w"}}, "To change this: -o box=xywh"),
+        ({"columns": {"x1": "w"}, "box": "xywh"}, "To change this: -o box=corners"),
         (
             {"columns": {"width": "w"}, "box": "xywh"},
-            "A box needs all of x, y, width, height, but only width",
+            "A box needs all of x, y, width, height, but --column gives only width",
         ),
     ],
 )

@@ -41,8 +41,8 @@ def test_a_near_match_of_a_missing_file_is_named_and_not_taken(named, there, tmp
     manifest = judged(tmp_path, image_path=[named], age=[30])
     assert manifest.table["reason"].tolist() == ["missing_file"]
     assert manifest.info["notes"] == [
-        f"Files that do not exist although one with a similar name does: 1 ('{there}' for '{named}')."
-        " If those files are meant, correct their names in the table."
+        f"Missing files for which there is a file with a similar name: 1 ('{there}' for '{named}')."
+        " If these files are the right ones, correct their names in the table."
     ]
 
 

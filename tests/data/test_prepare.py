@@ -55,6 +55,6 @@ def test_a_folder_without_pictures_is_refused(tmp_path):
 
 def test_a_data_set_with_no_usable_row_says_why(tmp_path):
     (tmp_path / "faces.csv").write_text("image_path,age\nx/1.jpg,30\nx/2.jpg,31\nx/3.jpg,500\n")
-    message = "None of the 3 rows .* For 3 of them the file does not exist .first: 'x/1.jpg' below"
+    message = "None of the 3 rows .* reason .3 rows.: the file does not exist .first: 'x/1.jpg' below"
     with pytest.raises(ManifestError, match=message):
         prepare("table", tmp_path / "faces.csv")

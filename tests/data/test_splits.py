@@ -105,7 +105,7 @@ def test_fewer_subjects_than_folds_are_refused():
 def test_a_class_that_only_one_subject_has_is_refused():
     subjects = np.array([f"s{i}" for i in range(12)])
     labels = np.array(["adult"] * 11 + ["child"])
-    with pytest.raises(FoldError, match=r"trains on no face of class child, because too few subjects"):
+    with pytest.raises(FoldError, match=r"has no training face of class child, because too few subjects"):
         subject_exclusive_folds(labels, subjects, n_folds=3)
 
 
@@ -142,9 +142,9 @@ def test_a_shared_subject_is_named():
 @pytest.mark.parametrize(
     ("folds", "message"),
     [
-        ([Fold(rows(0, 1), rows())], "Fold 0 tests no face"),
-        ([Fold(rows(), rows(0))], "Fold 0 trains on no face"),
-        ([Fold(rows(0, 1), rows(2))], "Fold 0 trains on no face of class b"),
+        ([Fold(rows(0, 1), rows())], "Fold 0 has no test face"),
+        ([Fold(rows(), rows(0))], "Fold 0 has no training face"),
+        ([Fold(rows(0, 1), rows(2))], "Fold 0 has no training face of class b"),
         ([Fold(rows(1, 2), rows(0)), Fold(rows(1, 2), rows(0))], "Row 0 is tested in more than one fold"),
     ],
 )
@@ -202,7 +202,7 @@ def test_a_subject_of_two_official_folds_is_tested_in_both_and_learned_from_in_n
 
 
 def test_official_folds_that_all_share_their_subjects_are_refused():
-    with pytest.raises(FoldError, match=r"^Fold 0 trains on no face: all others are of subjects"):
+    with pytest.raises(FoldError, match=r"^Fold 0 has no training face: every other face is of a subject"):
         make_fold_set("trial", make_manifest(official_fold=np.arange(60) // 30))
 
 
@@ -275,5 +275,5 @@ def test_a_target_that_too_few_subjects_have_is_refused_only_when_it_is_asked_fo
     groups[3] = "0-2"
     manifest = make_manifest(age_group=groups)
     folds = make_fold_set("trial", manifest)
-    with pytest.raises(FoldError, match="trains on no face of class 0"):
+    with pytest.raises(FoldError, match="has no training face of class 0"):
         label_and_folds(manifest, folds)

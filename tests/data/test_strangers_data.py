@@ -128,11 +128,11 @@ def test_a_file_of_another_program_is_named_with_the_way_to_a_table(
     [
         (
             ["Faces of the spring study,,", ",,"],
-            "column names seem to be in line 3 (file, person, age). Delete the lines above it.",
+            "column names seem to be in line 3 (file, person, age). Delete the lines above line 3.",
         ),
         (
             ["# exported 2024-03-01", "# by Anna"],
-            "column names seem to be in line 3 (file, person, age). Delete the lines above it.",
+            "column names seem to be in line 3 (file, person, age). Delete the lines above line 3.",
         ),
         (
             ["Photograph,Who,Age in years"],
@@ -150,7 +150,10 @@ def test_lines_above_the_names_of_the_columns_are_pointed_at(table, above, said)
 def test_names_of_rows_that_r_writes_are_recognized(table):
     code, said = table(['"file","person","age"', *(f'"{n + 1}","{n}.png","s{n}",3{n}' for n in range(8))])
     assert code == 1
-    assert "Every row has one cell more than the first line. R writes such files, with row names." in said
+    assert (
+        "Every row has one cell more than the first line. R writes such files if the table has row names."
+        in said
+    )
     assert "row.names = FALSE" in said
 
 
@@ -158,7 +161,7 @@ def test_columns_lined_up_with_spaces_are_answered_with_the_separator(table, man
     lines = ["file   person age", *(f"{n}.png  s{n}     3{n}" for n in range(8))]
     code, said = table(lines, name="people.txt")
     assert code == 1
-    assert "If they are separated by spaces, use -o separator=space" in said
+    assert "If the cells are separated by spaces, use -o separator=space" in said
     assert table(lines, "-o", "separator=space", name="people.txt")[0] == 0
     assert len(manifest()) == 8
 
@@ -284,12 +287,12 @@ def test_a_third_gender_is_told_how_it_is_kept(table, manifest):
     [
         (
             "C:\\Users\\anna\\study\\",
-            "Paths that begin with 'C:/Users/anna/study/' but exist only without it: 8 ('0.png' for"
-            " 'C:/Users/anna/study/0.png'). Remove this beginning from the paths in the table.",
+            "Paths that begin with 'C:/Users/anna/study/' but exist only without 'C:/Users/anna/study/': 8"
+            " ('0.png' for 'C:/Users/anna/study/0.png'). Remove this beginning from the paths in the table.",
         ),
         (
             "\\\\server\\share\\",
-            "Paths that begin with '//server/share/' but exist only without it: 8",
+            "Paths that begin with '//server/share/' but exist only without '//server/share/': 8",
         ),
         (
             "photos/",
@@ -298,7 +301,7 @@ def test_a_third_gender_is_told_how_it_is_kept(table, manifest):
         (
             "https://example.org/photos/",
             "Paths that are web addresses: 8 (first: 'https://example.org/photos/0.png'). featurekit reads"
-            " only files. Download the images, and write their file paths into the table.",
+            " only files. Download the images, and write the paths of the files into the table.",
         ),
     ],
     ids=["another computer", "a network drive", "the folder named twice", "the web"],
@@ -355,14 +358,17 @@ def test_thumbnails_of_a_network_drive_are_no_photographs_of_the_class(folder, m
 def test_folders_of_training_and_test_are_no_labels(folder, tmp_path, options):
     code, said = folder("train/happy/1.png", "train/sad/2.png", "val/sad/3.png", options=options)
     assert code == 1
-    assert "are parts of a data set (train, val), not labels. The folders below them are: happy, sad." in said
+    assert (
+        "are parts of a data set (train, val), not labels. The folders in these parts are: happy, sad."
+        in said
+    )
     assert f"Give one part, '{tmp_path / 'faces' / 'train'}', or move the images of all parts" in said
 
 
 def test_a_folder_given_one_level_too_high_is_answered_with_the_one_inside(folder, tmp_path):
     places = ("Study 2024/female/1.png", "Study 2024/male/2.png")
     study = tmp_path / "faces" / "Study 2024"
-    inside = f"If the folders below it are the classes (female, male), give that folder: '{study}'"
+    inside = f"If the classes are the folders one level deeper (female, male), give this folder: '{study}'"
     code, said = folder(*places)
     assert code == 1
     assert inside in said
@@ -376,7 +382,8 @@ def test_one_class_folder_is_answered_with_the_folder_above(featurekit, folder, 
     code, output, errors = featurekit("prepare", "image_folder", tmp_path / "faces" / "female")
     assert (code, output) == (1, "")
     assert (
-        f"'female' looks like one of them. Give the folder that contains it, '{tmp_path / 'faces'}'" in errors
+        f"'female' looks like a class folder. Give the folder that contains it, '{tmp_path / 'faces'}'"
+        in errors
     )
 
 

@@ -135,7 +135,7 @@ def test_another_seed_gives_other_pictures(written, tmp_path):
 
 def test_a_full_folder_is_left_alone(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(ManifestError, match="is in use"):
+    with pytest.raises(ManifestError, match=r"is not an empty folder\. Give"):
         write_synthetic(tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == ["notes.txt"]
 
@@ -150,7 +150,7 @@ def test_real_photographs_are_never_read_as_synthetic(tmp_path):
     for fold in range(5):
         (tmp_path / f"fold_{fold}_data.txt").write_text("\t".join(HEADER) + "\n")
     (tmp_path / "faces").mkdir()
-    with pytest.raises(ManifestError, match="holds no synthetic images"):
+    with pytest.raises(ManifestError, match="does not contain synthetic images"):
         prepare("synthetic", tmp_path)
 
 

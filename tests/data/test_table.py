@@ -305,7 +305,7 @@ def test_blank_lines_and_separators_at_the_end_lose_nothing(text, tmp_path):
         ('image_path,age\n"1.jpg,30\n"2.jpg",31\n', 'a quote (") that opens in line 2 is not closed'),
         ('image_path,age\n1.jpg,"30"x\n', 'a quote (") that opens in line 2 is not closed'),
         ("image_path,age\n1.jpg,30\n2.jp\0g,31\n", "line 3 contains a NUL byte"),
-        ("i\0m\0a\0g\0e\0", "It may be UTF-16"),
+        ("i\0m\0a\0g\0e\0", "The file may be in UTF-16"),
         ("1.jpg,30\n2.jpg,31\n", "looks like data ('1.jpg')"),
         ("photos\\1.JPG;30\nphotos\\2.JPG;31\n", "looks like data ('photos\\1.JPG')"),
     ],
@@ -391,7 +391,7 @@ def test_what_stands_between_the_cells_is_found_out_and_said(text, tmp_path):
     manifest = prepare("table", table_of(tmp_path, text))
     assert manifest.table["age"].tolist() == [30, 31.5]
     assert manifest.table["box"].tolist() == ["0 0 9 9", ""]
-    assert "as the separator, and was read with it" in manifest.info["notes"][0]
+    assert "as the separator of its cells" in manifest.info["notes"][0]
 
 
 @pytest.mark.parametrize(
@@ -432,7 +432,9 @@ def test_a_separator_may_be_named(separator, tmp_path):
 
 def test_a_separator_of_several_signs_is_refused(tmp_path):
     said = refusal(tmp_path, "image_path,age\n1.jpg,30\n", separator="::")
-    assert said == "separator must be one character, or tab or space. Got '::' instead: -o separator=';'"
+    assert said == (
+        "separator must be one character, or tab or space, for example -o separator=';'. Got '::' instead."
+    )
 
 
 def zipped():
@@ -497,8 +499,8 @@ def test_choosing_by_box_without_boxes_says_how_to_give_them(tmp_path, featureki
     )
     assert code == 1
     assert errors == (
-        "error: --choose box needs boxes, but the column 'box' of the manifest is empty. Give the column"
-        " of your table that holds them as x1 y1 x2 y2 in pixels: featurekit prepare table FILE"
+        "error: --choose box needs boxes, but the column 'box' of the manifest is empty. Name the column"
+        " of your table that contains the boxes as x1 y1 x2 y2 in pixels: featurekit prepare table FILE"
         " --column box=NAME (or four columns: --column x1=NAME --column y1=NAME --column x2=NAME"
         " --column y2=NAME).\n"
     )

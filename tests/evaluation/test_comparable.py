@@ -45,7 +45,7 @@ def test_a_run_from_before_a_label_was_corrected_is_set_apart_in_the_report(feat
     code, output, errors = featurekit("report")
     assert code == 0, errors
     why = "faces or labels of its target have changed since"
-    assert f"gender--mean_color--logistic_regression is set apart: {why}" in errors
+    assert f"gender--mean_color--logistic_regression is set apart from the ranking: {why}" in errors
     assert "logistic_regression" not in output
     page = (corrected / "reports" / "table" / "report.md").read_text()
     ranking, apart = page.split("These runs are not part of any ranking")[0].rsplit("**Table", 1)
@@ -89,10 +89,10 @@ def test_two_comparisons_with_other_labels_are_not_compared(featurekit, correcte
     code, output, errors = featurekit("report", "--compare", "table", "later")
     assert code == 0, errors
     name = "gender--mean_color--logistic_regression"
-    assert f"{name} is set apart: the labels of 1 of its 24 common faces have changed in between" in errors
+    assert f"{name} is set apart from the other runs: the labels of 1 of its 24 common faces have" in errors
     assert name not in output
     page = (corrected / "reports" / "later-against-table" / "report.md").read_text()
-    assert "set apart, because the labels of 1 of its 24 common faces have changed" in page
+    assert "not compared, because the labels of 1 of its 24 common faces have changed" in page
 
 
 def test_fitted_again_it_stands_beside_the_others(featurekit, corrected):

@@ -123,7 +123,7 @@ def test_an_option_that_concerns_some_models_is_used_for_them_and_the_others_are
         (("extract", "--layer", "mean", "--backbone", "mean_color:mean"), "cannot be combined with a layer"),
         (
             ("extract", "--detector-weights", "scrfd_10g"),
-            "The detector whole_image has no weights to choose.",
+            "The detector whole_image does not use weights, so none can be chosen.",
         ),
         (("extract", "--choose", "largest"), "--choose largest has no effect with --detector whole_image"),
         (("extract", "--precision", "bf16"), "--precision bf16 has no effect: none of mean_color is"),

@@ -9,9 +9,9 @@ import pytest
 from featurekit.errors import EngineError, WeightsError
 from featurekit.faces.detectors import DETECTORS
 from featurekit.faces.detectors._frame import detections, fit_frame, intersection_over_union
-from featurekit.faces.detectors.centerface import CenterFace, any_size
+from featurekit.faces.detectors.centerface import any_size, centerface
 from featurekit.faces.detectors.insightface_scrfd import InsightFaceSCRFD, detection_network
-from featurekit.faces.detectors.yunet import _OUTPUTS, YuNet
+from featurekit.faces.detectors.yunet import _OUTPUTS, yunet
 from featurekit.networks.engines import Achieved, Session
 
 
@@ -98,7 +98,7 @@ def test_centerfaces_outputs_are_read_by_hand_checked_arithmetic() -> None:
     offset[0, :, 5, 3] = 0.25, -0.25  # down, to the left
     points[0, :, 5, 3] = 0.1, 0.2, 0.1, 0.8, 0.5, 0.5, 0.9, 0.25, 0.9, 0.75  # y, x of each
     session: Session = Said(heat, extent, offset, points)
-    (face,) = CenterFace(session)(np.zeros((128, 128, 3), np.uint8), 64)
+    (face,) = centerface(session, np.zeros((128, 128, 3), np.uint8), 64)
     # Middle in the frame: x (3 - .25 + .5) · 4 = 13, y (5 + .25 + .5) · 4 = 23.
     # The picture is twice the frame.
     np.testing.assert_allclose(face.box, [10, 22, 42, 70], atol=1e-4)
@@ -118,7 +118,7 @@ def test_yunets_outputs_are_read_by_hand_checked_arithmetic() -> None:
     outputs["bbox_16"][0, cell] = 0.5, 0.25, np.log(2), np.log(1)
     outputs["kps_16"][0, cell] = np.arange(10) / 10
     session: Session = Said(*(outputs[name] for name in _OUTPUTS))
-    (face,) = YuNet(session)(np.zeros((64, 64, 3), np.uint8), 64)
+    (face,) = yunet(session, np.zeros((64, 64, 3), np.uint8), 64)
     np.testing.assert_allclose(face.box, [24 - 16, 36 - 8, 24 + 16, 36 + 8], atol=1e-4)
     np.testing.assert_allclose(face.landmarks[1], [16 + 3.2, 32 + 4.8], atol=1e-4)
     assert face.confidence == pytest.approx(0.8)
@@ -171,7 +171,7 @@ def test_the_detector_is_found_in_a_pack_and_a_single_file_is_itself() -> None:
 
 @pytest.mark.parametrize("pack", [packed(w600k_r50=b""), packed(det_10g=b"", scrfd_500m=b""), b"PK\3\4"])
 def test_a_pack_without_one_detector_is_refused(pack: bytes) -> None:
-    with pytest.raises(WeightsError, match=r"Give the file itself|cannot be unpacked"):
+    with pytest.raises(WeightsError, match=r"Give the ONNX file|cannot be unpacked"):
         detection_network(pack)
 
 

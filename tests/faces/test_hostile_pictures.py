@@ -62,7 +62,8 @@ DECODE_DAMAGED = """
     sys.path.insert(0, sys.argv[1])
     from _hostile_pictures import mutated
     from featurekit.errors import ImageError
-    from featurekit.faces.images import STATUSES, decode
+    from featurekit.faces.face import BROKEN
+    from featurekit.faces.images import decode
     became = Counter()
     for number in range(int(sys.argv[3])):
         what, data = mutated(int(sys.argv[2]), number)
@@ -71,7 +72,7 @@ DECODE_DAMAGED = """
         try:
             pixels = decode(data)
         except ImageError as error:
-            assert error.status in STATUSES, error.status
+            assert error.status in BROKEN, error.status
             became[error.status] += 1
         else:
             assert pixels.dtype == np.uint8 and pixels.ndim == 3 and pixels.shape[2] == 3, pixels.shape
@@ -345,7 +346,7 @@ def test_a_tiff_that_says_a_thing_twice_or_lacks_a_part_is_undecodable() -> None
     whole = made_up.tiff({256: [4], 257: [4], 258: [8], 259: [1], 262: [1], 273: [8, 8], 278: [2]}, bytes(16))
     assert decode(whole).shape == (4, 4, 3)
     lacking = made_up.tiff({256: [4], 257: [4], 258: [8], 259: [1], 262: [1], 273: [8, 8], 278: [1]})
-    assert status_of(lacking) == ("undecodable", "The TIFF lists 2 of its 4 parts.")
+    assert status_of(lacking) == ("undecodable", "The TIFF lists only 2 of its 4 parts.")
     twice = whole.replace((258).to_bytes(2, "little") + b"\4\0", (257).to_bytes(2, "little") + b"\4\0", 1)
     assert status_of(twice) == ("undecodable", "The TIFF has the tag 257 twice.")
 

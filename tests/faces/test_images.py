@@ -18,7 +18,8 @@ from PIL import Image
 
 from featurekit.errors import ImageError, MissingDecoderError
 from featurekit.faces import images
-from featurekit.faces.images import DECODING, STATUSES, decode, reduction
+from featurekit.faces.face import BROKEN
+from featurekit.faces.images import DECODING, decode, reduction
 from tests.faces.made_up import read_image
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
@@ -48,7 +49,7 @@ def status_of(data: bytes, **limits: int) -> str:
     """Return the status that decoding ends in."""
     with pytest.raises(ImageError) as caught:
         decode(data, **limits)
-    assert caught.value.status in STATUSES
+    assert caught.value.status in BROKEN
     assert str(caught.value).endswith(".")
     return caught.value.status
 
@@ -337,12 +338,12 @@ def test_any_damage_gives_pixels_or_a_status_and_never_another_error(
     for place, value in edits:
         data[min(int(place * len(data)), len(data) - 1)] = value
     # Only an ImageError may come out, and only with a status that is known.
-    pixels, status = None, STATUSES[0]
+    pixels, status = None, BROKEN[0]
     try:
         pixels = decode(bytes(data[: int(kept * len(data))]), max_pixels=1_000_000)
     except ImageError as error:
         status = error.status
-    assert status in STATUSES
+    assert status in BROKEN
     assert pixels is None or (pixels.dtype == np.uint8 and pixels.shape[2:] == (3,))
 
 

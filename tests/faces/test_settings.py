@@ -79,7 +79,7 @@ def test_a_detector_reads_a_file_of_the_users_which_is_kept_by_its_hash(tmp_path
 def test_another_file_of_the_table_is_named_and_a_detector_without_weights_takes_none(tmp_path) -> None:
     settings = default_settings("insightface_scrfd", detector_weights="scrfd_10g")
     assert settings.weights_sha256 == weights.WEIGHTS["scrfd_10g"].sha256
-    with pytest.raises(WeightsError, match="no weights to choose"):
+    with pytest.raises(WeightsError, match="does not use weights"):
         default_settings("whole_image", detector_weights="scrfd_10g")
     with pytest.raises(WeightsError, match="Cannot read"):
         default_settings("insightface_scrfd", detector_weights=tmp_path / "absent.onnx")

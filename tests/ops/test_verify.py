@@ -211,7 +211,7 @@ def test_a_damaged_shard_is_said_and_stays_where_it_is(featurekit, workspace):
     before = everything_in(workspace.root)
     code, output, _ = featurekit("verify-run")
     assert code == 1
-    assert "its hash is not that in its name" in output
+    assert "its hash differs from its name" in output
     assert everything_in(workspace.root) == before
 
 

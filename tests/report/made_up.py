@@ -4,6 +4,7 @@ import io
 from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
@@ -21,6 +22,7 @@ from featurekit.report.gallery import Errors
 from featurekit.report.html import render_html
 from featurekit.report.markdown import render_markdown
 from featurekit.report.model import SIDE, Subject, WrongFace
+from featurekit.report.of_comparison import write_page
 from featurekit.report.page import compose
 from featurekit.report.select import best_first
 from featurekit.uncertainty.conformal import Coverage
@@ -376,3 +378,8 @@ def html_of(*of: Any, **options: Any) -> str:
 def markdown_of(*of: Any, **options: Any) -> str:
     """Return the page on some runs as Markdown."""
     return render_markdown(compose(*of, **options))
+
+
+def write_report(folder: Path, *of: Any, **options: Any) -> Path:
+    """Write the page on some runs into a folder, and return the path of the HTML file."""
+    return write_page(folder / "report.html", compose(*of, **options))

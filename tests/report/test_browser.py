@@ -14,7 +14,6 @@ from featurekit.evaluation.evidence import Evidence
 from featurekit.evaluation.results import Run
 from featurekit.evaluation.slices import Slice
 from featurekit.report.model import SIDE
-from featurekit.report.of_comparison import write_report
 from featurekit.report.select import best_first
 from featurekit.uncertainty.conformal import Coverage
 from featurekit.uncertainty.resampling import Interval
@@ -28,6 +27,7 @@ from tests.report.made_up import (
     make_run,
     score,
     trade,
+    write_report,
 )
 
 

@@ -55,7 +55,7 @@ def test_the_page_on_two_comparisons_says_what_changed_and_whether_it_matters(tm
     assert "**Changed settings:** the versions." in text
     assert "| dlib_age | svm | 80.0 | 82.0 | **+2.0 (p 0.002)** |" in text
     assert "| dlib_age | mlp | 80.0 | 80.0 | — |" in text
-    assert "Only in june: gender--dlib_age--gone." in text
+    assert "Runs that are only in june: gender--dlib_age--gone." in text
     assert "| versions · numpy | 2.4.6 | 2.5.0 | 1 |" in text
     assert "<title>july against june · featurekit</title>" in path.read_text()
 

@@ -22,11 +22,11 @@ from featurekit.report.displays.learning_curves import LearningCurvesDisplay
 from featurekit.report.displays.risk_coverage import RiskCoverageDisplay
 from featurekit.report.displays.slices import SlicesDisplay
 from featurekit.report.frames import ranking_frame, slices_frame
+from featurekit.report.sections import slices
 from featurekit.report.sections.calibration import confidence_table
 from featurekit.report.sections.classes import confusion_table
 from featurekit.report.sections.cost import front_table
 from featurekit.report.sections.ranking import scores_table
-from featurekit.report.sections.slices import slices_table
 from featurekit.report.select import Ranked, best_first
 from tests.report.made_up import HOSTILE, make_evidence, make_run, priced, score, trained_run
 
@@ -261,7 +261,7 @@ def test_costs_are_those_of_the_reports_table(kept):
 def test_slices_are_those_of_the_reports_table_and_of_the_results_frame(kept):
     display = SlicesDisplay.find(kept, most=1000)
     frame, scale = display.frame(), display.kind.scale
-    table = slices_table(kept.evidence, "")
+    (table,) = slices.blocks(kept)
     mine = [
         tuple(scale * frame[name].to_numpy()[i] for name in ("value", "low", "high")) for i in frame.index
     ]
@@ -360,19 +360,19 @@ def test_a_class_without_faces_has_no_shares():
 def test_bands_and_slices_of_too_few_subjects_are_told_and_not_drawn(displays):
     assert "3." in displays["age_error"].help()
     assert displays["age_error"].frame()["mean_absolute_error"].isna().tolist() == [False, True, False]
-    assert "left out: 1" in displays["slices"].help()
+    assert "not drawn: 1 of 3 slices" in displays["slices"].help()
     assert "hat yes" not in set(displays["slices"].frame()["slice"])
 
 
 def test_what_a_display_cannot_show_is_one_error_that_says_why(runs):
     years = make_run("age")
-    with pytest.raises(TargetError, match="predicts years, which have no confusion matrix"):
+    with pytest.raises(TargetError, match="predicts age in years, so it has no confusion matrix"):
         ConfusionDisplay.of(years)
-    with pytest.raises(TargetError, match="predicts years, so it has no probabilities"):
+    with pytest.raises(TargetError, match="predicts age in years, so it has no probabilities"):
         CalibrationDisplay.of(years, pd.DataFrame(), 0)
     with pytest.raises(TargetError, match="predicts classes, so it has no errors in years"):
         AgeErrorDisplay.of(make_run(), None, 0)
-    with pytest.raises(ModelError, match="hold no probabilities"):
+    with pytest.raises(ModelError, match="have no probabilities"):
         RiskCoverageDisplay.of(make_run(), pd.DataFrame({"true": ["male"]}))
     with pytest.raises(ModelError, match="has no training history: only networks"):
         LearningCurvesDisplay.of(make_run())

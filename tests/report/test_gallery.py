@@ -232,7 +232,7 @@ def test_a_picture_that_cannot_be_had_is_counted(fit, say, page, portraits, how)
     html = page()
     assert shown(html) == ["s1_1.png"]
     assert "3 of 24 faces are misclassified. 1 of them is shown," in html
-    assert "2 more cannot be shown" in html
+    assert "2 more faces cannot be shown" in html
 
 
 def test_where_no_picture_is_left_there_is_one_clear_line(featurekit, fit, say, comparison, portraits):

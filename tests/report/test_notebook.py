@@ -96,7 +96,7 @@ def test_a_ranking_has_scores_intervals_counts_and_marks_baselines(runs):
     assert "1,234" in text
     assert "majority baseline" in text
     assert "off_the_shelf off-the-shelf" in text
-    assert ".frame() also has the" in text
+    assert ".frame() has all runs" in text
     for what, said in answer(known, evidence.targets["age_group"]):
         assert (said in text) == (what in ("Best model", "Second best"))
 

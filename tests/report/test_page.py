@@ -6,7 +6,6 @@ from dataclasses import replace
 import pytest
 
 from featurekit.errors import WorkspaceError
-from featurekit.report.of_comparison import write_report
 from featurekit.text import markdown, visible
 from tests.report.made_up import (
     HOSTILE,
@@ -18,6 +17,7 @@ from tests.report.made_up import (
     make_run,
     markdown_of,
     rows_of,
+    write_report,
 )
 
 
@@ -120,6 +120,8 @@ def test_the_page_names_the_files_that_its_numbers_come_from():
 
 
 def test_no_run_is_no_report(tmp_path):
-    with pytest.raises(WorkspaceError, match=r"There is no run to report\. Make one: featurekit fit"):
+    with pytest.raises(
+        WorkspaceError, match=r"There is no run to report\. Fit a model first: featurekit fit"
+    ):
         write_report(tmp_path, [], "t")
     assert not list(tmp_path.iterdir())

@@ -4,13 +4,14 @@ import re
 
 import pytest
 
+from featurekit.evaluation.scores import SCORES
 from featurekit.report.svg import Point, Spot, confidence_plot, cost_plot, dot_plot
 
 
 def test_no_number_in_the_plot_of_cost_lies_on_another_or_on_a_dot():
     """Three models as quick as each other, within a point, are four marks and dots a finger apart."""
     spots = [Spot(13.0, 74.0, "1"), Spot(13.1, 74.6, "2"), Spot(13.2, 74.8, "3"), Spot(90.0, 80.0, "4")]
-    drawn = cost_plot(spots, axis="Accuracy, %", limit=100.0, is_narrow=False, summary="s")
+    drawn = cost_plot(spots, SCORES["accuracy"], is_narrow=False, summary="s")
     words = re.findall(r'<text[^>]* x="([\d.]+)" y="([\d.]+)"[^>]*>(\d)</text>', drawn)
     assert sorted(mark for *_, mark in words) == ["1", "2", "3", "4"]
     places = [(float(x), float(y) - 4) for x, y, _ in words]
@@ -27,7 +28,7 @@ def test_no_number_in_the_plot_of_cost_lies_on_another_or_on_a_dot():
 @pytest.mark.parametrize("is_narrow", [False, True])
 def test_scores_against_time_stay_inside_their_frame(is_narrow):
     spots = [Spot(0.02, 50.0, "1"), Spot(3.0, 71.5), Spot(40_000.0, 100.0, "2")]
-    svg = cost_plot(spots, axis="Accuracy, %", limit=100, is_narrow=is_narrow, summary="s")
+    svg = cost_plot(spots, SCORES["accuracy"], is_narrow=is_narrow, summary="s")
     width, height = map(float, re.findall(r'viewBox="0 0 (\d+) (\d+)"', svg)[0])
     assert all(0 <= float(x) <= width for x in re.findall(r'(?:cx|x)="(-?[\d.]+)"', svg))
     assert all(0 <= float(y) <= height for y in re.findall(r'(?:cy|y)="(-?[\d.]+)"', svg))
@@ -39,7 +40,7 @@ def test_scores_against_time_stay_inside_their_frame(is_narrow):
 )
 def test_the_axis_of_times_says_what_they_are_also_where_all_are_alike(least, most):
     spots = [Spot(least, 50.0, "1"), Spot(most, 60.0, "2")]
-    drawn = cost_plot(spots, axis="Accuracy, %", limit=100, is_narrow=False, summary="s")
+    drawn = cost_plot(spots, SCORES["accuracy"], is_narrow=False, summary="s")
     below = float(re.findall(r'height="(\d+)"', drawn)[0]) - 30
     words = re.findall(r'<text[^>]* x="([\d.]+)" y="([\d.]+)"[^>]*>([\d.]+)</text>', drawn)
     times = [float(time) for _, y, time in words if below < float(y) < below + 10]
@@ -67,7 +68,7 @@ def test_a_plot_of_extreme_numbers_stays_inside_its_frame(is_narrow, mean, sprea
         Point("a" * 99, mean, mean - spread, mean + spread, "1.0"),
         Point("b", mean, mean, mean, "1.0", "baseline"),
     ]
-    svg = dot_plot(points, axis="Accuracy, %", limit=100, is_narrow=is_narrow, summary="s")
+    svg = dot_plot(points, SCORES["accuracy"], is_narrow=is_narrow, summary="s")
     width = float(re.findall(r'viewBox="0 0 (\d+)', svg)[0])
     places = [float(x) for x in re.findall(r'(?:cx|x)="(-?[\d.]+)"', svg)]
     assert places

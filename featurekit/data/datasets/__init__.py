@@ -1,8 +1,8 @@
-"""Read the layout of a data set into rows of a manifest.
+"""Read data sets, each in its own layout, into rows of a manifest (the table of all faces).
 
-Each data set has one file here, with a function that finds every row that the data set
-names and returns what is known of it. Whether a row is usable (missing files, impossible
-ages, duplicates) is decided in featurekit.data.cleaning, in the same way for all data sets.
+Each data set has one file in this package, with a function that returns the rows of the data set as they are.
+featurekit.data.cleaning then decides for all data sets in the same way which rows are usable, by looking for
+missing files, impossible ages and duplicates.
 """
 
 import inspect
@@ -21,22 +21,22 @@ from featurekit.registry import Registry, unknown
 
 @dataclass(frozen=True)
 class RawRows:
-    """The rows of a data set, before it is decided which are usable.
+    """The rows of a data set before clean() decides which of them are usable.
 
     Attributes:
-        table: one row for every row that the data set names, in its order. Of the manifest's columns only
-            image_path is needed; further columns are the data set's own labels. A row that cannot be parsed
-            is in it, with its reason.
-        root: folder that image_path is relative to.
-        labels: the columns that can be learned from. A row without any of them cannot be used, and identical
-            images that differ in one of them contradict each other.
-        counts: what the reader counted, description → rows.
-        bad_cells: cells that could not be read; in the table they are empty.
-        missing: (column of the data set, word) → rows in which the word was treated as missing. The reader
-            looks for such words in all cells, except in the subject's and in the data set's own labels.
-        called: column of the table → its name in the data set, where that is another one.
+        table: one row for every row of the data set, in the same order. It needs the column image_path and
+            may have further columns of the manifest; all other columns are the data set's own labels. A row
+            that cannot be read has a reason in the column "reason".
+        root: folder that the column image_path is relative to.
+        labels: names of the label columns. A row without any label cannot be used, and identical images with
+            different labels contradict each other.
+        counts: description → number of rows, for the counts in the manifest.
+        bad_cells: cells that could not be read; these cells are empty in the table.
+        missing: (column of the data set, word) → number of rows in which the word was treated as a missing
+            value. The columns of subjects and of the data set's own labels are not included.
+        called: column of the table → name of the column in the data set, for renamed columns.
         info: further facts for the manifest, e.g. "synthetic".
-        notes: what the user should know about the reading, a sentence each.
+        notes: messages for the user, one sentence each.
     """
 
     table: pd.DataFrame
@@ -52,14 +52,15 @@ class RawRows:
 
 @dataclass(frozen=True)
 class DatasetReader:
-    """One layout that featurekit can read.
+    """A data set, or a layout of data sets, that featurekit can read.
 
     Attributes:
         name: name of the data set.
-        about: one line for `featurekit list datasets`.
-        licence: what its owners allow, for reports and model cards.
-        read: (path, options by keyword) → every row. A function that takes long has the keyword progress
-            too, and one that reads cells has the keyword missing: which cells mean "not known".
+        about: one-line description for `featurekit list datasets`.
+        licence: what the owners of the data set allow, for reports and model cards.
+        read: function that takes the path, and the options as keyword arguments, and returns every row. Two
+            further keyword arguments are possible: progress, to be called with (steps done, steps in total),
+            and missing, the words for a missing value.
     """
 
     name: str
@@ -69,12 +70,12 @@ class DatasetReader:
 
     @property
     def options(self) -> tuple[str, ...]:
-        """The options it understands: the parameters of read() after the path, and missing; see prepare()."""
+        """Names of the options: the parameters of read() after the path, except progress, plus "missing"."""
         return (*(name for name in self.parameters[1:] if name not in ("progress", "missing")), "missing")
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """The names of all parameters of read()."""
+        """Names of all parameters of read()."""
         return tuple(inspect.signature(self.read).parameters)
 
 
@@ -84,7 +85,7 @@ DATASETS: Registry[DatasetReader] = Registry(
 
 
 def dataset(name: str, *, about: str, licence: str) -> Callable[[Callable[..., RawRows]], DatasetReader]:
-    """Register the decorated function, (path, *, options) → rows, as the data set called name.
+    """Register the decorated function, which takes a path and options and returns rows, as a data set.
 
     >>> @dataset("selfies", about="my own pictures", licence="mine")        # doctest: +SKIP
     ... def selfies(path, *, year=""): ...
@@ -97,10 +98,10 @@ def dataset(name: str, *, about: str, licence: str) -> Callable[[Callable[..., R
 
 
 def one_of(option: str, value: str, allowed: Sequence[str]) -> str:
-    """Return the value of an option; refuse one that is not allowed.
+    """Return the value of an option after checking that it is allowed.
 
     Raises:
-        ManifestError: it is not one of the allowed values.
+        ManifestError: the value is not one of the allowed values.
     """
     if value not in allowed:
         raise ManifestError(unknown(option, str(value), list(allowed)))
@@ -108,7 +109,7 @@ def one_of(option: str, value: str, allowed: Sequence[str]) -> str:
 
 
 def unique_ids(names: Sequence[str]) -> list[str]:
-    """Return the names, with a number added to each that occurred before.
+    """Return the names, with a number appended to every repeated name.
 
     >>> unique_ids(["a", "b", "a", "a"])
     ['a', 'b', 'a#2', 'a#3']

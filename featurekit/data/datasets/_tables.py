@@ -1,9 +1,8 @@
-"""Read a table, as various programs write it, into cells of text.
+"""Read table files of various programs into cells of text.
 
-Everything that is guessed is reported. The encoding and the separator, which a text
-file does not name, are inferred and reported. A row with fewer or more cells than
-there are columns is marked, because it is not clear which cell is missing. A file that
-is not a table is refused, with what to do instead.
+The encoding and the separator of a text file are inferred, and notes report them. A row with too few or too
+many cells is marked, because it is not clear which cell belongs to which column. If a file is not a table, an
+error says what to do instead.
 """
 
 import csv
@@ -28,13 +27,13 @@ MAX_BYTES = 2**32
 # Stands in messages for the path of a table that does not come from a file.
 FRAME = Path("the DataFrame")
 
-# Separators, most usual first.
-_SEPARATORS = (",", ";", "\t", "|")
 _NAMED_SEPARATORS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "space": " "}
 # How many rows are looked at to find the separator, and how many are named in a message.
 _LOOKED_AT, _SHOWN = 200, 3
 
-_FROM_PYTHON = "Export the table as CSV there, or in Python: pandas.{read}('{{path}}').to_csv('table.csv')"
+_FROM_PYTHON = (
+    "Export the table as CSV from that program, or in Python: pandas.{read}('{{path}}').to_csv('table.csv')"
+)
 # First bytes of files that are not text, what such a file is, and what to do instead.
 _OTHER_FILES = (
     (b"\x1f\x8b", "compressed (gzip)", "Unpack it: gunzip -k '{path}'"),
@@ -55,8 +54,8 @@ _OTHER_FILES = (
     (b"{\\rtf", "a rich text document", "Save it as plain text: in TextEdit, Format, Make Plain Text."),
     (
         b"version https://git-lfs.github.com/spec",
-        "a Git LFS pointer instead of the table",
-        "Fetch the table itself: git lfs pull",
+        "a Git LFS pointer",
+        "Download the table: git lfs pull",
     ),
 )
 # A page that a web server sent instead of the file.
@@ -206,8 +205,11 @@ def _decoded(data: bytes, path: Path, encoding: str) -> tuple[str, list[str]]:
     text = text.removeprefix("\ufeff")
     if "\0" in text:
         line = text[: text.index("\0")].count("\n") + 1
-        may_be_utf16 = text.count("\0") > len(text) / 4
-        guess = " It may be UTF-16: -o encoding=utf-16-le, or save it as UTF-8." if may_be_utf16 else ""
+        guess = (
+            " The file may be in UTF-16: use -o encoding=utf-16-le, or save it as UTF-8."
+            if text.count("\0") > len(text) / 4
+            else ""
+        )
         raise ManifestError(
             f"{path} cannot be read as a table: line {line} contains a NUL byte, which a text file"
             f" cannot have.{guess}"
@@ -237,7 +239,8 @@ def _read_text(text: str, path: Path, separator: str, known: Collection[str], no
     between = _NAMED_SEPARATORS.get(separator.lower(), separator)
     if len(between) > 1 or between in ('"', "\n", "\r"):
         raise ManifestError(
-            f"separator must be one character, or tab or space. Got '{separator}' instead: -o separator=';'"
+            "separator must be one character, or tab or space, for example -o separator=';'."
+            f" Got '{separator}' instead."
         )
     if not between:
         # Excel reads, and some programs write, a first line that names the separator.
@@ -246,7 +249,7 @@ def _read_text(text: str, path: Path, separator: str, known: Collection[str], no
         text = text[said.end() :] if said else text
         if not said and between != "," and path.suffix.lower() == ".csv":
             named = "a tab" if between == "\t" else f"'{between}'"
-            notes.append(f"{path.name} uses {named} as the separator, and was read with it.")
+            notes.append(f"{path.name} was read with {named} as the separator of its cells.")
     records = _records(text, between, path)
     _, head = next(records, (0, []))
     if not head:
@@ -275,8 +278,13 @@ def _read_text(text: str, path: Path, separator: str, known: Collection[str], no
             "Rows with too few or too many cells are not used, because it is not clear which cell belongs to"
             f" which column: {len(bad):,} ({shown})."
         )
-    cells = pd.DataFrame(rows, columns=names, dtype=object)
-    return TextTable(cells, bad, tuple(notes), len(lines) - len(filled), decimal_comma=between != ",")
+    return TextTable(
+        pd.DataFrame(rows, columns=names, dtype=object),
+        bad,
+        tuple(notes),
+        n_empty=len(lines) - len(filled),
+        decimal_comma=between != ",",
+    )
 
 
 def _remedy(rows: Sequence[tuple[int, list[str]]], n_columns: int) -> str:
@@ -290,17 +298,21 @@ def _remedy(rows: Sequence[tuple[int, list[str]]], n_columns: int) -> str:
     # In the files of R's write.table(), the column of row names has no name.
     if usual == n_columns + 1 and n_columns > 1 and all(len(row) == usual for _, row in rows):
         return (
-            "Every row has one cell more than the first line. R writes such files, with row names. Write"
-            " the table with row.names = FALSE, or add a name for the first column."
+            "Every row has one cell more than the first line. R writes such files if the table has row names."
+            " Write the table with row.names = FALSE, or add a name for the first column."
         )
     # A title that a spreadsheet exports has empty cells behind it.
     full = [(line, row) for line, row in rows if len(row) == usual and all(map(str.strip, row))]
-    if usual > n_columns and full and not any(map(_looks_like_data, full[0][1])):
+    if (
+        usual > n_columns
+        and full
+        and not any(_names_an_image(cell) or re.fullmatch(r"\s*[-+]?[\d.,]+\s*", cell) for cell in full[0][1])
+    ):
         line, row = full[0]
         head = ", ".join(map(str.strip, row))
-        return f"The column names seem to be in line {line} ({head}). Delete the lines above it."
+        return f"The column names seem to be in line {line} ({head}). Delete the lines above line {line}."
     return (
-        "A cell that contains the separator has to be in quotes. To set another separator: -o separator=';'"
+        "A cell that contains the separator must be in quotes. To choose another separator: -o separator=';'"
     )
 
 
@@ -325,7 +337,7 @@ def _records(text: str, separator: str, path: Path) -> Iterator[tuple[int, list[
 def _separator_of(text: str, likely: str) -> str:
     """Return the separator by which most rows have as many cells as the first one, else the likely one."""
     best = (0.0, 0, likely)
-    for separator in (likely, *_SEPARATORS):
+    for separator in (likely, ",", ";", "\t", "|"):  # the most usual first
         rows = filter(None, csv.reader(io.StringIO(text, newline=""), delimiter=separator))
         widths: list[int] = []
         with suppress(csv.Error):  # the rows before it say enough
@@ -362,10 +374,6 @@ def _names_an_image(cell: str) -> bool:
     return Path(cell.strip().replace("\\", "/")).suffix.lower() in ENDINGS
 
 
-def _looks_like_data(cell: str) -> bool:
-    return _names_an_image(cell) or bool(re.fullmatch(r"\s*[-+]?[\d.,]+\s*", cell))
-
-
 def _read_parquet(data: bytes, path: Path, known: Collection[str]) -> TextTable:
     import pyarrow.parquet
 
@@ -385,10 +393,10 @@ def _read_json_lines(text: str, path: Path, known: Collection[str], notes: list[
         try:
             pairs = json.loads(line, object_pairs_hook=list)
             if not isinstance(pairs, list) or not all(isinstance(pair, tuple) for pair in pairs):
-                raise ValueError("it is no object")
+                raise ValueError("it is not an object")
             rows.append({name: _json_text(value) for name, value in pairs})
             if len(rows[-1]) < len(pairs):
-                raise ValueError("a name occurs twice in it")
+                raise ValueError("it has the same name twice")
         except (ValueError, RecursionError) as error:
             raise ManifestError(
                 f"{path} cannot be read as a table: line {number} is not a JSON object of plain values"
@@ -402,7 +410,7 @@ def _read_json_lines(text: str, path: Path, known: Collection[str], notes: list[
 def _json_text(value: object) -> str:
     if isinstance(value, list):
         if any(isinstance(part, list | tuple) for part in value):
-            raise ValueError("a value is an object or a list of lists")
+            raise ValueError("one of its values is an object or a list of lists")
         return " ".join(_json_text(part) for part in value)
     if isinstance(value, float) and value.is_integer():
         return str(int(value))

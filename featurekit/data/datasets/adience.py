@@ -1,8 +1,7 @@
-"""Adience: five fold files that name faces from Flickr albums, labelled with an age group and a gender.
+"""Adience: faces from Flickr albums, labelled with an age group and a gender and divided into five folds.
 
-The fold files name every face. If an image is missing, its row stays in the manifest with its
-labels and a reason. No subject, album or image is in two folds, so these folds are used for
-comparisons.
+Five text files, one for each fold, list every face. If an image is missing, its row stays in the manifest
+with its labels and a reason. No subject, album or image is in two folds, so comparisons use these folds.
 """
 
 import csv
@@ -44,18 +43,19 @@ def adience(
     subset: str = "all",
     missing: Missing = USUAL,
 ) -> RawRows:
-    """Return every row of Adience's fold files, in their order.
+    """Return every row of Adience's fold files, in the order of the files.
 
-    Counts of labels are those of the fold files as published. They include the rows that the files name
-    twice, which have the reason repeated_row.
+    The counts of labels are those of the published fold files. They include the rows that occur twice in the
+    files, which get the reason repeated_row.
 
     Args:
-        path: the folder with the fold files and the folder "faces" or "aligned" with the images.
+        path: folder with the fold files and the subfolder "faces" or "aligned" with the images.
         protocol: "published" accepts the eight age groups in their usual spelling and no other age;
             "repaired" also accepts a mistyped group, and an age or an interval that lies in one group.
-        layout: "faces", "aligned", or "auto": the one that exists, "faces" if both do.
-        subset: "all", or "frontal" for the fold files of nearly frontal faces.
-        missing: which cells mean "not known"; the gender "u" is gender3's "undefined".
+        layout: name of the subfolder with the images, "faces" or "aligned"; "auto" chooses the one that
+            exists, or "faces" if both exist.
+        subset: "all" for the fold files of all faces, "frontal" for the fold files of nearly frontal faces.
+        missing: words for a missing value. The gender "u" is the class "undefined" of the target gender3.
 
     Raises:
         ManifestError: a fold file or the folder of images is missing, a file has another layout, or an
@@ -67,11 +67,10 @@ def adience(
     check_folder(path)
     files = [part_of(path, _FOLD_FILES[subset].format(fold)) for fold in range(N_FOLDS)]
     rows = pd.concat([_read_fold(file, fold) for fold, file in enumerate(files)], ignore_index=True)
-    pattern = _image_pattern(path, layout)
     genders = {text: text if text in ("f", "m", "u") else "" for text in rows["gender"].unique()}
     is_bad = rows["gender"].map(lambda text: not genders[text] and text not in missing)
     age_groups = {text: _age_group(text, protocol) for text in rows["age"].unique()}
-    table = _table(rows, pattern, age_groups, missing)
+    table = _table(rows, _image_pattern(path, layout), age_groups, missing)
     says_age = ~rows["age"].map(cache(missing.__contains__))
     has_group = table["age_group"] != ""
     counts = {
@@ -107,7 +106,8 @@ def _image_pattern(path: Path, layout: str) -> str:
     if not there or layout not in ("auto", *there):
         wanted = "'faces' or 'aligned'" if layout == "auto" else f"'{layout}'"
         raise ManifestError(
-            f"{path} has no folder {wanted} with the images of Adience. Unpack them beside the fold files."
+            f"{path} has no folder {wanted} with the images of Adience. Unpack the images beside the fold"
+            " files."
         )
     return LAYOUTS[there[0] if layout == "auto" else layout]
 

@@ -1,7 +1,7 @@
-"""Images in folders that are named after their labels.
+"""Read images in folders that are named after the labels, for example ``PATH/female/anna.jpg``.
 
-``PATH/female/anna.jpg`` is a layout that many people have already. The first folder
-below PATH is the label; everything below it has the same label.
+The direct subfolders of PATH are the class folders. All images in a class folder and its subfolders have the
+name of the class folder as their label.
 """
 
 import re
@@ -31,7 +31,6 @@ _EXPECTED = {
     "age_group": f"one of {AGE_GROUPS}",
     "age": "a number of years",
 }
-
 _READERS = {"gender": read_gender, "age_group": read_age_group}
 # Names of the parts of a data set, in small letters.
 _PARTS = ("train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval", "holdout")
@@ -47,17 +46,18 @@ _SHOWN = 8
 def image_folder(
     path: Path, *, target: str = "auto", subject_regex: str = "", missing: Missing = USUAL
 ) -> RawRows:
-    r"""Return every image below the folder, labelled with the name of its class folder.
+    r"""Return every image in the class folders, labelled with the name of its class folder.
 
     Args:
-        path: the folder with the class folders. An image beside them has no label.
-        target: what the folders are named after: "gender", "age_group", "age" (years), or any other
-            word, which becomes the name of a label column, or is changed to a safe name (see
-            featurekit.data.manifest.label_names). "auto" infers which of the first two it is; it refuses
-            folders named 0 and 1, which could mean anything.
-        subject_regex: where in the file name the subject is, e.g. ``^(\w+?)_``: the group named
-            "subject", or else the first group. An image whose name does not match is a subject of its own.
-        missing: which names of folders mean that the label is not known.
+        path: folder that contains the class folders. Images directly in this folder have no label.
+        target: target that the folder names are labels of: "gender", "age_group", "age" (in years), or any
+            other name, which becomes the name of a label column (possibly changed; see
+            featurekit.data.manifest.label_names). "auto" means gender or age_group, whichever fits the folder
+            names; folders named 0 and 1 are refused, because it is not clear what these numbers mean.
+        subject_regex: regular expression that finds the subject in a file name, e.g. ``^(\w+?)_``. The
+            subject is the group named "subject", or else the first group. An image whose name does not match
+            is a subject of its own.
+        missing: folder names that stand for a missing label.
 
     Raises:
         ManifestError: the name of a folder is not a label of the target, the target is empty, or the regular
@@ -72,7 +72,7 @@ def image_folder(
     called = {} if safe == standard else {safe: target}
     target = safe
     found = find_images(path)
-    table = found.table
+    table, counts = found.table, dict(found.counts)
     _check_links(table, path)
     folders = table["image_path"].map(lambda image: image.partition("/")[0] if "/" in image else "")
     names = sorted(set(folders) - {""})
@@ -86,7 +86,6 @@ def image_folder(
     said: Counter[tuple[str, str]] = Counter()
     if target in _EXPECTED:
         count_missing(folders, "the folder's name", missing, said)
-    counts = dict(found.counts)
     notes = [found.note] if found.note else []
     if len(names) == 1 and (deeper := _one_deeper(table["image_path"], path)):
         notes.append(f"All images have the same class, '{names[0]}'. {deeper}")
@@ -95,27 +94,28 @@ def image_folder(
     if subject_regex:
         table["subject_id"] = _subjects(table["image_path"], subject_regex)
         counts["file names without a subject"] = int((table["subject_id"] == "").sum())
-    return RawRows(
-        table,
-        path,
-        labels=tuple(dict.fromkeys((*_EXPECTED, target))),
-        counts=counts,
-        missing=said,
-        called=called,
-        notes=notes,
-    )
+    labels = tuple(dict.fromkeys((*_EXPECTED, target)))
+    return RawRows(table, path, labels, counts, missing=said, called=called, notes=notes)
 
 
-def _labels_of(names: list[str], target: str, path: Path, missing: Missing) -> dict[str, str]:
+def _read_age(name: str, missing: Missing) -> str | None:
+    """Return the name of a folder if it is an age, "" for a missing label, None for any other name."""
+    return "" if name in missing else name if re.fullmatch(r"\d+(\.\d+)?", name) else None
+
+
+def _labels_of(names: list[str], target: str, path: Path, missing: Missing) -> dict[str, str | None]:
     """Return class folder → label.
 
     Raises:
         ManifestError: the name of a folder is not a label of the target.
     """
-    read = {name: _read_label(name, target, missing) for name in names}
-    labels = {name: label for name, label in read.items() if label is not None}
-    if strange := [name for name in names if name not in labels]:
-        raise ManifestError(f"Folder '{strange[0]}' of {path} is not a valid {target}: {_EXPECTED[target]}.")
+    read = _read_age if target == "age" else _READERS.get(target)
+    labels = {name: read(name, missing) if read else name for name in names}
+    if strange := [name for name, label in labels.items() if label is None]:
+        raise ManifestError(
+            f"The name of folder '{strange[0]}' in {path} is not a valid {target}. Expected"
+            f" {_EXPECTED[target]}."
+        )
     return labels
 
 
@@ -127,7 +127,7 @@ def _check_links(table: pd.DataFrame, path: Path) -> None:
         if reason == "outside_root":
             raise ManifestError(
                 f"Folder '{name}' of {path} is a link to {link.readlink()}, outside the folder of the data"
-                " set. Such links are not followed, so its class would be missing. Copy the data set"
+                " set. Such links are not followed, so this class would be missing. Copy the data set"
                 f" together with the files that the links point to: cp -RL '{path}' COPY"
             )
         if not link.suffix and link.is_symlink() and not link.exists():
@@ -140,7 +140,7 @@ def _check_links(table: pd.DataFrame, path: Path) -> None:
 def _remedy_for_one(path: Path, missing: Missing) -> str:
     """Return what to do if the images are in the folder itself."""
     if any(read(path.name, missing) for read in _READERS.values()):
-        return f"'{path.name}' looks like one of them. Give the folder that contains it, '{path.parent}'"
+        return f"'{path.name}' looks like a class folder. Give the folder that contains it, '{path.parent}'"
     return (
         "Sort the images into folders named after their labels, or write a table of image names and labels"
         " and read it with featurekit prepare table."
@@ -152,34 +152,26 @@ def _check_parts(names: list[str], images: "pd.Series[str]", path: Path) -> None
     below = _folders_below(images)
     if below and all(name.lower() in _PARTS for name in names):
         raise ManifestError(
-            f"The folders of {path} are parts of a data set ({', '.join(names)}), not labels. The folders"
-            f" below them are: {first_few(below, _SHOWN)}. Give one part, '{path / names[0]}', or move the"
-            " images of all parts into one folder per class. featurekit makes its own splits."
+            f"The folders in {path} are parts of a data set ({', '.join(names)}), not labels. The folders"
+            f" in these parts are: {first_few(below, _SHOWN)}. Give one part, '{path / names[0]}', or move"
+            " the images of all parts into one folder per class. featurekit makes its own folds."
         )
 
 
 def _one_deeper(images: "pd.Series[str]", path: Path) -> str:
     """Return what to do if the class folders may be one folder deeper, "" if there are no folders there."""
     below = _folders_below(images)
-    deeper = path / str(images.iloc[0]).partition("/")[0]
-    said = (
-        f"If the folders below it are the classes ({first_few(below, _SHOWN)}), give that folder: '{deeper}'"
+    return (
+        f"If the classes are the folders one level deeper ({first_few(below, _SHOWN)}), give this folder:"
+        f" '{path / str(images.iloc[0]).partition('/')[0]}'"
+        if below
+        else ""
     )
-    return said if below else ""
 
 
 def _folders_below(images: "pd.Series[str]") -> list[str]:
     """Return the names of the folders in the class folders."""
     return sorted({image.split("/")[1] for image in images if image.count("/") > 1})
-
-
-def _read_label(name: str, target: str, missing: Missing) -> str | None:
-    """Return the label that the name of a folder stands for, None if it is not a label of the target."""
-    if target in _READERS:
-        return _READERS[target](name, missing)
-    if target == "age" and name in missing:
-        return ""
-    return name if target != "age" or re.fullmatch(r"\d+(\.\d+)?", name) else None
 
 
 def _target_of(names: list[str], images: "pd.Series[str]", path: Path, missing: Missing) -> str:
@@ -189,8 +181,9 @@ def _target_of(names: list[str], images: "pd.Series[str]", path: Path, missing: 
             return target
     deeper = _one_deeper(images, path) if len(names) == 1 else ""
     raise ManifestError(
-        f"The folders of {path} are neither genders nor age groups: {first_few(names, _SHOWN)}. Give their"
-        f" meaning with the option target: target=age for years, or a name of your own. {deeper}".rstrip()
+        f"The names of the folders in {path} are neither genders nor age groups: {first_few(names, _SHOWN)}."
+        " Say what they mean with the option target: target=age for ages in years, or a name of your own."
+        f" {deeper}".rstrip()
     )
 
 

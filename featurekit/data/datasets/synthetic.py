@@ -1,16 +1,14 @@
 """Made-up subjects, for a first run that needs no download.
 
-``make demo`` and the tests need faces whose licence allows everything. scikit-image
-contains one portrait in the public domain (NASA's of Eileen Collins); _painting
-warps and paints it into made-up subjects of all ages and both genders, and this
-module writes them in the layout of Adience: five fold files and a folder of
-coarse crops.
+``make demo`` and the tests need faces without a restrictive licence. scikit-image contains one portrait in
+the public domain (by NASA, of Eileen Collins). The package _painting changes it into portraits of made-up
+subjects of all ages and both genders. This module writes these portraits in the layout of the Adience data
+set: five fold files and a folder of images.
 
-The labels can be learned, because age and gender decide the shape of the head,
-hair, skin, brows and beard. They cannot be learned perfectly, because every
-subject looks older or younger than the label says and every image has its own
-pose, light, blur and compression. A score on these images shows that the pipeline
-works. It says nothing about any method on real faces.
+The labels can be learned, because head shape, hair, skin, brows and beard depend on age and gender. They
+cannot be learned perfectly, because every subject looks older or younger than the label says and every image
+has its own pose, light, blur and compression. A good score on these images shows that the pipeline works. It
+says nothing about the accuracy of a method on real faces.
 """
 
 import json
@@ -22,8 +20,6 @@ from pathlib import Path
 import numpy as np
 
 from featurekit.data.datasets import RawRows, dataset
-from featurekit.data.datasets._painting.painting import paint
-from featurekit.data.datasets._painting.render import render
 from featurekit.data.datasets._painting.subject import draw_subject, labels_of
 from featurekit.data.datasets.adience import LAYOUTS, N_FOLDS, adience
 from featurekit.data.targets import AGE_GROUP, GENDER
@@ -53,17 +49,18 @@ def synthetic(
     seed: int | str = 0,
     progress: Progress | None = None,
 ) -> RawRows:
-    """Return every row of the made-up data set; it is written first if its folder is new or empty.
+    """Return every row of the made-up data set after writing its images to a new or empty folder.
 
     Args:
-        path: its folder; new, empty, or written by this data set before.
-        n_subjects: see write_synthetic(); the command line passes the three numbers as text.
-        n_pictures: see write_synthetic().
-        seed: see write_synthetic().
-        progress: see write_synthetic().
+        path: folder of the data set. The images are written if it is new or empty; a folder that this
+            function has written before is only read.
+        n_subjects: number of subjects, at least 16; the command line passes all numbers as text.
+        n_pictures: number of images of each subject.
+        seed: seed of the random number generator.
+        progress: called with (images written, images to write).
 
     Raises:
-        ManifestError: the folder contains something else, or images made from other numbers.
+        ManifestError: the folder contains other files, or images that were made with other numbers.
     """
     given = {"n_subjects": n_subjects, "n_pictures": n_pictures, "seed": seed}
     numbers = {option: _whole_number(option, value) for option, value in given.items()}
@@ -74,11 +71,12 @@ def synthetic(
         stamp = json.loads((path / STAMP).read_text())
     except (OSError, ValueError) as error:
         raise ManifestError(
-            f"{path} is not empty and holds no synthetic images ({STAMP} is missing). Give a new folder."
+            f"{path} is not empty and does not contain synthetic images ({STAMP} is missing). Give a new"
+            " folder."
         ) from error
     if stamp != {"synthetic": True, **numbers}:
         raise ManifestError(
-            f"{path} holds synthetic images that were made with {stamp}, not with {numbers}. Give a new"
+            f"{path} contains synthetic images that were made with {stamp}, not with {numbers}. Give a new"
             " folder."
         )
     raw = adience.read(path, layout="faces")
@@ -100,21 +98,29 @@ def write_synthetic(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> None:
-    """Write made-up subjects in Adience's layout, the whole data set or nothing.
+    """Write images of made-up subjects in the layout of Adience. After an error, nothing is left on the disk.
 
     Args:
-        path: new or empty folder for fold_0_data.txt … fold_4_data.txt and faces/.
-        n_subjects: at least 16, so that two subjects of each age group are in different folds.
-        n_pictures: images of each subject.
-        seed: decides everything; the same seed gives the same bytes.
+        path: new or empty folder for the files fold_0_data.txt … fold_4_data.txt and the folder faces.
+        n_subjects: number of subjects, at least 16, so that each age group occurs in two folds.
+        n_pictures: number of images of each subject.
+        seed: seed of the random number generator; the same seed gives the same files, byte for byte.
         progress: called with (images written, images to write).
 
     Raises:
-        ManifestError: the folder is in use or cannot be written, or the numbers are too small.
+        ManifestError: the folder is not empty or cannot be written, or the numbers are too small.
     """
-    _check_numbers(n_subjects, n_pictures, seed)
+    fewest = 2 * len(AGE_GROUP.classes)
+    problems = {
+        f"{n_subjects} synthetic subjects are too few: there must be at least two per age group, {fewest} in"
+        " total.": n_subjects < fewest,
+        f"{n_pictures} images per subject are too few: there must be at least 1.": n_pictures < 1,
+        f"The seed must not be negative. Got {seed}.": seed < 0,
+    }
+    if found := [problem for problem, is_so in problems.items() if is_so]:
+        raise ManifestError(found[0])
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise ManifestError(f"{path} is in use. Give a new folder for the synthetic images.")
+        raise ManifestError(f"{path} is not an empty folder. Give a new folder for the synthetic images.")
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         unfinished.mkdir(parents=True)
@@ -133,24 +139,15 @@ def write_synthetic(
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def _check_numbers(n_subjects: int, n_pictures: int, seed: int) -> None:
-    """Raise ManifestError unless a data set can be made from the numbers."""
-    if n_subjects < 2 * len(AGE_GROUP.classes):
-        raise ManifestError(
-            f"{n_subjects} synthetic subjects are too few: there must be at least two per age group,"
-            f" {2 * len(AGE_GROUP.classes)} in total."
-        )
-    if n_pictures < 1:
-        raise ManifestError(f"{n_pictures} images per subject are too few: there must be at least 1.")
-    if seed < 0:
-        raise ManifestError(f"The seed must not be negative. Got {seed}.")
-
-
 def _write_images(
     folder: Path, n_subjects: int, n_images: int, seed: int, progress: Progress | None
 ) -> list[list[list[str]]]:
     """Write every image, and return the rows of each fold file."""
     rows: list[list[list[str]]] = [[] for _ in range(N_FOLDS)]
+    # OpenCV is only loaded where images are drawn.
+    from featurekit.data.datasets._painting.painting import paint
+    from featurekit.data.datasets._painting.render import render
+
     # Subjects of the same age group get one fold after the other, so that each group is in as many folds
     # as possible.
     by_group = sorted(range(n_subjects), key=lambda number: (labels_of(number), number))

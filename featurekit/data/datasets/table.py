@@ -1,7 +1,7 @@
-"""A CSV, Parquet or JSON Lines file with one row per face, whatever its columns are called.
+"""Read a CSV, Parquet or JSON Lines file with one row per face, whatever the names of its columns.
 
-Any other data can be brought into this form, so this is the way to read data sets that
-featurekit has no reader for.
+Any data set can be written as such a table, so this is the way to read a data set whose own layout featurekit
+does not know.
 """
 
 import csv
@@ -20,7 +20,6 @@ from featurekit.data.cells import (
     Missing,
     count_missing,
     impossible_years,
-    is_in_range,
     m_is_a_woman,
     no_age_group,
     no_box,
@@ -36,7 +35,7 @@ from featurekit.data.datasets import RawRows, dataset, one_of, unique_ids
 from featurekit.data.datasets._tables import FRAME, TextTable, read_frame, read_table
 from featurekit.data.find import check_folder
 from featurekit.data.manifest import COLUMNS, label_names
-from featurekit.data.targets import age_group_of
+from featurekit.data.targets import MAX_AGE, age_group_of
 from featurekit.errors import ManifestError
 from featurekit.registry import unknown
 from featurekit.text import words_of
@@ -69,32 +68,33 @@ def table(
     r"""Return every row of a table.
 
     A cell that cannot be read (an age that is not a number, an unknown gender, a box without area) is
-    treated as missing, and counted; its row can be used for its other labels. A column in which nothing can
-    be read is refused. A cell of ages may hold an age group, e.g. ``25-32`` or ``60+``, instead of years.
+    counted, and treated as a missing value; its row can still be used for the other labels. It is an error if
+    no cell of a column can be read. An age may be given as an age group, e.g. ``25-32`` or ``60+``.
 
     Args:
-        path: a CSV, TSV, Parquet or JSON Lines file.
-        columns: column of the manifest → column of the table, e.g. ``{"image_path": "file"}``; instead of
-            "box" also its corners "x1", "y1", "x2", "y2", or "x", "y", "width", "height". A column that is
-            not mapped is read from the table's column of the same name, if that is not mapped to another
-            one. A column that is mapped to "" is not used.
-        root: folder that the paths are relative to; the table's own folder if None.
-        labels: further columns of the table to keep as labels, as a sequence or separated by commas; a name
-            that contains a comma is put in double quotes. A name that cannot be kept is changed to a safe
-            one; see featurekit.data.manifest.label_names.
-        separator: what is between the cells of a text file, e.g. ";" or "tab"; inferred if "".
-        encoding: encoding of a text file, e.g. "cp1251". If "", what its first bytes name, else UTF-8, else
-            Windows-1252, as a note says.
-        box: what the four numbers of a box are: "corners" (x1, y1, x2, y2) or "xywh" (x, y, width, height).
-        missing: which cells mean "not known".
+        path: path of the CSV, TSV, Parquet or JSON Lines file.
+        columns: column of the manifest → column of the table, e.g. ``{"image_path": "file"}``. Instead of
+            "box", its corners "x1", "y1", "x2", "y2", or "x", "y", "width", "height", can be given. By
+            default, each column of the manifest is read from the column with the same name; a column that is
+            mapped to "" is not read.
+        root: folder that the image paths are relative to; the folder of the table if None.
+        labels: further columns of the table to use as labels, as a sequence or separated by commas. A name
+            that contains a comma must be in double quotes. A name that files cannot have is changed; see
+            featurekit.data.manifest.label_names.
+        separator: separator of the cells of a text file, e.g. ";" or "tab"; inferred if "".
+        encoding: encoding of a text file, e.g. "cp1251". If "", it is the encoding that a byte order mark
+            names, else UTF-8, else Windows-1252, which a note reports.
+        box: meaning of the four numbers of a box, "corners" (x1, y1, x2, y2) or "xywh" (x, y, width, height).
+        missing: words for a missing value.
 
     Raises:
-        ManifestError: the file cannot be read, a column is not in it, no column has the image paths, or
-            a column holds something else than it should.
+        ManifestError: the file cannot be read, a column does not exist, no column has the image paths, or no
+            cell of a column can be read.
     """
     read = partial(read_table, path, separator=separator, encoding=encoding)
-    folder = Path(root) if root is not None else path.parent
-    return _raw_rows(read, path, folder, columns or {}, labels, missing, box)
+    return _raw_rows(
+        read, path, Path(root) if root is not None else path.parent, columns or {}, labels, missing, box
+    )
 
 
 def rows_of_frame(
@@ -106,18 +106,18 @@ def rows_of_frame(
     box: str = "corners",
     missing: Missing = USUAL,
 ) -> RawRows:
-    """Return every row of a DataFrame; see table() for what is read how.
+    """Return every row of a DataFrame, which is read like the file of table().
 
     Args:
-        frame: one row for each face.
+        frame: table with one row for each face.
         columns: column of the manifest → column of the frame.
-        root: folder that the paths are relative to.
-        labels: further columns to keep as labels.
-        box: what the four numbers of a box are: "corners" (x1, y1, x2, y2) or "xywh" (x, y, width, height).
-        missing: which cells mean "not known".
+        root: folder that the image paths are relative to.
+        labels: further columns of the frame to use as labels.
+        box: meaning of the four numbers of a box, "corners" (x1, y1, x2, y2) or "xywh" (x, y, width, height).
+        missing: words for a missing value.
 
     Raises:
-        ManifestError: a column is not in it, or holds something else than it should.
+        ManifestError: a column does not exist, or no cell of a column can be read.
     """
     return _raw_rows(partial(read_frame, frame), FRAME, Path(root), columns, labels, missing, box)
 
@@ -206,25 +206,41 @@ def _rows(
     if "gender" in used:
         rows["gender"] = _genders(reader, cells[used["gender"]])
     if "official_fold" in used:
-        no_fold = "is not a fold number (0, 1, 2, ...)"
-        folds = reader.read("official_fold", partial(read_fold, missing=missing), lambda _: no_fold)
+        folds = reader.read(
+            "official_fold",
+            partial(read_fold, missing=missing),
+            lambda _: "is not a fold number (0, 1, 2, ...)",
+        )
         rows["official_fold"] = folds.fillna(-1).astype(int)
     parts = [one for one in (*_CORNERS, *_SIDES) if one in used]
     if parts or "box" in used:
-        read_pixels = partial(read_box, missing=missing, sized=sized)
-        rows["box"] = reader.read("box", read_pixels, partial(no_box, sized=sized), parts).fillna("")
+        rows["box"] = reader.read(
+            "box",
+            partial(read_box, missing=missing, sized=sized),
+            partial(no_box, sized=sized),
+            parts,
+        ).fillna("")
     for column, label in label_names(own).items():
         rows[label] = cells[column].str.strip()
     return rows
 
 
 def _ages(reader: "_Reader") -> tuple["pd.Series[float]", "pd.Series[str]"]:
-    """Return the years of a column of ages, and the age groups that it gives or that the years lie in."""
+    """Return the years of a column of ages, and the age groups that it gives or that the years lie in.
+
+    Raises:
+        ManifestError: the ages are not in years, or none is possible, for example in years of birth.
+    """
     _check_unit(reader.used["age"], reader.path)
     years = reader.read("age", partial(_years_or_group, missing=reader.missing), no_years)
     groups = years.map(lambda one: one if isinstance(one, str) else "")
     ages = years.where(groups == "").astype(float)
-    _check_ages(ages, groups, reader.used["age"], reader.path)
+    known = ages[ages.notna()]
+    if len(known) and not (groups != "").any() and not known.between(0, MAX_AGE).any():
+        raise ManifestError(
+            f"Column '{reader.used['age']}' of {reader.path} contains no age: '{known.iloc[0]:.10g}'"
+            f" {impossible_years(known.iloc[0])}. To leave the column out, use --column age="
+        )
     # An impossible age is in no group; clean() reports its row.
     return ages, groups.where(groups != "", ages.map(age_group_of))
 
@@ -326,16 +342,6 @@ def _check_unit(column: str, path: Path) -> None:
         )
 
 
-def _check_ages(ages: "pd.Series[float]", groups: "pd.Series[str]", column: str, path: Path) -> None:
-    """Refuse a column of ages none of which is possible, e.g. years of birth; clean() reports single ones."""
-    known = ages[ages.notna()]
-    if len(known) and not (groups != "").any() and not is_in_range(known).any():
-        raise ManifestError(
-            f"Column '{column}' of {path} contains no age: '{known.iloc[0]:.10g}'"
-            f" {impossible_years(known.iloc[0])}. To leave the column out, use --column age="
-        )
-
-
 def _label_columns(labels: Sequence[str], cells: pd.DataFrame, path: Path) -> list[str]:
     """Return the columns of the table that are asked for as labels, each once."""
     if isinstance(labels, str):
@@ -378,7 +384,7 @@ def _used_columns(
     } | mapped
     if "image_path" not in used:
         raise ManifestError(
-            f"No column of {path} is known to hold the image paths. Give the column with --column"
+            f"The column with the image paths is not known in {path}. Give the column with --column"
             f" image_path=NAME. The table has: {', '.join(cells.columns)}."
         )
     for column in ("age", "age_group", "gender"):
@@ -402,17 +408,19 @@ def _check_box(used: dict[str, str], mapped: Mapping[str, str], path: Path, *, s
     kind = "x, y, width and height" if sized else "corners"
     if strange := [part for part in others if part in mapped]:
         raise ManifestError(
-            f"--column {strange[0]}= is not read if the boxes are {kind}. Give the form of the boxes: -o"
+            f"--column {strange[0]}= has no effect, because the boxes are given as {kind}. To change this: -o"
             f" box={('corners' if sized else 'xywh')}"
         )
     given = [part for part in parts if part in mapped]
     if given and not all(part in used for part in parts):
-        raise ManifestError(f"A box needs all of {', '.join(parts)}, but only {', '.join(given)} are mapped.")
+        raise ManifestError(
+            f"A box needs all of {', '.join(parts)}, but --column gives only {', '.join(given)}."
+        )
     is_in_four = all(part in used for part in parts) and (bool(given) or "box" not in mapped)
     if sized and not is_in_four and "box" not in used:
         raise ManifestError(
-            f"-o box=xywh has no effect: no column of {path} is a box. Map one with --column box=NAME, or"
-            f" four with {' '.join(f'--column {part}=NAME' for part in _SIDES)}"
+            f"-o box=xywh has no effect: no column of {path} is a box. Name the column with --column"
+            f" box=NAME, or four columns with {' '.join(f'--column {part}=NAME' for part in _SIDES)}"
         )
     for part in ("box", *others) if is_in_four else (*parts, *others):
         used.pop(part, None)
@@ -421,8 +429,9 @@ def _check_box(used: dict[str, str], mapped: Mapping[str, str], path: Path, *, s
 def _known_column(name: str, cells: pd.DataFrame, path: Path) -> str:
     """Return the name of a column; refuse one that the table does not have."""
     if name not in cells:
-        known = list(cells.columns)
-        raise ManifestError(unknown(f"column of {path.name}", name, known) + _where_it_is(name, cells))
+        raise ManifestError(
+            unknown(f"column of {path.name}", name, list(cells.columns)) + _where_it_is(name, cells)
+        )
     return name
 
 
@@ -435,8 +444,5 @@ def _where_it_is(name: str, cells: pd.DataFrame) -> str:
                 " names, delete the lines above it."
             )
     if cells.shape[1] == 1 and name in re.split(r"\s+", str(cells.columns[0])):
-        return (
-            " All cells of a row were read as one cell. If they are separated by spaces, use -o"
-            " separator=space"
-        )
+        return " Each row was read as one cell. If the cells are separated by spaces, use -o separator=space"
     return ""

@@ -1,9 +1,8 @@
-"""UTKFace: face chips whose file names contain their labels.
+"""UTKFace: cropped face images with the labels in the file names.
 
-A name is ``age_gender_ethnicity_time.jpg.chip.jpg``, gender 0 for male and 1 for
-female. The age 1 stands for everybody in the first two years of life, so "age
-1" means 0 to 1 years. The data set does not name subjects, and the ethnicity is not
-read: featurekit neither learns nor reports it.
+File names have the form ``age_gender_ethnicity_time.jpg.chip.jpg``, with gender 0 for male and 1 for female.
+The age 1 means 0 or 1 years. The data set does not name subjects. featurekit does not read the ethnicity and
+neither predicts nor reports it.
 """
 
 import re
@@ -24,14 +23,14 @@ _NAME = re.compile(
 
 @dataset(
     "utkface",
-    about="UTKFace: 200 × 200 face chips labelled with age in years and gender in the file name",
+    about="UTKFace: face crops of 200 × 200 pixels with the age in years and the gender in the file names",
     licence="UTKFace: non-commercial research only",
 )
 def utkface(path: Path) -> RawRows:
     """Return every image of UTKFace, in alphabetical order.
 
     Args:
-        path: the folder of the images, or the one that contains the folder "UTKFace".
+        path: folder of the images, or the folder that contains the folder "UTKFace".
     """
     root = part_of(path, "UTKFace") if (path / "UTKFace").is_dir() else path
     found = find_images(root)

@@ -1,9 +1,9 @@
-"""Find faces on an image.
+"""The face detectors, which find all faces on an image.
 
-A detector is one file here. It takes upright RGB pixels and the side of the
-square frame in which it should search them, and returns boxes and landmarks in
-pixels of the image it was given. featurekit.faces.find chooses the face, adds a
-border and makes further attempts, for all detectors alike.
+Each detector is one module of this package. A detector takes upright RGB pixels and a size: it scales the
+image to a square of this size before it searches for faces. Its boxes and landmarks are in pixels of the
+given image.
+For all detectors, featurekit.faces.find adds a border to the image, tries further sizes and chooses the face.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,13 +18,13 @@ from featurekit.registry import Registry
 
 @dataclass(frozen=True)
 class Detection:
-    """One face on an image; pixels, x to the right, y down, origin in the upper left corner.
+    """One face on an image, in pixels from the upper left corner: x to the right, y down.
 
     Attributes:
-        box: x1, y1, x2, y2; float32, shape (4,); may reach beyond the image.
-        landmarks: left eye, right eye, nose tip, left and right mouth corner as seen by the reader
-            of the image; float32, shape (5, 2); NaN where the detector gives none.
-        confidence: between 0 and 1.
+        box: x1, y1, x2, y2 of the face, float32, shape (4,); a box may extend beyond the image.
+        landmarks: left eye, right eye, nose tip, left and right mouth corner (left and right as in the
+            image), float32, shape (5, 2); NaN if the detector gives no landmarks.
+        confidence: confidence of the detector, between 0 and 1.
     """
 
     box: NDArray[np.float32]
@@ -36,23 +36,29 @@ class FaceFinder(Protocol):
     """A detector that is ready to run."""
 
     def __call__(self, pixels: NDArray[np.uint8], size: int) -> list[Detection]:
-        """Return every face on pixels (h, w, 3), most confident first, searching size × size pixels."""
+        """Return every face on an image, the most confident face first.
+
+        Args:
+            pixels: upright RGB pixels, shape (h, w, 3).
+            size: side of the square that the image is scaled to before it is searched, in pixels.
+        """
 
 
 @dataclass(frozen=True)
 class Detector:
-    """One way to find faces.
+    """A face detector by name, which can be opened to find faces.
 
     Attributes:
-        name: what users call it.
+        name: name that users choose the detector by.
         about: one line for `featurekit list detectors`.
-        weights: its entry in the table of weights, or None if it needs none.
-        settings: everything else that decides what it finds (threshold, overlap, ...); part of the Recipe.
-        open: (weights file's bytes or b"", device, precision, threads) → a detector ready to run.
-        searches: whether it searches for faces, so that it gets frames of several sizes; False for one that
-            takes every image for a face.
-        version: version of the code that finds faces, for a detector that is not featurekit's own; another
-            version is another recipe. "" for the version of its package.
+        weights: name of its entry in the table of weights; None for a detector without weights.
+        settings: everything else that decides which faces it finds (threshold, overlap, ...); part of the
+            recipe of every vector.
+        open: (bytes of the weight file or b"", device, precision, threads) → a detector ready to run.
+        searches: whether it searches for faces, so that images of several sizes are tried; False for a
+            detector that takes every image as one face.
+        version: version of the detector's code, if it does not come with featurekit; vectors of another
+            version are computed again. "" for the version of its package.
     """
 
     name: str
@@ -65,7 +71,7 @@ class Detector:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What a recipe states of it: its settings, and the version of code that is not featurekit's own."""
+        """Settings of the detector and, if it does not come with featurekit, the version of its code."""
         code = DETECTORS.code_of(self.name, self.version)
         return {**self.settings, "code": code} if code else dict(self.settings)
 

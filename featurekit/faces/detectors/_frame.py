@@ -113,5 +113,4 @@ def intersection_over_union(box: NDArray[np.float32], boxes: NDArray[np.float32]
     low, high = np.maximum(one[:2], many[:, :2]), np.minimum(one[2:], many[:, 2:])
     shared = np.prod(np.maximum(high - low, 0.0), axis=1)
     union = np.prod(one[2:] - one[:2]) + np.prod(many[:, 2:] - many[:, :2], axis=1) - shared
-    shares: NDArray[np.float64] = shared / np.maximum(union, 1e-9)
-    return shares
+    return np.asarray(shared / np.maximum(union, 1e-9))

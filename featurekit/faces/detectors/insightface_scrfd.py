@@ -1,9 +1,8 @@
-"""SCRFD, insightface's detector, in any of its sizes.
+"""SCRFD, the face detector of the package insightface, in any of its sizes.
 
-insightface does the network and its arithmetic; the frame is ours, as for every
-detector. Its own app.FaceAnalysis is not used: it looks for packs below HOME,
-goes to the network for an absent one, prints, and runs two sizes where none is
-given.
+insightface runs the network; featurekit scales the image, as for every detector. insightface's own class
+app.FaceAnalysis is not used, because it searches for model packs in the home folder, downloads a missing
+pack, prints, and runs two sizes if no size is given.
 """
 
 import io
@@ -34,10 +33,16 @@ _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 class InsightFaceSCRFD:
     """An SCRFD network, opened by insightface from the bytes of its ONNX file or of a pack's zip file.
 
-    It runs on one thread on a CPU, so that its numbers do not depend on the threads.
+    On a CPU the network runs on one thread, so that its results do not depend on the number of threads.
+
+    Args:
+        weights: content of the ONNX file or of the zip file.
+        device: "auto", "cpu" or "cuda".
+        precision: "auto" or "fp32".
+        threads: not used.
 
     Raises:
-        WeightsError: the bytes are no SCRFD network, or none that parse_alone() takes.
+        WeightsError: the bytes are not an SCRFD network, or parse_alone() refuses them.
         EngineError: the device or the precision is not available.
     """
 
@@ -56,10 +61,6 @@ class InsightFaceSCRFD:
         if precision == "bf16":
             raise EngineError("insightface runs SCRFD in fp32 only. Use --precision fp32.")
         network = detection_network(weights)
-        try:
-            parse_alone(network)
-        except EngineError as error:
-            raise WeightsError(f"insightface cannot open the SCRFD file: {error}") from error
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         options.intra_op_num_threads = 1
@@ -68,13 +69,22 @@ class InsightFaceSCRFD:
             file = Path(folder) / "scrfd.onnx"
             file.write_bytes(network)
             try:
+                parse_alone(network)
                 self._model = get_model(
                     str(file),
                     providers=[_PROVIDERS[device]],
                     sess_options=options,
                     static_shape_sessions=False,  # else it reads the file again for every size
                 )
-            except (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf, RuntimeError, ValueError) as error:
+            except (
+                EngineError,
+                Fail,
+                InvalidArgument,
+                InvalidGraph,
+                InvalidProtobuf,
+                RuntimeError,
+                ValueError,
+            ) as error:
                 raise WeightsError(
                     f"insightface cannot open the SCRFD file: {str(error).splitlines()[0]}"
                 ) from error
@@ -91,7 +101,7 @@ class InsightFaceSCRFD:
             self._model.prepare(0, det_thresh=SETTINGS["threshold"], nms_thresh=SETTINGS["overlap"])
 
     def __call__(self, pixels: NDArray[np.uint8], size: int) -> list[Detection]:
-        """Return every face, most confident first, in pixels of the image."""
+        """Return every face on an image, the most confident face first; see FaceFinder."""
         frame, scale = fit_frame(pixels, size)
         # A square frame of the very size is what insightface leaves as it is.
         boxes, landmarks = self._model.detect(
@@ -109,16 +119,29 @@ class InsightFaceSCRFD:
 
 
 def detection_network(data: bytes) -> bytes:
-    """Return the detector's ONNX bytes out of an insightface pack's zip file; other bytes as they are.
+    """Return the bytes of the detector's ONNX file.
+
+    Args:
+        data: content of the ONNX file, or of the zip file of an insightface model pack that contains it.
 
     Raises:
-        WeightsError: the zip file holds no detector, or several.
+        WeightsError: the zip file contains no detector or several detectors, or cannot be unpacked.
     """
     if not data.startswith(b"PK"):
         return data
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as pack:
-            member = pack.getinfo(_only_detector(pack.namelist()))
+            found = sorted(
+                name
+                for name in pack.namelist()
+                if Path(name).match("det_*.onnx") or Path(name).match("scrfd_*.onnx")
+            )
+            if len(found) != 1:
+                raise WeightsError(
+                    "The insightface pack must contain one det_*.onnx or scrfd_*.onnx file, but it contains"
+                    f" {found or 'none'}. Give the ONNX file of the detector itself."
+                )
+            member = pack.getinfo(found[0])
             if member.file_size > MAX_BYTES:
                 raise WeightsError(
                     f"{member.filename} in the insightface pack unpacks to {member.file_size:,} bytes, but"
@@ -128,18 +151,6 @@ def detection_network(data: bytes) -> bytes:
     # A RuntimeError says that it has a password.
     except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, zlib.error) as error:
         raise WeightsError(f"The insightface pack cannot be unpacked: {error}.") from error
-
-
-def _only_detector(names: list[str]) -> str:
-    found = sorted(
-        name for name in names if Path(name).match("det_*.onnx") or Path(name).match("scrfd_*.onnx")
-    )
-    if len(found) != 1:
-        raise WeightsError(
-            "The insightface pack must contain one det_*.onnx or scrfd_*.onnx file, but it contains"
-            f" {found or 'none'}. Give the file itself."
-        )
-    return found[0]
 
 
 DETECTORS.add(

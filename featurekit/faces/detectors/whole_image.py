@@ -1,4 +1,4 @@
-"""No detection: the image is the face, for crops that somebody else has cut."""
+"""A detector that does not search: it takes the whole image as the face, for images that are face crops."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,7 +7,7 @@ from featurekit.faces.detectors import DETECTORS, Detection, Detector
 
 
 def whole_image(pixels: NDArray[np.uint8], size: int) -> list[Detection]:
-    """Return the image itself as one face without landmarks, for every size of frame."""
+    """Return the whole image as one face without landmarks, whatever the size."""
     box = np.array([0, 0, pixels.shape[1], pixels.shape[0]], np.float32)
     return [Detection(box, np.full((5, 2), np.nan, np.float32), 1.0)]
 

@@ -1,4 +1,4 @@
-"""The score of every model of a target with its interval, and the scores of the baselines."""
+"""The figure of the scores of all models of a target, with their confidence intervals."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
@@ -9,7 +9,7 @@ from featurekit.errors import ModelError
 from featurekit.evaluation.estimates import Estimate
 from featurekit.evaluation.results import Run
 from featurekit.evaluation.scores import ScoreKind, score_word
-from featurekit.report.cells import sentences
+from featurekit.report.cells import axis_label, better, sentences
 from featurekit.report.displays._drawing import (
     LEGEND,
     MARKS,
@@ -21,7 +21,6 @@ from featurekit.report.displays._drawing import (
     tidy,
 )
 from featurekit.report.displays.base import Display
-from featurekit.report.displays.words import axis_label, better
 from featurekit.report.select import Ranked, headline, mean_of, model_name, role
 
 if TYPE_CHECKING:
@@ -32,23 +31,16 @@ MOST = 24  # models that are drawn
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """The score of one model.
+    """The score of one model in the figure.
 
     Attributes:
-        run: name of its run.
-        model: name of the model with its features.
-        classifier, features: the two parts of this name.
-        role: "baseline", "off-the-shelf", or "" for a trained model.
-        value: mean over the folds; a share between 0 and 1, or years.
+        run: the run of the model.
+        value: mean score over the folds: a share between 0 and 1, or an error in years.
         low, high: ends of the bar; both are the value if there is no bar.
-        shown: the numbers as text.
+        shown: the score and its interval as text.
     """
 
-    run: str
-    model: str
-    classifier: str
-    features: str
-    role: str
+    run: Run
     value: float
     low: float
     high: float
@@ -57,17 +49,17 @@ class Score:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class AccuracyDisplay(Display):
-    """A dot plot of the models of a target, best first: their accuracy, or mean absolute error in years.
+    """A dot plot of the models of a target, best first: accuracy, or mean absolute error in years.
 
-    Make one with AccuracyDisplay.of(), or with results.plot.accuracy().
+    Create one with AccuracyDisplay.of(), or with results.plot.accuracy().
 
     Attributes:
-        kind: the score.
+        kind: kind of score, such as accuracy.
         scores: the scores that are drawn, best first.
         are_intervals: whether the bars are 95 % confidence intervals over subjects; if not, they are standard
             deviations over the folds.
-        n_scored: number of models that could have been drawn.
-        left_out: models that have no interval, although others have one.
+        n_scored: number of models with a score; if there are many, only the best are drawn.
+        left_out: names of the models that are not drawn because they have no confidence interval.
     """
 
     kind: ScoreKind
@@ -78,23 +70,15 @@ class AccuracyDisplay(Display):
 
     @classmethod
     def of(cls, ranked: Ranked, *, most: int = MOST) -> Self:
-        """Return the display of one target.
+        """Return the figure of one target.
 
         Args:
-            ranked: its runs and the evidence on them.
-            most: number of models that are drawn, the best ones; baselines are always drawn.
+            ranked: the runs of the target, with their confidence intervals.
+            most: number of models to draw, best first; baselines are always drawn.
 
         Raises:
             ModelError: no run has a score.
         """
-        found = cls.find(ranked, most=most)
-        if found is None:
-            raise ModelError(f"No run of {ranked.name} has a score, so there is nothing to plot.")
-        return found
-
-    @classmethod
-    def find(cls, ranked: Ranked, *, most: int = MOST) -> Self | None:
-        """Return what of() returns, or None where no run has a score."""
         kind, evidence = headline(ranked.runs), ranked.evidence
         estimates = {name: of.get(kind.name) for name, of in evidence.estimates.items()} if evidence else {}
         # All bars are of one kind: intervals if any model has one, else standard deviations.
@@ -102,10 +86,9 @@ class AccuracyDisplay(Display):
         known = [run for run in ranked.runs if mean_of(run, kind.name) is not None]
         scored = [run for run in known if estimates.get(run.name) or not are_intervals]
         if not scored:
-            return None
-        # Of many models the best are drawn, and all baselines.
-        first = {run.name for run in scored[:most]}
-        drawn = [run for run in scored if run.name in first or role(run)]
+            raise ModelError(f"No run of {ranked.name} has a score, so there is nothing to plot.")
+        # If there are many models, only the best are drawn, and all baselines.
+        drawn = [run for place, run in enumerate(scored) if place < most or role(run)]
         return cls(
             target=ranked.title,
             kind=kind,
@@ -121,14 +104,14 @@ class AccuracyDisplay(Display):
         return f"{score_word(self.kind)} of each model{most}"
 
     def frame(self) -> pd.DataFrame:
-        """Return a row a model, best first: run, model, features, role, score, value, low and high.
+        """Return one row for each model, best first: run, model, features, role, score, value, low and high.
 
-        Shares are between 0 and 1. role is "baseline", "off-the-shelf", or "" for a trained model.
+        Shares are between 0 and 1. The role is "baseline", "off-the-shelf", or "" for a trained model.
         """
         return pd.DataFrame(
             [
                 (
-                    *(one.run, one.classifier, one.features, one.role),
+                    *(one.run.name, one.run.classifier_name, one.run.features, role(one.run)),
                     *(self.kind.name, one.value, one.low, one.high),
                 )
                 for one in self.scores
@@ -137,7 +120,7 @@ class AccuracyDisplay(Display):
         )
 
     def help(self) -> str:
-        """Return how to read the figure."""
+        """Return an explanation of how to read the figure."""
         bars = (
             "95 % confidence intervals over subjects"
             if self.are_intervals
@@ -153,12 +136,12 @@ class AccuracyDisplay(Display):
             if self.are_intervals
             else "",
             "Hollow marks are the baseline and off-the-shelf networks; dashed lines mark their scores."
-            if any(one.role for one in self.scores)
+            if any(role(one.run) for one in self.scores)
             else "",
             f"Only the best of {self.n_scored} models are drawn, and all baselines."
             if len(self.scores) < self.n_scored
             else "",
-            f"Left out because they have no confidence interval: {left_out}." if left_out else "",
+            f"Models without a confidence interval are not drawn: {left_out}." if left_out else "",
         )
 
     @property
@@ -171,10 +154,10 @@ class AccuracyDisplay(Display):
         Args:
             ax: the axes.
             color: color of the trained models.
-            values: whether the numbers are written on the right of the dots.
+            values: whether the scores are written on the right of the dots.
         """
         for one_role, marks in MARKS.items():
-            lines = [(height, one) for height, one in enumerate(self.scores) if one.role == one_role]
+            lines = [(height, one) for height, one in enumerate(self.scores) if role(one.run) == one_role]
             if not lines:
                 continue
             dots(
@@ -188,7 +171,7 @@ class AccuracyDisplay(Display):
                 ax.axvline(lines[0][1].value, color=marks["color"], linestyle="--", linewidth=1, alpha=0.6)
         names_at_left(
             ax,
-            [one.model for one in self.scores],
+            [model_name(one.run) for one in self.scores],
             [one.shown for one in self.scores] if values else [],
         )
         ax.set_xlabel(axis_label(self.kind))
@@ -204,14 +187,4 @@ def _score(run: Run, kind: ScoreKind, estimate: Estimate | None) -> Score:
     around = f" ± {kind.format(std)}" if std else ""
     if estimate:
         around = f" ({kind.format(low)}–{kind.format(high)})"
-    return Score(
-        run=run.name,
-        model=model_name(run),
-        classifier=run.classifier_name,
-        features=run.features,
-        role=role(run),
-        value=mean,
-        low=low,
-        high=high,
-        shown=kind.format(mean) + around,
-    )
+    return Score(run=run, value=mean, low=low, high=high, shown=kind.format(mean) + around)

@@ -1,5 +1,6 @@
-"""The error of one model for each true age, in years."""
+"""The figure of the errors of one model by the true age, in years."""
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -7,12 +8,12 @@ import numpy as np
 import pandas as pd
 
 from featurekit.errors import ModelError, TargetError
+from featurekit.evaluation.estimates import Estimate
 from featurekit.evaluation.results import Run
 from featurekit.evaluation.slices import AgeError, age_errors
 from featurekit.report.cells import sentences
 from featurekit.report.displays._drawing import BLUE, GREY, SMALL, VERMILION, legend_below, tidy
 from featurekit.report.displays.base import RunDisplay
-from featurekit.report.select import model_name, target_title
 from featurekit.uncertainty.resampling import FEWEST
 
 if TYPE_CHECKING:
@@ -21,12 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class AgeErrorDisplay(RunDisplay):
-    """The mean absolute error and the mean error of one model in each band of true age.
+    """The mean absolute error and the mean error of one model in each band of true age (a range of ages).
 
-    Make one with AgeErrorDisplay.of(), or with results.plot.age_error("svm").
+    Create one with AgeErrorDisplay.of(), or with results.plot.age_error("svm").
 
     Attributes:
-        bands: the youngest first; those of too few subjects have no error.
+        bands: age bands, the youngest first; a band with too few subjects has no error.
     """
 
     bands: tuple[AgeError, ...]
@@ -35,21 +36,21 @@ class AgeErrorDisplay(RunDisplay):
 
     @classmethod
     def of(cls, run: Run, table: pd.DataFrame | None, seed: int) -> Self:
-        """Return the display of one run, computed from its outcomes.
+        """Return the figure of one run, computed from its predictions.
 
         Args:
-            run: a run that predicts years.
-            table: predictions of the run for each face, as in featurekit.evaluation.outcomes; None if it
+            run: a run that predicts age in years.
+            table: prediction of the run for each face, as in featurekit.evaluation.outcomes; None if the run
                 predicts classes.
-            seed: seed of the random numbers; the seed of the evidence gives the numbers of the report.
+            seed: seed of the bootstrap; with the seed of the report, the intervals are those of the report.
 
         Raises:
-            TargetError: its target has classes.
-            ModelError: every band has too few subjects.
+            TargetError: the target of the run has classes.
+            ModelError: every age band has too few subjects.
         """
         if run.classes or table is None:
             raise TargetError(
-                f"{run.name} predicts classes, so it has no errors in years. Its errors by class:"
+                f"{run.name} predicts classes, so it has no errors in years. For its errors by class, use"
                 " results.plot.confusion()."
             )
         bands = age_errors(table, seed)
@@ -57,30 +58,34 @@ class AgeErrorDisplay(RunDisplay):
             raise ModelError(
                 f"No age band has {FEWEST} subjects or more, so there are no errors of {run.name} to plot."
             )
-        return cls(run=run.name, model=model_name(run), target=target_title(run.target), bands=bands)
+        return cls.of_run(run, bands=bands)
 
     def frame(self) -> pd.DataFrame:
-        """Return a row a band, the youngest first, in years.
+        """Return one row for each age band, the youngest first.
 
-        Columns are age_band, mean_absolute_error, low, high (its 95 % confidence interval), mean_error
-        (predicted minus true, above 0 if the predicted ages are too high), n_faces and n_subjects. Numbers of
-        bands with too few subjects are NaN; these are not drawn.
+        Columns are age_band, mean_absolute_error, low and high (ends of its 95 % confidence interval),
+        mean_error (predicted minus true age, above 0 if the predicted ages are too high), n_faces and
+        n_subjects. Errors are in years. A band with too few subjects has NaN as its errors and is not drawn.
         """
         names = ["mean_absolute_error", "low", "high", "mean_error"]
-        rows = [(one.band, *_numbers(one), one.n_faces, one.n_subjects) for one in self.bands]
+        errors = [one.error or Estimate(math.nan, math.nan, math.nan) for one in self.bands]
+        rows = [
+            (one.band, error.value, error.low, error.high, one.bias, one.n_faces, one.n_subjects)
+            for one, error in zip(self.bands, errors, strict=True)
+        ]
         return pd.DataFrame(rows, columns=["age_band", *names, "n_faces", "n_subjects"]).astype(
             dict.fromkeys(names, float)
         )
 
     def help(self) -> str:
-        """Return how to read the figure."""
+        """Return an explanation of how to read the figure."""
         small = ", ".join(one.band for one in self.bands if not one.error)
         return sentences(
             f"For each band of true age, the dot is the mean absolute error of {self.model} in years (lower"
             " is better) and the bars are 95 % confidence intervals over subjects. The diamond is the mean"
             " error, predicted minus true age: above 0 the predicted ages are too high on average, below 0"
             " too low.",
-            f"Bands of fewer than {FEWEST} subjects have no error: {small}." if small else "",
+            f"Age bands with fewer than {FEWEST} subjects have no error: {small}." if small else "",
         )
 
     @property
@@ -110,9 +115,3 @@ class AgeErrorDisplay(RunDisplay):
         ax.set(xlim=(-0.6, len(places) - 0.4), xlabel="True age, years", ylabel="Error, years")
         tidy(ax, self.title, self.model, grid="y")
         legend_below(ax, points=78)
-
-
-def _numbers(one: AgeError) -> tuple[float | None, ...]:
-    if one.error is None or one.bias is None:
-        return (None,) * 4
-    return one.error.value, one.error.low, one.error.high, one.bias

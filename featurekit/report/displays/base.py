@@ -1,20 +1,22 @@
-"""What every display has: plot(), frame(), help(), and an image that a notebook shows.
+"""The base classes of the figures: plot(), frame(), help(), and an image for notebooks.
 
-Matplotlib is not imported before something is drawn. A figure that is made here is white
-with dark text in every theme of the notebook, so that it can be read on a dark page and
-pasted into a document. Axes that the user gives keep the style of the user.
+Matplotlib is imported only when a figure is drawn. A figure that plot() creates is white
+with dark text, also in a notebook with a dark theme, so that it can be pasted into a
+document. Axes that the user passes keep their own style.
 """
 
 import inspect
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
 
 from featurekit.errors import UnknownNameError
+from featurekit.evaluation.results import Run
 from featurekit.registry import unknown
+from featurekit.report.select import model_name, target_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,10 +45,10 @@ _PIXELS_AN_INCH = 100
 class Display(ABC):
     """A figure of results: plot() draws it, frame() returns its numbers, help() explains how to read it.
 
-    A notebook shows a display that is the last line of a cell.
+    A notebook shows the figure if the display is the last line of a cell.
 
     Attributes:
-        target: name of the target in a heading.
+        target: name of the target as it is written in the title, e.g. "Age group".
     """
 
     target: str
@@ -55,12 +57,12 @@ class Display(ABC):
         """Draw the figure and return the axes.
 
         Args:
-            ax: Matplotlib axes to draw in; None makes a new figure with pyplot. If axes are given, the
+            ax: Matplotlib axes to draw in; None creates a new figure with pyplot. If axes are given, the
                 state of pyplot and the other axes of the figure do not change.
-            **options: options of this display; see its class.
+            **options: options of this kind of figure, such as color.
 
         Raises:
-            UnknownNameError: the display has no such option.
+            UnknownNameError: this kind of figure does not have one of the options.
         """
         known = [name for name in inspect.signature(self._draw).parameters if name != "ax"]
         for name in options:
@@ -78,11 +80,11 @@ class Display(ABC):
 
     @abstractmethod
     def frame(self) -> pd.DataFrame:
-        """Return exactly the numbers that are drawn, as a new table."""
+        """Return the numbers that the figure draws, as a new DataFrame."""
 
     @abstractmethod
     def help(self) -> str:
-        """Return how to read the figure: what is drawn, what the bars are, and which runs it shows."""
+        """Return an explanation of the figure: what is drawn, and what its marks and bars are."""
 
     @property
     def title(self) -> str:
@@ -134,3 +136,13 @@ class RunDisplay(Display):
 
     run: str
     model: str
+
+    @classmethod
+    def of_run(cls, run: Run, **values: Any) -> Self:
+        """Return the figure of one run.
+
+        Args:
+            run: the run.
+            **values: values of the other attributes of the class.
+        """
+        return cls(run=run.name, model=model_name(run), target=target_title(run.target), **values)

@@ -1,4 +1,4 @@
-"""The calibration of one model: its accuracy by its confidence."""
+"""The reliability diagram of one model: its accuracy by its confidence."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -12,7 +12,7 @@ from featurekit.evaluation.outcomes import gives_probabilities
 from featurekit.evaluation.results import Run
 from featurekit.report.displays._drawing import BLUE, GREY, in_percent, legend_below, tidy
 from featurekit.report.displays.base import RunDisplay
-from featurekit.report.select import Ranked, model_name, target_title
+from featurekit.report.select import Ranked
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 class CalibrationDisplay(RunDisplay):
     """A reliability diagram of one model: its accuracy by its confidence.
 
-    Make one with CalibrationDisplay.of(), or with results.plot.calibration("svm").
+    Create one with CalibrationDisplay.of(), or with results.plot.calibration("svm").
 
     Attributes:
-        confidence: the confidence and the accuracy of the model.
+        confidence: bins of faces with their mean confidence and accuracy, the calibration errors, and the
+            temperature.
     """
 
     confidence: Confidence
@@ -35,42 +36,38 @@ class CalibrationDisplay(RunDisplay):
 
     @classmethod
     def of(cls, run: Run, table: pd.DataFrame, seed: int) -> Self:
-        """Return the display of any run, computed from its outcomes.
+        """Return the figure of one run, computed from its predictions.
 
         Args:
             run: a run that predicts classes.
-            table: predictions of the run for each face, as in featurekit.evaluation.outcomes.
-            seed: seed of the random numbers; the seed of the evidence gives the numbers of the report.
+            table: prediction of the run for each face, as in featurekit.evaluation.outcomes.
+            seed: seed of the bootstrap; with the seed of the report, the intervals are those of the report.
 
         Raises:
-            TargetError: its target is in years.
-            ModelError: there are no probabilities, or a fold has no other subjects to fit a temperature on.
+            TargetError: the target of the run is age in years.
+            ModelError: the predictions have no probabilities, or one fold contains all subjects, so that no
+                temperature can be fitted on other subjects.
         """
         check_probabilities(run, table)
         found = confidence_of(target_of(run), table, seed)
         if found is None:
             raise ModelError(
-                f"{run.name} has a fold without other subjects in the other folds, so no temperature can be"
-                " fitted for it. Evaluate on more subjects."
+                f"One fold of {run.name} contains all subjects, so no temperature can be fitted on other"
+                " subjects. Evaluate on more subjects."
             )
-        return cls._made(run, found)
+        return cls.of_run(run, confidence=found)
 
     @classmethod
     def find(cls, ranked: Ranked) -> Self | None:
-        """Return the display of the best run of a target from its evidence, or None where it has none."""
+        """Return the figure of the best model of a target, or None if its confidence is not known."""
         best, confidence = best_with_confidence(ranked)
-        return cls._made(best, confidence) if best and confidence else None
-
-    @classmethod
-    def _made(cls, run: Run, confidence: Confidence) -> Self:
-        return cls(
-            run=run.name, model=model_name(run), target=target_title(run.target), confidence=confidence
-        )
+        return cls.of_run(best, confidence=confidence) if best and confidence else None
 
     def frame(self) -> pd.DataFrame:
-        """Return a row a dot, the least confident faces first: confidence, accuracy and n_faces.
+        """Return one row for each dot, the least confident faces first: confidence, accuracy and n_faces.
 
-        confidence is the mean probability of the predicted class, accuracy the share of correct predictions.
+        The confidence is the mean probability of the predicted class, and the accuracy is the share of
+        correct predictions; both are between 0 and 1.
         """
         return pd.DataFrame(
             [(one.confidence, one.right, one.n_faces) for one in self.confidence.bins],
@@ -78,7 +75,7 @@ class CalibrationDisplay(RunDisplay):
         )
 
     def help(self) -> str:
-        """Return how to read the figure."""
+        """Return an explanation of how to read the figure."""
         before, after = _in_words(self.confidence.before), _in_words(self.confidence.after)
         return (
             f"The faces are sorted by the confidence of {self.model} (the predicted probability of the"
@@ -115,7 +112,7 @@ class CalibrationDisplay(RunDisplay):
 
 
 def best_with_confidence(ranked: Ranked) -> tuple[Run | None, Confidence | None]:
-    """Return the run of a target whose confidence is in the evidence, and its confidence; None if absent."""
+    """Return the run of the best model of a target and its confidence; None for each that is not known."""
     if ranked.evidence is None:
         return None, None
     best = next((run for run in ranked.runs if run.name == ranked.evidence.sliced), None)
@@ -123,19 +120,19 @@ def best_with_confidence(ranked: Ranked) -> tuple[Run | None, Confidence | None]
 
 
 def check_probabilities(run: Run, table: pd.DataFrame) -> None:
-    """Raise an error unless a run predicts classes and its outcomes hold their probabilities.
+    """Raise an error unless a run predicts classes and its predictions have probabilities.
 
     Raises:
-        TargetError: its target is in years.
-        ModelError: there are no probabilities.
+        TargetError: the target of the run is age in years.
+        ModelError: the predictions have no probabilities.
     """
     if not run.classes:
         raise TargetError(
-            f"{run.name} predicts years, so it has no probabilities to calibrate. Its errors by age:"
+            f"{run.name} predicts age in years, so it has no probabilities. For its errors by age, use"
             " results.plot.age_error()."
         )
     if not gives_probabilities(table, run.classes):
-        raise ModelError(f"The outcomes of {run.name} hold no probabilities, so there is nothing to plot.")
+        raise ModelError(f"The predictions of {run.name} have no probabilities, so there is nothing to plot.")
 
 
 def _in_words(error: Any) -> str:

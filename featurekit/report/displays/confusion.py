@@ -4,14 +4,12 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
 import pandas as pd
 
 from featurekit.errors import ModelError, TargetError
 from featurekit.evaluation.results import Run
 from featurekit.report.displays._drawing import SMALL, tidy
 from featurekit.report.displays.base import RunDisplay
-from featurekit.report.select import model_name, target_title
 from featurekit.text import visible
 
 if TYPE_CHECKING:
@@ -25,11 +23,11 @@ MOST_CLASSES = 24
 class ConfusionDisplay(RunDisplay):
     """The confusion matrix of one model: a row for each true class, a column for each predicted class.
 
-    Make one with ConfusionDisplay.of(), or with results.plot.confusion("svm").
+    Create one with ConfusionDisplay.of(), or with results.plot.confusion("svm").
 
     Attributes:
-        classes: in their natural order.
-        counts: faces, true × predicted, summed over the folds.
+        classes: names of the classes in their natural order, e.g. age groups from young to old.
+        counts: number of faces of each true class (rows) by predicted class (columns), over all folds.
     """
 
     classes: tuple[str, ...]
@@ -39,37 +37,39 @@ class ConfusionDisplay(RunDisplay):
 
     @classmethod
     def of(cls, run: Run) -> Self:
-        """Return the display of one run.
+        """Return the figure of one run.
 
         Raises:
-            TargetError: its target is in years and has no classes.
-            ModelError: the run has no counts.
+            TargetError: the target of the run is age in years, which has no classes.
+            ModelError: the file of the run has no confusion matrix.
         """
         if not run.classes:
             raise TargetError(
-                f"{run.name} predicts years, which have no confusion matrix. Its errors by age:"
+                f"{run.name} predicts age in years, so it has no confusion matrix. For its errors by age, use"
                 " results.plot.age_error()."
             )
         if not run.confusion:
-            raise ModelError(f"{run.name} has no counts of true and predicted classes. Fit it again.")
-        return cls(
-            run=run.name,
-            model=model_name(run),
-            target=target_title(run.target),
-            classes=run.classes,
-            counts=run.confusion,
-        )
+            raise ModelError(f"{run.name} was stored without a confusion matrix. Fit it again.")
+        return cls.of_run(run, classes=run.classes, counts=run.confusion)
 
     def share(self, true: int, predicted: int) -> float | None:
-        """Return the share of a true class that is predicted as a class, by index; None without faces."""
+        """Return the share of the faces of one class that are predicted as a given class.
+
+        Args:
+            true: position of the true class in classes.
+            predicted: position of the predicted class in classes.
+
+        Returns:
+            A share between 0 and 1; None if the true class has no faces.
+        """
         total = sum(self.counts[true])
         return self.counts[true][predicted] / total if total else None
 
     def frame(self) -> pd.DataFrame:
-        """Return a row a cell: true, predicted, n_faces, and their share of all faces of the true class.
+        """Return one row for each cell: true, predicted, n_faces, and share (of the faces of the true class).
 
-        frame().pivot(index="true", columns="predicted", values="n_faces") is the matrix, with the labels in
-        alphabetical order.
+        frame().pivot(index="true", columns="predicted", values="n_faces") returns the matrix, with the labels
+        in alphabetical order.
         """
         pairs = list(product(range(len(self.classes)), repeat=2))
         return pd.DataFrame(
@@ -82,7 +82,7 @@ class ConfusionDisplay(RunDisplay):
         )
 
     def help(self) -> str:
-        """Return how to read the figure."""
+        """Return an explanation of how to read the figure."""
         return (
             f"Each row is a true class of the target {self.target}, each column a class predicted by"
             f" {self.model}. A cell has the percentage of the faces of its row that are predicted as the"
@@ -94,7 +94,7 @@ class ConfusionDisplay(RunDisplay):
     @property
     def _size(self) -> tuple[float, float]:
         side = min(0.72 * len(self.classes), 12.0)
-        longest = max(len(visible(label)) for label in self.classes)
+        longest = max(map(len, map(visible, self.classes)))
         return max(side + 1.6 + 0.07 * longest, 5.2), max(side + 1.3, 3.4)
 
     def _draw(self, ax: "Axes", *, cmap: str = "Blues", values: bool = True) -> None:
@@ -102,14 +102,13 @@ class ConfusionDisplay(RunDisplay):
 
         Args:
             ax: the axes.
-            cmap: Matplotlib's name of the colours, from no face to all faces.
+            cmap: name of a Matplotlib colormap for the shares from 0 to 1.
             values: whether the numbers are written into the cells; never with more than MOST_CLASSES classes.
         """
         from matplotlib.patches import Rectangle
 
         n = len(self.classes)
-        shares = np.array(self.frame()["share"], float).reshape(n, n)
-        image = ax.imshow(shares, cmap=cmap, vmin=0, vmax=1)
+        image = ax.imshow(self.frame()["share"].to_numpy(float).reshape(n, n), cmap=cmap, vmin=0, vmax=1)
         if values and n <= MOST_CLASSES:
             self._write(ax, image)
         elif (figure := ax.get_figure(root=True)) is not None:

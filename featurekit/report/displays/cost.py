@@ -1,4 +1,4 @@
-"""The score of every trained model against its time per face."""
+"""The figure of the score of every trained model against its time per face."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from featurekit.errors import ModelError
 from featurekit.evaluation.cost import milliseconds
 from featurekit.evaluation.results import Run
 from featurekit.evaluation.scores import ScoreKind, score_word
-from featurekit.report.cells import sentences
+from featurekit.report.cells import axis_label, better, sentences
 from featurekit.report.displays._drawing import (
     BLUE,
     GREY,
@@ -21,7 +21,6 @@ from featurekit.report.displays._drawing import (
     tidy,
 )
 from featurekit.report.displays.base import Display
-from featurekit.report.displays.words import axis_label, better
 from featurekit.report.select import (
     Ranked,
     best_first,
@@ -42,18 +41,13 @@ class Cost:
     """The time per face of one model, and its score.
 
     Attributes:
-        run: name of its run.
-        model: name of the model with its features.
-        classifier, features: the two parts of this name.
-        milliseconds: per face, from the image to the prediction; equal to the seconds for 1,000 faces.
-        value: the score; a share between 0 and 1, or years.
-        number: from 1 on for the models on the Pareto front; 0 for all others.
+        run: the run of the model.
+        milliseconds: time per face, from the image to the prediction; equal to the seconds for 1,000 faces.
+        value: mean score over the folds: a share between 0 and 1, or an error in years.
+        number: number of the model in the figure, from 1, if it is on the Pareto front; 0 if it is not.
     """
 
-    run: str
-    model: str
-    classifier: str
-    features: str
+    run: Run
     milliseconds: float
     value: float
     number: int
@@ -61,15 +55,15 @@ class Cost:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class CostDisplay(Display):
-    """The trained models of a target by score and time; a line joins the models on the Pareto front.
+    """The trained models of a target by score and time; a line connects the models on the Pareto front.
 
-    Make one with CostDisplay.of(), or with results.plot.cost().
+    Create one with CostDisplay.of(), or with results.plot.cost().
 
     Attributes:
-        kind: the score.
-        costs: models that were timed on one machine, the fastest first.
-        machine: name of this machine; "" if it is not known.
-        n_elsewhere: number of trained models that were timed on another machine and are left out.
+        kind: kind of score, such as accuracy.
+        costs: time and score of each model that is drawn, the fastest first.
+        machine: name of the machine on which the times were measured; "" if it is not known.
+        n_elsewhere: number of trained models that are left out because they were timed on another machine.
     """
 
     kind: ScoreKind
@@ -79,30 +73,17 @@ class CostDisplay(Display):
 
     @classmethod
     def of(cls, ranked: Ranked) -> Self:
-        """Return the display of one target.
+        """Return the figure of one target.
 
         Raises:
-            ModelError: no trained model has a score and a time.
+            ModelError: no trained model has both a score and a time.
         """
-        found = cls.find(ranked)
-        if found is None:
-            raise ModelError(
-                f"No trained model of {ranked.name} has both a score and a time, so there is nothing to plot."
-            )
-        return found
-
-    @classmethod
-    def find(cls, ranked: Ranked) -> Self | None:
-        """Return what of() returns, or None where no trained model has a score and a time."""
         runs = ranked.runs
         kind, alike = headline(runs), timed_alike(runs)
         front = [run.name for run in pareto_front(runs)]
         costs = [
             Cost(
-                run=run.name,
-                model=model_name(run),
-                classifier=run.classifier_name,
-                features=run.features,
+                run=run,
                 milliseconds=time,
                 value=mean,
                 number=front.index(run.name) + 1 if run.name in front else 0,
@@ -111,7 +92,9 @@ class CostDisplay(Display):
             if (time := milliseconds(run)) and (mean := mean_of(run, kind.name)) is not None
         ]
         if not costs:
-            return None
+            raise ModelError(
+                f"No trained model of {ranked.name} has both a score and a time, so there is nothing to plot."
+            )
         return cls(
             target=ranked.title,
             kind=kind,
@@ -125,15 +108,15 @@ class CostDisplay(Display):
         return f"{score_word(self.kind)} against time"
 
     def frame(self) -> pd.DataFrame:
-        """Return a row a model, the fastest first.
+        """Return one row for each model, the fastest first.
 
-        Columns are run, model, features, seconds_per_1000_faces, score, value (shares between 0 and 1), and
-        is_on_front: whether no other model is both faster and better.
+        Columns are run, model, features, seconds_per_1000_faces, score (its name), value (shares are between
+        0 and 1), and is_on_front (whether the model is on the Pareto front).
         """
         return pd.DataFrame(
             [
                 (
-                    *(one.run, one.classifier, one.features, one.milliseconds),
+                    *(one.run.name, one.run.classifier_name, one.run.features, one.milliseconds),
                     *(self.kind.name, one.value, one.number > 0),
                 )
                 for one in self.costs
@@ -145,23 +128,22 @@ class CostDisplay(Display):
         )
 
     def help(self) -> str:
-        """Return how to read the figure."""
+        """Return an explanation of how to read the figure."""
         machine = f" ({self.machine})" if self.machine else ""
         return sentences(
             f"Each dot is a trained model for the target {self.target}: its {score_word(self.kind)}, as the"
             f" mean over the folds ({better(self.kind)} is better), against the seconds for 1,000 faces, from"
             " the image to the prediction, on a logarithmic scale. The filled dots with a number are the"
             " Pareto front: for these models, no other model is both faster and better. The figure does not"
-            " say whether a difference in score may be due to chance; differences() tests this. Times were"
-            f" measured on the machine of the best model{machine}.",
-            f"Left out: {self.elsewhere}." if self.n_elsewhere else "",
+            " say whether a difference in score may be due to chance; differences() tests this. All times"
+            f" are from the machine on which the best model was timed{machine}.",
+            f"Not drawn: {self.elsewhere}." if self.n_elsewhere else "",
         )
 
     @property
     def elsewhere(self) -> str:
-        """The number of models that are left out, with the reason, within a sentence."""
-        models = counted(self.n_elsewhere, "model that was", "models that were")
-        return f"{models} timed on another machine"
+        """How many models are left out and why, as part of a sentence."""
+        return counted(self.n_elsewhere, "model that was", "models that were") + " timed on another machine"
 
     @property
     def _size(self) -> tuple[float, float]:
@@ -172,7 +154,7 @@ class CostDisplay(Display):
 
         Args:
             ax: the axes.
-            color: color of the models on the front.
+            color: color of the models on the Pareto front.
         """
         front = [one for one in self.costs if one.number]
         rest = [one for one in self.costs if not one.number]
@@ -187,7 +169,7 @@ class CostDisplay(Display):
         )
         ax.plot(*_places(front), color=color, marker="o", markersize=8, linewidth=1.2)
         _ticks_of_times(ax, [one.milliseconds for one in self.costs])
-        for one, name in zip(front, short_names([one.model for one in front], 90), strict=True):
+        for one, name in zip(front, short_names([model_name(one.run) for one in front], 90), strict=True):
             ax.plot([], [], linestyle="none", label=f"{one.number}  {name}")
         if self.n_elsewhere:
             ax.plot([], [], linestyle="none", label=f"Left out: {self.elsewhere}")
@@ -205,7 +187,7 @@ class CostDisplay(Display):
 def pareto_front(runs: Sequence[Run]) -> list[Run]:
     """Return the trained models on the Pareto front of score and time, the fastest first.
 
-    They are chosen from the models whose times can be compared; see timed_alike().
+    Only models that were timed on the same machine are compared; see timed_alike().
     """
     kind = headline(runs)
     timed = [(milliseconds(run), run) for run in best_first(timed_alike(runs))]

@@ -1,4 +1,4 @@
-"""The learning curves of one network: its loss or its score after each epoch, in every fold."""
+"""The learning curves of one network: its loss or its score after each epoch, for each fold."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from featurekit.errors import ModelError, UnknownNameError
 from featurekit.evaluation.results import Run
 from featurekit.evaluation.scores import ScoreKind, score_kind, score_word
 from featurekit.registry import unknown
-from featurekit.report.cells import sentences
+from featurekit.report.cells import axis_label, better, sentences
 from featurekit.report.displays._drawing import (
     BLUE,
     GREY,
@@ -20,8 +20,6 @@ from featurekit.report.displays._drawing import (
     tidy,
 )
 from featurekit.report.displays.base import RunDisplay
-from featurekit.report.displays.words import axis_label, better
-from featurekit.report.select import model_name, target_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,14 +34,14 @@ PARTS = {"training": "", "validation": "held_out_"}
 class LearningCurvesDisplay(RunDisplay):
     """The learning curves of a network that is trained end to end: one line for each fold, and their mean.
 
-    Make one with LearningCurvesDisplay.of(), or with results.plot.learning_curves("finetuned_cnn").
+    Create one with LearningCurvesDisplay.of(), or with results.plot.learning_curves("finetuned_cnn").
 
     Attributes:
         kind: what is drawn: the score of the target, or the loss.
-        folds: for each fold, part of the faces ("training", "validation") → a value for each epoch; no values
-            if there were no validation faces.
-        kept: mean over the folds of the epoch whose weights were kept, counted from 1.
-        held_out_percent: validation faces in percent of the training parts, over all folds.
+        folds: values of each fold: "training" or "validation" → one value for each epoch; the validation has
+            no values if the network was trained without validation faces.
+        kept: number of the epoch with the best weights, counted from 1, as the mean over the folds.
+        held_out_percent: percentage of the training faces that were used for validation, over all folds.
     """
 
     kind: ScoreKind
@@ -55,15 +53,15 @@ class LearningCurvesDisplay(RunDisplay):
 
     @classmethod
     def of(cls, run: Run, *, measure: Measure = "score") -> Self:
-        """Return the display of one run.
+        """Return the figure of one run.
 
         Args:
             run: run of a network that was trained end to end.
             measure: "score" or "loss".
 
         Raises:
-            ModelError: the run is of no such network.
-            UnknownNameError: measure is something else.
+            ModelError: the model is not a network that was trained end to end.
+            UnknownNameError: measure is not "score" or "loss".
         """
         if measure not in ("score", "loss"):
             raise UnknownNameError(unknown("measure", str(measure), ["loss", "score"]))
@@ -82,12 +80,10 @@ class LearningCurvesDisplay(RunDisplay):
             for one in run.training
         ]
         if not any(values for fold in folds for values in fold.values()):
-            raise ModelError(f"The training history of {run.name} holds no {measure}.")
+            raise ModelError(f"The training history of {run.name} has no {measure}.")
         held_out = sum(one["held_out_faces"] for one in run.training)
-        return cls(
-            run=run.name,
-            model=model_name(run),
-            target=target_title(run.target),
+        return cls.of_run(
+            run,
             kind=kind,
             folds=tuple(folds),
             kept=sum(one["best_epoch"] or one["epochs"] for one in run.training) / len(run.training),
@@ -95,23 +91,28 @@ class LearningCurvesDisplay(RunDisplay):
         )
 
     def mean(self, part: str) -> tuple[float, ...]:
-        """Return the mean over the folds after each epoch that all folds reached; empty if there is none.
+        """Return the mean over the folds for each epoch, up to the last epoch that all folds reached.
 
         Args:
             part: "training" or "validation".
+
+        Returns:
+            One value for each epoch; none if the network was trained without faces of this part.
         """
-        each = zip(*(fold[part] for fold in self.folds), strict=False)
-        return tuple(sum(values) / len(values) for values in each)
+        return tuple(
+            sum(values) / len(values) for values in zip(*(fold[part] for fold in self.folds), strict=False)
+        )
 
     @property
     def _what(self) -> str:
         return f"learning curves, {score_word(self.kind)}"
 
     def frame(self) -> pd.DataFrame:
-        """Return a row for each epoch, fold and part of the faces: fold, part, epoch, measure and value.
+        """Return one row for each epoch, fold and part: fold, part, epoch, measure and value.
 
-        fold is "1", "2", … and "mean", which goes as far as all folds do. part is "training" or
-        "validation", the faces that the value is of. Shares are between 0 and 1.
+        The fold is "1", "2", … or "mean" for the mean over the folds, up to the last epoch that all folds
+        reached. The part is "training" or "validation": the faces on which the value was computed. Shares are
+        between 0 and 1.
         """
         means = {part: self.mean(part) for part in PARTS}
         lines = [*((str(number), fold) for number, fold in enumerate(self.folds, start=1)), ("mean", means)]
@@ -124,14 +125,14 @@ class LearningCurvesDisplay(RunDisplay):
         return pd.DataFrame(rows, columns=["fold", "part", "epoch", "measure", "value"])
 
     def help(self) -> str:
-        """Return how to read the figure."""
+        """Return an explanation of how to read the figure."""
         return sentences(
             f"The {score_word(self.kind)} of {self.model} for each epoch ({better(self.kind)} is better)."
             " Thin lines are the folds and thick lines their mean. Dashed lines are the values on the"
-            " training faces, during the epoch.",
+            " training faces, measured during the epoch.",
             f"Solid lines are the values on the validation faces, {self.held_out_percent:.0f} % of each"
-            " training part, which are held out to choose the epoch. These values are not a result, because"
-            " the epoch was chosen by them."
+            " training part, which are held out to choose the epoch. These values are too optimistic,"
+            " because they were used to choose the epoch."
             if self.mean("validation")
             else "",
             "The vertical line is the epoch whose weights were kept, as the mean over the folds:"
@@ -143,7 +144,7 @@ class LearningCurvesDisplay(RunDisplay):
 
         Args:
             ax: the axes.
-            folds: whether each fold is drawn beside their mean.
+            folds: whether a thin line is drawn for each fold, besides the mean of the folds.
         """
         from matplotlib.ticker import MaxNLocator
 

@@ -1,4 +1,4 @@
-"""The scores of one model on slices: faces with one label, or with two labels."""
+"""The figure of the scores of one model on slices: the faces with one label, or with two labels."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
@@ -12,7 +12,7 @@ from featurekit.evaluation.outcomes import Outcomes
 from featurekit.evaluation.results import Run
 from featurekit.evaluation.scores import ScoreKind, score_kind, score_word
 from featurekit.evaluation.slices import Slice, slices_of
-from featurekit.report.cells import sentences, words
+from featurekit.report.cells import axis_label, sentences, words
 from featurekit.report.displays._drawing import (
     BLUE,
     GREY,
@@ -25,8 +25,7 @@ from featurekit.report.displays._drawing import (
     tidy,
 )
 from featurekit.report.displays.base import RunDisplay
-from featurekit.report.displays.words import axis_label
-from featurekit.report.select import Ranked, model_name, target_title
+from featurekit.report.select import Ranked
 from featurekit.uncertainty.resampling import FEWEST
 
 if TYPE_CHECKING:
@@ -39,13 +38,13 @@ MOST = 15  # slices that are drawn
 class SlicesDisplay(RunDisplay):
     """A dot plot of the slices on which one model is worst, with 95 % confidence intervals.
 
-    Make one with SlicesDisplay.of(), or with results.plot.slices("svm").
+    Create one with SlicesDisplay.of(), or with results.plot.slices("svm").
 
     Attributes:
-        kind: the score.
+        kind: kind of score, such as accuracy.
         overall: the score on all faces.
         slices: the slices that are drawn, worst first.
-        n_known: number of slices that could have been drawn.
+        n_known: number of slices with a score; if there are many, only the worst are drawn.
         n_small: number of slices with too few subjects for a score.
     """
 
@@ -57,27 +56,27 @@ class SlicesDisplay(RunDisplay):
 
     @classmethod
     def of(cls, run: Run, outcomes: Outcomes, seed: int, *, most: int = MOST) -> Self:
-        """Return the display of any run, computed from its outcomes.
+        """Return the figure of one run, computed from its predictions.
 
         Args:
             run: the run.
             outcomes: predictions of the run, and the labels of the faces.
-            seed: seed of the random numbers; the seed of the evidence gives the numbers of the report.
-            most: number of slices that are drawn, the worst ones.
+            seed: seed of the bootstrap; with the seed of the report, the intervals are those of the report.
+            most: number of slices to draw, worst first.
 
         Raises:
-            ModelError: the data set has no label that enough subjects have.
+            ModelError: every slice has too few subjects for a score.
         """
         target, table = target_of(run), outcomes.tables[run.name]
+        kind = score_kind("mae_years" if target.is_regression else "accuracy")
         losses = losses_of(target, table)
         scores = losses if target.is_regression else 1 - losses
         overall = mean_of_faces(scores, table["subject"].to_numpy(), seed)
-        kind = score_kind("mae_years" if target.is_regression else "accuracy")
         return cls._made(run, kind, overall, slices_of(outcomes, target, table, seed), most)
 
     @classmethod
     def find(cls, ranked: Ranked, *, most: int = MOST) -> Self | None:
-        """Return the display of the best run of a target from its evidence, or None without slices."""
+        """Return the figure of the best model of a target, or None if it has no slices with a score."""
         evidence = ranked.evidence
         runs = {run.name: run for run in ranked.runs}
         if evidence is None or evidence.sliced not in runs:
@@ -94,13 +93,11 @@ class SlicesDisplay(RunDisplay):
         known = [one for one in slices if one.estimate]  # worst first
         if not known:
             raise ModelError(
-                f"No label of the data set is on the faces of {FEWEST} subjects or more, so there are no"
-                f" slices of {run.name} to plot."
+                f"No slice of the data has {FEWEST} subjects or more, so there are no scores of {run.name} to"
+                " plot."
             )
-        return cls(
-            run=run.name,
-            model=model_name(run),
-            target=target_title(run.target),
+        return cls.of_run(
+            run,
             kind=kind,
             overall=overall,
             slices=tuple(known[:most]),
@@ -114,19 +111,16 @@ class SlicesDisplay(RunDisplay):
         return f"the {n_drawn} worst of {self.n_known} slices" if n_drawn < self.n_known else "slices"
 
     def frame(self) -> pd.DataFrame:
-        """Return a row a slice, worst first.
+        """Return one row for each slice, worst first.
 
-        Columns are slice (its labels), score, value, low, high, gap, p_value, n_faces and n_subjects. Shares
-        are between 0 and 1. gap is the difference from all other faces, negative if the model is worse on
-        the slice, and p_value is its p-value, adjusted for all slices of the target; both are NaN if there
-        are too few other subjects.
+        Columns are slice (its labels), score (its name), value, low, high, gap, p_value, n_faces and
+        n_subjects. Shares are between 0 and 1. The gap is the difference from the score on all other faces,
+        negative if the model is worse on the slice, and p_value is the p-value of the gap, adjusted for all
+        slices of the target; both are NaN if the other faces have too few subjects.
         """
         rows = [
             (
-                *(
-                    ", ".join(map(" ".join, zip(one.columns, one.labels, strict=True))),
-                    self.kind.name,
-                ),
+                *(", ".join(map(" ".join, zip(one.columns, one.labels, strict=True))), self.kind.name),
                 *(one.estimate.value, one.estimate.low, one.estimate.high),
                 *(one.gap, one.gap_p, one.n_faces, one.n_subjects),
             )
@@ -137,7 +131,7 @@ class SlicesDisplay(RunDisplay):
         return pd.DataFrame(rows, columns=columns).astype({"gap": float, "p_value": float})
 
     def help(self) -> str:
-        """Return how to read the figure."""
+        """Return an explanation of how to read the figure."""
         return sentences(
             "Each row is a slice: the faces with one label, or with two labels. The worst slices are first."
             f" The mark is the {score_word(self.kind)} of {self.model} on the slice, and the bars are 95 %"
@@ -147,7 +141,10 @@ class SlicesDisplay(RunDisplay):
             f"The {len(self.slices)} worst of {self.n_known} slices are drawn."
             if len(self.slices) < self.n_known
             else "",
-            f"Slices of fewer than {FEWEST} subjects are left out: {self.n_small}." if self.n_small else "",
+            f"Slices with fewer than {FEWEST} subjects are not drawn: {self.n_small} of"
+            f" {self.n_known + self.n_small} slices."
+            if self.n_small
+            else "",
         )
 
     @property
@@ -160,7 +157,7 @@ class SlicesDisplay(RunDisplay):
         Args:
             ax: the axes.
             color: color of the slices on which the model is not significantly worse.
-            values: whether the numbers are written on the right of the dots.
+            values: whether the scores are written on the right of the dots.
         """
         kind = self.kind
         ax.axvline(self.overall.value, color=GREY, linestyle="--", linewidth=1.2, label="All faces")
@@ -191,5 +188,4 @@ class SlicesDisplay(RunDisplay):
 
 def slice_name(one: Slice) -> str:
     """Return the name of a slice, e.g. "gender female, age group 38-43"."""
-    pairs = zip(one.columns, one.labels, strict=True)
-    return ", ".join(f"{words(column)} {label}" for column, label in pairs)
+    return ", ".join(f"{words(name)} {label}" for name, label in zip(one.columns, one.labels, strict=True))

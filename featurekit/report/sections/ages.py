@@ -1,22 +1,14 @@
-"""Age limits as decisions: how often the best model decides them wrongly."""
+"""The errors of the best model at age limits, e.g. whether a person is at least 18 years old."""
 
-from featurekit.evaluation.evidence import TargetEvidence
 from featurekit.report.cells import SHARE, count_cell, estimate_cell
 from featurekit.report.model import Blocks, Column, Table
 from featurekit.report.select import Ranked
 
 
 def blocks(of: Ranked) -> Blocks:
-    """Return the error rates of the best model at age limits."""
-    if of.evidence is None:
+    """Return a table of the error rates of the best model at age limits; nothing if the target is not age."""
+    if of.evidence is None or not of.evidence.limits:
         return []
-    return [limits_table(of.evidence, f"{of.title}: errors of {of.best_model} at age limits")]
-
-
-def limits_table(evidence: TargetEvidence, caption: str) -> Table | None:
-    """Return the error rates of the best model at age limits, or None if the target is not in years."""
-    if not evidence.limits:
-        return None
     columns = (
         Column("Age limit", "years", is_number=True),
         Column("False positive rate", "%", others=("low", "high"), is_number=True),
@@ -24,7 +16,6 @@ def limits_table(evidence: TargetEvidence, caption: str) -> Table | None:
         Column("False negative rate", "%", others=("low", "high"), is_number=True),
         Column("At or above it", "faces", is_number=True),
     )
-
     rows = tuple(
         (
             count_cell(one.limit),
@@ -33,7 +24,7 @@ def limits_table(evidence: TargetEvidence, caption: str) -> Table | None:
             estimate_cell(SHARE, one.called_younger),
             count_cell(one.n_older),
         )
-        for one in evidence.limits
+        for one in of.evidence.limits
     )
     note = (
         "Each row uses the predicted age for one decision: is the person at least as old as the limit? The"
@@ -42,4 +33,4 @@ def limits_table(evidence: TargetEvidence, caption: str) -> Table | None:
         " less. Small numbers are 95 % confidence intervals over subjects. The rates depend on how the ages"
         " in these data are distributed."
     )
-    return Table(caption, columns, rows, note)
+    return [Table(f"{of.title}: errors of {of.best_model} at age limits", columns, rows, note)]

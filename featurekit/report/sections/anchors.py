@@ -1,7 +1,7 @@
-"""Published results on Adience, and whether they can be compared with the results on the page.
+"""Published results on Adience, and whether they can be compared with the results of the report.
 
-Every figure was read in the source that is named with it. ± is the standard deviation over the five
-official folds, as the source gives it.
+Every number was copied from the source that is named next to it. ± is the standard deviation over the
+five official folds, as the source gives it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,10 +23,10 @@ class Anchor(NamedTuple):
     """One published result.
 
     Attributes:
-        method: what was done.
+        method: name of the method, and the publication.
         age, within_one_group, gender: accuracies in percent, as printed in the source; "" if not given.
-        same_test: "yes", or the reason why it cannot be compared.
-        source: where it was read.
+        same_test: "yes", or "no" with the reason why the result cannot be compared.
+        source: page from which the numbers were copied.
     """
 
     method: str
@@ -43,7 +43,7 @@ ADIENCE = (
         "Three convolutions, one crop (Levi & Hassner 2015)", "49.5", "84.6", "85.9", YES, "paperswithcode"
     ),
     Anchor(
-        "The same, over-sampled (Levi & Hassner 2015)",
+        "Three convolutions, over-sampled (Levi & Hassner 2015)",
         "50.7 ± 5.1",
         "84.7",
         "86.8 ± 1.4",
@@ -87,21 +87,9 @@ ADIENCE = (
 
 
 def sections(ranked: Sequence[Ranked], runs: Sequence[Run]) -> list[Section]:
-    """Return the published results if the runs were evaluated in the same way, else nothing."""
-    if not is_comparable(runs):
+    """Return published results next to the best models here; nothing for other folds than Adience's."""
+    if {(run.dataset.get("name"), run.folds.get("kind")) for run in runs} != {("adience", "official")}:
         return []
-    return [Section("Published results", (anchors_table(ranked, "Adience: published results"),))]
-
-
-def is_comparable(runs: Sequence[Run]) -> bool:
-    """Whether runs were scored on Adience's own folds, as the published results were."""
-    return bool(runs) and all(
-        run.dataset.get("name") == "adience" and run.folds.get("kind") == "official" for run in runs
-    )
-
-
-def anchors_table(ranked: Sequence[Ranked], caption: str) -> Table:
-    """Return the published results, and the best trained model of each target of this comparison."""
     trained = {of.name: [run for run in of.runs if not run.is_baseline] for of in ranked}
     best = {target: trained[target][0] for target in FACES if trained.get(target)}
 
@@ -146,7 +134,8 @@ def anchors_table(ranked: Sequence[Ranked], caption: str) -> Table:
         "A published result is comparable if it was evaluated on Adience's official folds and on (nearly) the"
         " same faces. ± is the standard deviation over the folds."
     )
-    return Table(caption, columns, (ours, *rows), note, is_sortable=True)
+    table = Table("Adience: published results", columns, (ours, *rows), note, is_sortable=True)
+    return [Section("Published results", (table,))]
 
 
 def _same_test(best: Mapping[str, Run]) -> str:

@@ -11,10 +11,10 @@ _GRAVEST_FIRST = ("error", "warning", "note", "ok")
 
 
 def blocks(audit: Audit | None, runs: Sequence[Run]) -> Blocks:
-    """Return the findings of the audit, and whether they are about the folds of these runs.
+    """Return the findings of the audit, with a caution if it checked other folds than those of the runs.
 
     Args:
-        audit: None if there is none.
+        audit: the audit of the data set; None if there is no audit.
         runs: the runs that are compared.
     """
     if audit is None:
@@ -28,21 +28,16 @@ def blocks(audit: Audit | None, runs: Sequence[Run]) -> Blocks:
     is_old = audit.folds and {run.folds.get("sha256") for run in runs} != {audit.folds}
     grave = sum(one.severity in ("error", "warning") for one in audit.findings)
     about = sentences(
-        f"{grave} of {len(audit.findings)} checks found an error or a warning, which should be looked at"
-        " before the scores are trusted.",
+        f"{grave} of {len(audit.findings)} checks found an error or a warning. Look at these findings"
+        " before you trust the scores.",
         f"Similar faces were searched for with the features {audit.features}." if audit.features else "",
     )
-    return [
-        Text(old, is_caution=True) if is_old else None,
-        Text(about),
-        audit_table(audit, "Findings of the audit"),
-    ]
-
-
-def audit_table(audit: Audit, caption: str) -> Table:
-    """Return the findings on the data and the folds, the most severe first."""
     columns = (Column("Severity"), Column("Finding"), Column("What to do"))
     ordered = sorted(audit.findings, key=lambda one: _GRAVEST_FIRST.index(one.severity))
     rows = tuple((Cell(one.severity), Cell(one.what), Cell(one.advice or ABSENT)) for one in ordered)
-    note = "The faces behind each finding are listed in audit_rows.csv. This page names no faces."
-    return Table(caption, columns, rows, note)
+    note = "The faces that each finding is about are listed in audit_rows.csv, but not on this page."
+    return [
+        Text(old, is_caution=True) if is_old else None,
+        Text(about),
+        Table("Findings of the audit", columns, rows, note),
+    ]

@@ -5,11 +5,9 @@ from dataclasses import replace
 from featurekit.evaluation.confidence import SHARES, Confidence
 from featurekit.evaluation.evidence import TargetEvidence
 from featurekit.report.cells import ABSENT, SHARE, count_cell, interval_cell, words
-from featurekit.report.displays.calibration import CalibrationDisplay
-from featurekit.report.displays.risk_coverage import RiskCoverageDisplay
 from featurekit.report.model import Blocks, Cell, Column, Figure, Table
 from featurekit.report.select import Ranked
-from featurekit.report.svg import confidence_plot
+from featurekit.report.svg import confidence_plot, figure
 from featurekit.uncertainty.conformal import MISSED, Coverage
 from featurekit.uncertainty.reliability import CalibrationError
 
@@ -20,22 +18,19 @@ def blocks(of: Ranked) -> Blocks:
         return []
     confidence = of.evidence.confidence
     what = "prediction intervals" if of.evidence.score == "mae_years" else "prediction sets"
+    coverage = coverage_table(of.evidence, f"{of.title}: {what} of {of.best_model}")
+    if confidence is None:
+        return [coverage]
     return [
-        _figure(of, f"{of.title}: reliability diagram and risk–coverage curve of {of.best_model}"),
-        confidence_table(confidence, f"{of.title}: calibration and risk of {of.best_model}")
-        if confidence
-        else None,
-        coverage_table(of.evidence, f"{of.title}: {what} of {of.best_model}"),
+        _figure(confidence, f"{of.title}: reliability diagram and risk–coverage curve of {of.best_model}"),
+        confidence_table(confidence, f"{of.title}: calibration and risk of {of.best_model}"),
+        coverage,
     ]
 
 
-def _figure(of: Ranked, caption: str) -> Figure | None:
-    calibration, answered = CalibrationDisplay.find(of), RiskCoverageDisplay.find(of)
-    if calibration is None or answered is None:
-        return None
-    confidence = calibration.confidence
+def _figure(confidence: Confidence, caption: str) -> Figure:
     bins = [(100 * one.confidence, 100 * one.right) for one in confidence.bins]
-    risks = [(100 * share, 100 * risk) for share, risk in zip(SHARES, answered.risks, strict=True)]
+    risks = [(100 * share, 100 * risk) for share, risk in zip(SHARES, confidence.risks, strict=True)]
     summary = f"{caption}. Two line plots; the table below has the main numbers."
     note = (
         f"First plot: the faces are sorted by the model's confidence into {len(confidence.bins)} bins of"
@@ -44,12 +39,11 @@ def _figure(of: Ranked, caption: str) -> Figure | None:
         " predicts if it abstains on the faces it is least confident of; risk is the share of wrong"
         " predictions among them."
     )
-    plots = (confidence_plot(bins, risks, is_narrow=narrow, summary=summary) for narrow in (False, True))
-    return Figure(caption, note, *plots)
+    return figure(caption, note, summary, confidence_plot, bins, risks)
 
 
 def confidence_table(confidence: Confidence, caption: str) -> Table:
-    """Return the calibration error of the best model, and its risk at several coverages."""
+    """Return a table of the calibration error of the best model, and its risk at several coverages."""
     columns = (Column("Measure"), Column("Value", others=("low", "high"), is_number=True))
     risks = dict(zip(SHARES, confidence.risks, strict=True))
 
@@ -77,15 +71,15 @@ def confidence_table(confidence: Confidence, caption: str) -> Table:
         " the mean distance between confidence and accuracy, corrected for the bias due to chance; small"
         " numbers are its 95 % confidence interval over subjects. The temperature of each fold is fitted on"
         " the other folds. A temperature above 1 means that the model is overconfident, below 1 that it is"
-        " underconfident. Temperature scaling does not change the predicted class. Risk is the share of"
-        " wrong predictions among the most confident faces, and coverage is the share of all faces that"
-        " these are."
+        " underconfident. Temperature scaling does not change the predicted class. Coverage is the"
+        " share of faces that the model predicts, the most confident first, and risk is the share of wrong"
+        " predictions among them."
     )
     return Table(caption, columns, rows, note)
 
 
 def coverage_table(evidence: TargetEvidence, caption: str) -> Table | None:
-    """Return the coverage and the mean size of prediction sets, or of prediction intervals."""
+    """Return a table of the coverage and the mean size of prediction sets, or of prediction intervals."""
     if not evidence.coverage:
         return None
     is_years, broken = evidence.score == "mae_years", evidence.broken
@@ -105,7 +99,7 @@ def coverage_table(evidence: TargetEvidence, caption: str) -> Table | None:
     )
     what = (
         "A prediction interval is a range of completed years instead of a single age. Its coverage is the"
-        " share of faces whose true age is inside."
+        " share of faces whose true age is in the interval."
         if is_years
         else "A prediction set is a set of classes instead of a single class. Its coverage is the share of"
         " faces whose true class is in the set."

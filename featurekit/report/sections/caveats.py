@@ -1,4 +1,4 @@
-"""The limitations of the results on a page, derived from its runs."""
+"""The limitations of the results in a report, derived from its runs."""
 
 from collections.abc import Sequence
 
@@ -10,13 +10,15 @@ from featurekit.report.select import Ranked, machine_of
 
 
 def blocks(ranked: Sequence[Ranked], *, is_synthetic: bool) -> Blocks:
-    """Return the limitations, each with a word in bold before it.
+    """Return the list of limitations; each begins with its topic in bold.
 
     Args:
-        ranked: the targets of the page.
-        is_synthetic: whether the portraits are made up.
+        ranked: runs of each target of the report.
+        is_synthetic: whether the images are synthetic portraits.
     """
     known = [of.evidence for of in ranked if of.evidence]
+    genders = dict.fromkeys(c for of in ranked if "gender" in of.name for c in of.runs[0].classes)
+    alone = [of.title for of in ranked if any(run.n_tested == run.n_subjects for run in of.runs)]
     items = (
         (
             "Synthetic images.",
@@ -34,10 +36,31 @@ def blocks(ranked: Sequence[Ranked], *, is_synthetic: bool) -> Blocks:
             "Predictions are compared with the labels that the data set had when the runs were fitted. If a"
             " label is wrong, a correct prediction counts as an error, and an error may count as correct.",
         ),
-        ("Gender.", _gender(ranked)),
+        (
+            "Gender.",
+            f"The classes are those of the labels ({', '.join(genders)}). They do not describe the gender"
+            " with which a person identifies."
+            if genders
+            else "",
+        ),
         ("Groups.", _groups(known)),
-        ("Subjects.", _subjects(ranked)),
-        ("Intervals.", _intervals(known)),
+        (
+            "Subjects.",
+            f"Every face counts as a subject of its own ({', '.join(alone)}). A person with several images"
+            " may be in the training part and the test part of a fold, which makes the scores too optimistic."
+            if alone
+            else "",
+        ),
+        (
+            "Intervals.",
+            sentences(
+                "A confidence interval describes how much a score would vary with other subjects from the"
+                " same population. It does not apply to faces from other sources."
+                if known
+                else "",
+                "± is the standard deviation over the folds, not a confidence interval.",
+            ),
+        ),
         ("Time.", _time(ranked)),
         (
             "Use.",
@@ -48,45 +71,14 @@ def blocks(ranked: Sequence[Ranked], *, is_synthetic: bool) -> Blocks:
     return [Points(tuple((head, text) for head, text in items if text))]
 
 
-def _gender(ranked: Sequence[Ranked]) -> str:
-    classes = list(dict.fromkeys(c for of in ranked if "gender" in of.name for c in of.runs[0].classes))
-    if not classes:
-        return ""
-    return (
-        f"The classes are those of the labels ({', '.join(classes)}). They do not describe how a person"
-        " identifies."
-    )
-
-
-def _subjects(ranked: Sequence[Ranked]) -> str:
-    alone = [of.title for of in ranked if any(run.n_tested == run.n_subjects for run in of.runs)]
-    if not alone:
-        return ""
-    return (
-        f"Every face counts as a subject of its own ({', '.join(alone)}). If the data set contains several"
-        " images of a person but does not say so, that person may be in the training part and the test part"
-        " of a fold, and the scores are too optimistic."
-    )
-
-
-def _intervals(known: Sequence[TargetEvidence]) -> str:
-    return sentences(
-        "A confidence interval describes how much a score would vary with other subjects from the same"
-        " population. It says nothing about faces from other sources."
-        if known
-        else "",
-        "± is the standard deviation over the folds, not a confidence interval.",
-    )
-
-
 def _groups(known: Sequence[TargetEvidence]) -> str:
     columns = sorted({column for one in known for of in one.slices for column in of.columns})
     hidden = "An average over all faces hides groups for which a model is less accurate."
     if not columns:
-        return f"{hidden} Differences between groups were not tested here."
+        return f"{hidden} Differences between groups were not tested."
     return (
-        f"{hidden} Differences were tested by {', '.join(map(words, columns))} only. Differences by other"
-        " attributes were not measured."
+        f"{hidden} Differences were tested by {', '.join(map(words, columns))} only. Differences between"
+        " groups by other attributes were not measured."
     )
 
 

@@ -1,7 +1,6 @@
 """The confusion matrix of the best model, and the recall of each class."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from featurekit.evaluation.results import Run
 from featurekit.report.cells import ABSENT, SHARE, count_cell, finite, value_cell
@@ -15,17 +14,16 @@ N_RECALL_MODELS = 3
 def blocks(of: Ranked) -> Blocks:
     """Return the confusion matrix of the best trained model, and the recall of each class."""
     best = next((run for run in of.runs if not run.is_baseline), None)
-    is_small = len(of.runs[0].classes) <= MOST_CLASSES
     return [
         confusion_table(best, f"{of.title}: confusion matrix of {model_name(best)}")
-        if best and best.confusion and is_small
+        if best and best.confusion and len(best.classes) <= MOST_CLASSES
         else None,
         recall_table(of.runs, f"{of.title}: recall of each class"),
     ]
 
 
 def confusion_table(run: Run, caption: str) -> Table:
-    """Return the confusion matrix of a run: percentages of each true class, with counts."""
+    """Return the confusion matrix of a run as a table of percentages of each true class, with counts."""
     display = ConfusionDisplay.of(run)
     columns = (
         Column("True class"),
@@ -35,9 +33,14 @@ def confusion_table(run: Run, caption: str) -> Table:
 
     def cell(true: int, predicted: int) -> Cell:
         share, count = display.share(true, predicted), display.counts[true][predicted]
-        cell = Cell(ABSENT) if share is None else Cell(f"{100 * share:.0f}", round(100 * share, 6))
-        heat = -1 if share is None else round(10 * share)
-        return replace(cell, count=f"{count:,}", others=(count,), heat=heat, is_diagonal=true == predicted)
+        return Cell(
+            ABSENT if share is None else f"{100 * share:.0f}",
+            None if share is None else round(100 * share, 6),
+            count=f"{count:,}",
+            others=(count,),
+            heat=-1 if share is None else round(10 * share),
+            is_diagonal=true == predicted,
+        )
 
     rows = tuple(
         (Cell(label), *(cell(i, j) for j in range(len(run.classes))), count_cell(sum(display.counts[i])))
@@ -52,7 +55,7 @@ def confusion_table(run: Run, caption: str) -> Table:
 
 
 def recall_table(runs: Sequence[Run], caption: str) -> Table | None:
-    """Return the recall of each class, for the best trained models and the off-the-shelf network."""
+    """Return the recall of each class, for the best trained models and for off-the-shelf networks."""
     ordered = [run for run in best_first(runs) if len(run.recall) == len(run.classes) > 0]
     shown = [run for run in ordered if not role(run)][:N_RECALL_MODELS]
     shown += [run for run in ordered if role(run) == "off-the-shelf"]
@@ -74,7 +77,7 @@ def recall_table(runs: Sequence[Run], caption: str) -> Table | None:
         for i, label in enumerate(shown[0].classes)
     )
     note = (
-        "Recall is the share of the faces of a class that are predicted as this class. It is less certain for"
-        " classes with few faces."
+        "Recall is the share of the faces of a class that are predicted as this class. The recall of a"
+        " class with few faces is less certain."
     )
     return Table(caption, columns, rows, note, is_sortable=True)

@@ -1,12 +1,12 @@
-"""What the models cost: which times can be compared, and which models are worth their time.
+"""The cost of the models: their times, and the models on the Pareto front of score and time.
 
-Times can only be compared if they were measured on one machine. This is the machine of
-the best model; the times of runs on other machines are left blank.
+Times can only be compared if they were measured on the same machine. The report shows the
+times from the machine of the best model; the times from other machines are left blank.
 """
 
-import math
 from collections.abc import Sequence
 
+from featurekit.errors import ModelError
 from featurekit.evaluation.cost import Trade, milliseconds
 from featurekit.evaluation.evidence import TargetEvidence
 from featurekit.evaluation.results import Run
@@ -23,22 +23,21 @@ from featurekit.report.cells import (
     value_cell,
 )
 from featurekit.report.displays.cost import CostDisplay, pareto_front
-from featurekit.report.displays.words import with_unit
 from featurekit.report.model import Blocks, Cell, Column, Figure, Table
 from featurekit.report.select import Ranked, headline, mean_of, timed_alike
-from featurekit.report.svg import Spot, cost_plot
+from featurekit.report.svg import Spot, cost_plot, figure
 from featurekit.text import counted
 
 
 def blocks(of: Ranked) -> Blocks:
-    """Return the scores against the times, and the models on the Pareto front."""
+    """Return the figure of scores against times, and the table of the models on the Pareto front."""
     plot = _plot(of, f"{of.title}: {score_word(headline(of.runs))} against time")
     caption = f"{of.title}: cost of the models on the Pareto front"
     return [plot, front_table(of.runs, caption, of.evidence)] if plot else []
 
 
 def front_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence | None = None) -> Table:
-    """Return the cost of the models on the Pareto front, and how much worse than the best model each is."""
+    """Return a table of the cost of the models on the Pareto front, and their loss against the best model."""
     kind, front = headline(runs), pareto_front(runs)
     trades = {trade.name: trade for trade in evidence.trades} if evidence else {}
     is_memory_known = any(run.peak_bytes for run in front)
@@ -82,15 +81,15 @@ def _front_note(runs: Sequence[Run], *, margin: str, is_memory_known: bool) -> s
     n_elsewhere = sum(not run.is_baseline for run in runs) - len(timed_alike(runs))
     them = counted(n_elsewhere, "model that was", "models that were")
     return sentences(
-        "For every other trained model that was timed on this machine, one of these models is at least as"
-        " fast and at least as good. Time per face: from the image to the prediction, as the total time"
+        "The table has the models for which no other trained model that was timed on the same machine is both"
+        " faster and better. Time per face: from the image to the prediction, as the total time"
         " divided by the number of faces. Fit: seconds for all folds.",
         f"Within {margin}: yes if a non-inferiority test shows that the loss"
         " against the best model is smaller than this margin (p-values adjusted for all faster models)."
         " Only models that are clearly faster than the best model are tested. Small numbers under the"
         " loss are its 95 % confidence interval over subjects."
         if margin
-        else "Differences between the scores were not tested here.",
+        else "The differences between the scores were not tested.",
         "Memory: peak memory of the process while the folds were fitted, including the feature vectors."
         if is_memory_known
         else "",
@@ -111,7 +110,7 @@ def _trade_cells(kind: ScoreKind, trade: Trade | None) -> list[Cell]:
 
 
 def margin_words(kind: ScoreKind, evidence: TargetEvidence | None) -> str:
-    """Return the margin in words, e.g. "1 point" or "0.1 years"."""
+    """Return the largest acceptable loss in words, e.g. "1 point" or "0.1 years"."""
     margin = round((evidence.margin if evidence else 0.0) * kind.scale, 6)
     if kind.unit != "%":
         return f"{margin:g} {kind.unit}"
@@ -120,8 +119,11 @@ def margin_words(kind: ScoreKind, evidence: TargetEvidence | None) -> str:
 
 def _plot(of: Ranked, caption: str) -> Figure | None:
     """Return the scores against the times; None if fewer than three trained models have both."""
-    display = CostDisplay.find(of)
-    if display is None or len(display.costs) < 3:
+    try:
+        display = CostDisplay.of(of)
+    except ModelError:
+        return None
+    if len(display.costs) < 3:
         return None
     kind = display.kind
     spots = [
@@ -129,21 +131,11 @@ def _plot(of: Ranked, caption: str) -> Figure | None:
         for one in display.costs
     ]
     summary = f"{caption}. {len(spots)} trained models; the table below has those on the Pareto front."
-    plots = (
-        cost_plot(
-            spots,
-            axis=with_unit(kind),
-            limit=100.0 if kind.unit == "%" else math.inf,
-            is_narrow=is_narrow,
-            summary=summary,
-        )
-        for is_narrow in (False, True)
-    )
     machine = f" ({display.machine})" if display.machine else ""
     note = sentences(
         "Each dot is a trained model. The filled dots with a number are the Pareto front, the models for"
         " which no other model is both faster and better; the table below lists them.",
-        f"Times were measured on the machine of the best model{machine}.",
-        f"Left out: {display.elsewhere}." if display.n_elsewhere else "",
+        f"All times are from the machine on which the best model was timed{machine}.",
+        f"Not drawn: {display.elsewhere}." if display.n_elsewhere else "",
     )
-    return Figure(caption, note, *plots)
+    return figure(caption, note, summary, cost_plot, spots, kind)

@@ -1,12 +1,11 @@
-"""The differences between the models of a target, and whether there is evidence of them."""
+"""The differences between the models of a target, and the tests of these differences."""
 
 from collections.abc import Sequence
 
-from featurekit.evaluation.differences import Difference
 from featurekit.evaluation.evidence import TargetEvidence
 from featurekit.evaluation.results import Run
-from featurekit.evaluation.scores import ScoreKind, score_kind
-from featurekit.report.cells import ABSENT, count_cell, gain_cell, gain_interval_cell, p_value
+from featurekit.evaluation.scores import score_kind
+from featurekit.report.cells import ABSENT, count_cell, difference_cell, gain_interval_cell, p_value
 from featurekit.report.model import Blocks, Cell, Column, Table
 from featurekit.report.select import Ranked, best_first, model_name, role
 
@@ -19,7 +18,7 @@ N_COMPARED = 8  # trained models that are compared with each other in a table
 
 
 def blocks(of: Ranked) -> Blocks:
-    """Return the differences between the models; nothing if they were not tested."""
+    """Return two tables of the differences between the models; nothing if the differences were not tested."""
     if of.evidence is None:
         return []
     return [
@@ -42,7 +41,7 @@ def _compared(runs: Sequence[Run], evidence: TargetEvidence) -> tuple[list[Run],
 
 
 def differences_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence) -> Table | None:
-    """Return by how much each of the best models is better than each other one, with p-values."""
+    """Return a table of the differences between each two of the best models, with p-values."""
     kind = score_kind(evidence.score)
     shown, are_all = _compared(runs, evidence)
     if len(shown) < 2:
@@ -59,7 +58,8 @@ def differences_table(runs: Sequence[Run], caption: str, evidence: TargetEvidenc
         (
             count_cell(number),
             Cell(model_name(run), tag=role(run)),
-            *(_difference_cell(kind, evidence.between(run.name, other.name)) for other in shown),
+            # A model is not compared with itself.
+            *(difference_cell(kind, evidence.between(run.name, other.name), absent="·") for other in shown),
         )
         for number, run in enumerate(shown, start=1)
     )
@@ -77,14 +77,8 @@ def differences_table(runs: Sequence[Run], caption: str, evidence: TargetEvidenc
     return Table(caption, columns, rows, note, n_names=2)
 
 
-def _difference_cell(kind: ScoreKind, found: Difference | None) -> Cell:
-    if found is None:  # a model and itself
-        return Cell("·")
-    return gain_cell(kind, found.gain, found.adjusted, found.limit, is_strong=found.is_shown)
-
-
 def p_values_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence) -> Table | None:
-    """Return the p-values of two tests of the best model against each other model."""
+    """Return a table of two tests of the best model against each other model."""
     kind = score_kind(evidence.score)
     shown, _ = _compared(runs, evidence)
     best = next((run for run in shown if not run.is_baseline), None)
@@ -114,7 +108,8 @@ def p_values_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence) 
         for run, pair in found
     )
     note = (
-        f"By how many {kind.unit_of_difference} {model_name(best)} is better than each other model, with the"
+        f"The table shows by how many {kind.unit_of_difference} {model_name(best)} is better than each other"
+        " model, with the"
         " 95 % confidence interval over subjects and the p-values of two tests. The test over subjects, on"
         f" which this page relies, is {HOW_TESTED}. The test over folds is the t-test corrected for"
         " overlapping training parts (Nadeau and Bengio), not adjusted for other pairs; with few folds it"

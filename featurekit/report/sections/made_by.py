@@ -1,4 +1,4 @@
-"""The commands that made the runs on a page, each once, in an order that works."""
+"""The commands that repeat the runs of a report, each command once, in an order that works."""
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,24 +13,23 @@ PATH = "PATH"
 
 
 def made_by(runs: Sequence[Run], known: Sequence[Run], title: str, audit: Audit | None) -> tuple[str, ...]:
-    """Return the commands, from prepare to report.
+    """Return the commands that repeat the runs, from featurekit prepare to featurekit report.
 
     Args:
-        runs: the runs on the page.
-        known: all runs of the comparison, among them the members of its ensembles.
-        title: title of the page, which is the name of the comparison.
+        runs: the runs in the report.
+        known: all runs of the comparison, including the members of ensembles.
+        title: title of the report, which is the name of the comparison.
         audit: findings on the data set; None if there is no audit.
     """
     needed = _with_members(runs, {run.name: run for run in known})
     is_named_after_its_data = {str(run.dataset.get("name", "")) for run in runs} == {title}
     name = "" if is_named_after_its_data else f" --name {shlex.quote(title)}"
     features = f" --features {shlex.quote(audit.features)}" if audit and audit.features else ""
-    audits = [f"featurekit audit{name}{features}"] if audit else []
     made = [
         *(_prepared(run.dataset) for run in needed),
         *_extracted(needed),
         *_fitted(needed),
-        *audits,
+        *([f"featurekit audit{name}{features}"] if audit else []),
         f"featurekit report{name}",
     ]
     return tuple(dict.fromkeys(made))
@@ -79,7 +78,7 @@ def _extracted(runs: Sequence[Run]) -> list[str]:
 
 
 def recipe_name(recipe: Mapping[str, object]) -> str:
-    """Return the network and the layer of a recipe, as featurekit extract --backbone takes them."""
+    """Return the network and the layer of a recipe, e.g. "dlib_age:pooled", as for `extract --backbone`."""
     return ":".join(str(recipe[part]) for part in ("backbone", "layer") if recipe.get(part))
 
 

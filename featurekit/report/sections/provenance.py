@@ -6,12 +6,11 @@ from typing import Any
 from featurekit.cache.keys import recipe_key
 from featurekit.checks.audit import Audit
 from featurekit.evaluation.results import Run
-from featurekit.report.cells import ABSENT, count_cell, flatten, listed, words
+from featurekit.evaluation.scores import SCORES
+from featurekit.networks import weights as weight_files
+from featurekit.report.cells import ABSENT, count_cell, finite, flatten, listed, words
 from featurekit.report.model import Blocks, Cell, Code, Column, Table, Text
-from featurekit.report.sections.licences import weights_terms
 from featurekit.report.sections.made_by import PATH, made_by, recipe_name
-from featurekit.report.sections.tuning import searches_table
-from featurekit.report.sections.weights import weights_table
 from featurekit.report.select import Ranked, distinct, role
 from featurekit.text import first_few
 
@@ -19,13 +18,13 @@ from featurekit.text import first_few
 def blocks(
     ranked: Sequence[Ranked], runs: Sequence[Run], known: Sequence[Run], title: str, audit: Audit | None
 ) -> Blocks:
-    """Return everything that is needed to make these runs again.
+    """Return everything that is needed to repeat the runs.
 
     Args:
-        ranked: the targets.
+        ranked: runs of each target, best first.
         runs: the runs that are compared.
-        known: all runs of the comparison, among them the members of its ensembles.
-        title: title of the page, which is the name of the comparison.
+        known: all runs of the comparison, including the members of ensembles.
+        title: title of the report, which is the name of the comparison.
         audit: findings on the data set; None if there is no audit.
     """
     if not runs:
@@ -35,7 +34,7 @@ def blocks(
     ]
     recipes = distinct([recipe for run in runs for recipe in run.recipes])
     faces = [(recipe_name(recipe), recipe["faces"]) for recipe in recipes if recipe.get("faces")]
-    weights = distinct([weights_terms(entry) for run in runs for entry in run.weights])
+    weights = distinct([_with_terms(entry) for run in runs for entry in run.weights])
     ordered = [run for of in ranked for run in of.runs]
     return [
         Text(_about(runs)),
@@ -77,12 +76,12 @@ def _about(runs: Sequence[Run]) -> str:
 
 
 def facts_table(facts: Sequence[tuple[str, Mapping[str, Any]]], caption: str, **layout: Any) -> Table:
-    """Return a row for each fact; a value that some of them do not share is followed by its owners.
+    """Return a table with one row for each setting; if the runs differ, each value is followed by its runs.
 
     Args:
-        facts: (owner, name → value) for each run or recipe; values may be nested.
+        facts: name of each run or recipe, and its settings as a dictionary, which may be nested.
         caption: caption of the table.
-        layout: further fields of the Table.
+        layout: other fields of the Table.
     """
     flat = [(owner, flatten(values)) for owner, values in facts]
     rows = []
@@ -98,7 +97,7 @@ def facts_table(facts: Sequence[tuple[str, Mapping[str, Any]]], caption: str, **
 
 
 def recipes_table(recipes: Sequence[Mapping[str, Any]], caption: str) -> Table:
-    """Return a row for each recipe with its key; its settings for face detection have their own table."""
+    """Return a table of the recipes (settings of the embeddings) without the settings for face detection."""
     entries = [flatten({k: v for k, v in recipe.items() if k not in ("faces", "key")}) for recipe in recipes]
     names = list(dict.fromkeys(name for entry in entries for name in entry))
     columns = (
@@ -125,7 +124,7 @@ def _short_hash(text: str) -> str:
 
 
 def fits_table(runs: Sequence[Run], caption: str) -> Table:
-    """Return the parameters and the notes of each run."""
+    """Return a table of the parameters and the notes of each run."""
     columns = (
         Column("Target"),
         Column("Features", is_code=True),
@@ -148,3 +147,82 @@ def fits_table(runs: Sequence[Run], caption: str) -> Table:
         for run in runs
     )
     return Table(caption, columns, rows, n_names=3, is_folded=True, is_sortable=True)
+
+
+def _with_terms(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a run's entry of a weight file, with the source and licences of `featurekit weights list`.
+
+    The terms that the run stored may have been corrected since, so they are used only for other files.
+    """
+    known = weight_files.WEIGHTS.get(str(entry.get("name", "")))
+    # A file with this name and another hash is another file.
+    if known is None or not str(entry.get("sha256", "")).startswith(known.sha256):
+        return dict(entry)
+    licences = known.licences
+    return {
+        **entry,
+        "source": known.source,
+        "licence_code": licences.code,
+        "licence_weights": licences.weights,
+        "licence_training_data": licences.training_data,
+    }
+
+
+def weights_table(weights: Sequence[Mapping[str, Any]], caption: str) -> Table:
+    """Return a table of the weight files with their hashes and licences."""
+    entries = [flatten(entry) for entry in weights]
+    # Names and licences come before file names and hashes.
+    known = ("name", "licence_code", "licence_weights", "licence_training_data")
+    found = dict.fromkeys(name for entry in entries for name in entry)
+    names = [name for name in known if name in found]
+    names += [name for name in found if name not in (*known, "sha256")] + ["sha256"]
+    titles = {
+        "name": "Weights",
+        "sha256": "SHA-256",
+        "licence_code": "Licence of the code",
+        "licence_weights": "Licence of the weights",
+        "licence_training_data": "Terms of the training data",
+    }
+    columns = [Column(titles.get(n, words(n).capitalize()), is_code=n not in known[1:]) for n in names]
+    rows = [tuple(Cell(entry.get(name, ABSENT)) for name in names) for entry in entries]
+    return Table(caption, tuple(columns), tuple(rows))
+
+
+def searches_table(runs: Sequence[Run], caption: str) -> Table | None:
+    """Return a table of the parameters chosen in each fold of the tuned runs; None without tuned runs."""
+    columns = (
+        Column("Target"),
+        Column("Features", is_code=True),
+        Column("Model", is_code=True),
+        Column("Fold", is_number=True),
+        Column("Chosen parameters", is_code=True),
+        Column("Candidates", is_number=True),
+        Column("Score on the inner folds", is_number=True),
+    )
+    rows = tuple(
+        (
+            Cell(run.target),
+            Cell(run.features),
+            Cell(run.classifier_name),
+            count_cell(number),
+            Cell(listed(found["parameters"]) or "default parameters"),
+            count_cell(found["candidates"]),
+            _inner_score_cell(finite(found["score"]), is_years=not run.classes),
+        )
+        for run in runs
+        for number, found in enumerate(run.search)
+    )
+    note = (
+        "In each fold, the parameters are searched on inner folds of the training part; no subject is in two"
+        " inner folds. The score is the accuracy on the inner folds, or the mean absolute error for age. It"
+        " is too optimistic, because it was used to choose the parameters; the tables of the targets have the"
+        " results."
+    )
+    return Table(caption, columns, rows, note, n_names=3, is_folded=True) if rows else None
+
+
+def _inner_score_cell(score: float | None, *, is_years: bool) -> Cell:
+    if score is None:
+        return Cell(ABSENT)
+    kind = SCORES["mae_years" if is_years else "accuracy"]
+    return Cell(f"{kind.format(abs(score))} {kind.unit}", round(abs(score) * kind.scale, 6))

@@ -1,16 +1,16 @@
-"""All models of a target, best first, with their scores, times and sizes."""
+"""The ranking of all models of a target, with their scores, times and sizes."""
 
-import math
 from collections.abc import Sequence
-from typing import Any
 
+from featurekit.errors import ModelError
 from featurekit.evaluation.cost import timed_on
 from featurekit.evaluation.estimates import Estimate
 from featurekit.evaluation.evidence import TargetEvidence
 from featurekit.evaluation.results import Run
-from featurekit.evaluation.scores import SCORES, ScoreKind, score_kind, score_word
+from featurekit.evaluation.scores import ScoreKind, score_kind, score_word
 from featurekit.report.cells import (
     ABSENT,
+    axis_label,
     count_cell,
     finite,
     interval_cell,
@@ -20,24 +20,25 @@ from featurekit.report.cells import (
     value_cell,
 )
 from featurekit.report.displays.accuracy import MOST, AccuracyDisplay
-from featurekit.report.displays.words import axis_label
 from featurekit.report.model import FOUND, Blocks, Cell, Column, Figure, Table, Text
 from featurekit.report.select import (
     Ranked,
     best_first,
     elsewhere_note,
     headline,
+    in_order,
     machine_of,
+    model_name,
     role,
 )
-from featurekit.report.svg import Point, dot_plot
+from featurekit.report.svg import Point, dot_plot, figure
 from featurekit.text import first_few
 
 _ON_ALL_ROWS = ("accuracy", "within_one_group")  # scores that are shown on all rows too
 
 
 def blocks(of: Ranked) -> Blocks:
-    """Return a description of the comparison, the table of scores, and the scores as a figure."""
+    """Return a description of the target, the table of scores, and the figure of scores."""
     return [
         Text(_about(of)),
         scores_table(of.runs, f"{of.title}: all models, best first", of.evidence),
@@ -66,16 +67,16 @@ def _about(of: Ranked) -> str:
 
 
 def scores_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence | None) -> Table:
-    """Return the table of one target, best run first, with confidence intervals if there is evidence."""
+    """Return the ranking of one target as a table, with confidence intervals if they were computed."""
     ordered, machine = best_first(runs), machine_of(runs)
     # A score that most runs do not have, because they are older than it, is left out.
     found = [
         kind
-        for kind in _score_kinds(run.scores for run in runs)
+        for kind in map(score_kind, in_order(name for run in runs for name in run.scores))
         if 2 * sum(kind.name in run.scores for run in runs) >= len(runs) or kind == headline(runs)
     ]
     found_on_all_rows = [
-        k for k in _score_kinds(run.scores_all_rows for run in runs) if k.name in _ON_ALL_ROWS
+        score_kind(name) for name in _ON_ALL_ROWS if any(name in run.scores_all_rows for run in runs)
     ]
     kinds = [*((kind, False) for kind in found), *((kind, True) for kind in found_on_all_rows)]
     are_faces_alike = len({run.n_tested for run in runs}) == 1
@@ -137,14 +138,6 @@ def _cost_cells(run: Run, machine: str) -> list[Cell]:
     ]
 
 
-def _score_kinds(scores: Any) -> list[ScoreKind]:
-    """Return every score that occurs: known scores in their order, then the others by name."""
-    names = {name for one in scores for name in one}
-    return [SCORES[name] for name in SCORES if name in names] + [
-        score_kind(name) for name in sorted(names - set(SCORES))
-    ]
-
-
 def _score_cell(
     run: Run, kind: ScoreKind, on_all_rows: bool, best: float | None, between: Estimate | None
 ) -> Cell:
@@ -182,7 +175,7 @@ def _scores_note(
         "In the scores on all rows, a labelled row in which no face was found counts as a wrong prediction."
         if found_on_all_rows
         else "",
-        "Extract: seconds to compute the features of all images, which models with the same features share."
+        "Extract: seconds to compute the features of all images, once for all models with these features."
         " Fit: seconds for all folds, including the search of a tuned run. Predict: seconds for 1,000 faces,"
         " from their feature vectors. Size: the saved model, without the backbones that compute its"
         " features.",
@@ -190,31 +183,27 @@ def _scores_note(
 
 
 def _plot(of: Ranked, caption: str) -> Figure | None:
-    display = AccuracyDisplay.find(of)
-    if display is None:
+    try:
+        display = AccuracyDisplay.of(of)
+    except ModelError:
         return None
     kind = display.kind
     if len(display.scores) < display.n_scored:
         caption += f", the best {MOST} of {display.n_scored} and the baselines"
     points = [
         Point(
-            one.model,
+            model_name(one.run),
             one.value * kind.scale,
             one.low * kind.scale,
             one.high * kind.scale,
             one.shown,
-            one.role,
+            role(one.run),
         )
         for one in display.scores
     ]
-    axis = axis_label(kind)
     summary = (
-        f"Dot plot of {axis}. Best: {points[0].label}, {points[0].shown}. The table above has every number."
-    )
-    limit = 100.0 if kind.unit == "%" else math.inf
-    plots = (
-        dot_plot(points, axis=axis, limit=limit, is_narrow=is_narrow, summary=summary)
-        for is_narrow in (False, True)
+        f"Dot plot of {axis_label(kind)}. Best: {points[0].label}, {points[0].shown}. The table above has"
+        " every number."
     )
     bars = (
         "95 % confidence intervals over subjects"
@@ -227,6 +216,6 @@ def _plot(of: Ranked, caption: str) -> Figure | None:
         "Hollow marks are the baseline and off-the-shelf networks; the vertical lines mark their scores."
         if any(point.role for point in points)
         else "",
-        f"Left out because they have no confidence interval: {left_out}." if left_out else "",
+        f"Models without a confidence interval are not drawn: {left_out}." if left_out else "",
     )
-    return Figure(caption, note, *plots)
+    return figure(caption, note, summary, dot_plot, points, kind)

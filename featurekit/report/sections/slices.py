@@ -1,10 +1,10 @@
-"""The scores of the best model on slices of the data: all in a table, and the worst in a sentence."""
+"""The scores of the best model on slices of the data: a table of all slices, a sentence on the worst."""
 
 from featurekit.evaluation.differences import ALPHA
 from featurekit.evaluation.evidence import TargetEvidence
 from featurekit.evaluation.scores import ScoreKind, score_kind, score_word
 from featurekit.evaluation.slices import Slice
-from featurekit.report.cells import ABSENT, count_cell, estimate_cell, gain_cell, p_value
+from featurekit.report.cells import ABSENT, amount, count_cell, estimate_cell, gain_cell, p_value
 from featurekit.report.displays.slices import slice_name
 from featurekit.report.model import Blocks, Cell, Column, Table
 from featurekit.report.select import Ranked
@@ -12,17 +12,10 @@ from featurekit.uncertainty.resampling import FEWEST
 
 
 def blocks(of: Ranked) -> Blocks:
-    """Return the scores of the best model on each slice."""
-    if of.evidence is None:
+    """Return a table of the scores of the best model on each slice, worst first; nothing without slices."""
+    if of.evidence is None or not of.evidence.slices:
         return []
-    return [slices_table(of.evidence, f"{of.title}: {of.best_model} on slices of the data, worst first")]
-
-
-def slices_table(evidence: TargetEvidence, caption: str) -> Table | None:
-    """Return the scores of the best model on each slice, worst first; None if there are no slices."""
-    if not evidence.slices:
-        return None
-    kind = score_kind(evidence.score)
+    kind = score_kind(of.evidence.score)
     columns = (
         Column("Slice"),
         Column(kind.title, kind.unit, others=("low", "high"), is_number=True),
@@ -40,22 +33,24 @@ def slices_table(evidence: TargetEvidence, caption: str) -> Table | None:
             count_cell(one.n_faces),
             count_cell(one.n_subjects),
         )
-        for one in evidence.slices
+        for one in of.evidence.slices
     )
-    n_gaps = sum(one.gap_p is not None for one in evidence.slices)
+    n_gaps = sum(one.gap_p is not None for one in of.evidence.slices)
     note = (
-        "A slice holds the faces with one label, or with two labels. Small numbers are the 95 % confidence"
-        " interval over subjects, and the p-value of the gap. The gap is the difference from all other faces;"
-        f" it is negative if the model is worse on the slice. The {n_gaps} gaps are tested together, by a"
-        " permutation test that exchanges the labels of whole subjects (step-down max-T). Bold: the model is"
-        f" significantly worse on the slice (p ≤ 0.05). Slices of fewer than {FEWEST} subjects have no score,"
-        f" and no gap is given if the other faces are of fewer than {FEWEST} subjects."
+        "A slice is the set of faces with one label, or with two labels. Small numbers are the 95 %"
+        " confidence interval over subjects, and the p-value of the gap. The gap is the difference from the"
+        " score on all other faces; it is negative if the model is worse on the slice. The"
+        f" {n_gaps} gaps are tested together, by a permutation test that exchanges the labels of whole"
+        " subjects (step-down max-T). Bold: the model is significantly worse on the slice (p ≤ 0.05). Slices"
+        f" with fewer than {FEWEST} subjects have no score, and there is no gap if the other faces have fewer"
+        f" than {FEWEST} subjects."
     )
-    return Table(caption, columns, rows, note, is_sortable=True)
+    caption = f"{of.title}: {of.best_model} on slices of the data, worst first"
+    return [Table(caption, columns, rows, note, is_sortable=True)]
 
 
 def worst_in_words(evidence: TargetEvidence) -> str:
-    """Return the worst slice of one label and the worst of two labels, each with its gap; "" if none."""
+    """Return sentences on the worst slice with one label and the worst with two labels; "" without slices."""
     kind = score_kind(evidence.score)
     # The slices are worst first: read from the end, the worst one is the last that is kept.
     worst = {len(one.columns): one for one in reversed(evidence.slices) if one.estimate}
@@ -70,7 +65,7 @@ def _described(kind: ScoreKind, one: Slice, *, is_first: bool) -> str:
     text = f"{name} {f'{value} {kind.unit}'.strip()} ({low} to {high}) for {one.n_subjects:,} subjects"
     if one.gap is None or one.gap_p is None:
         return f"{text}; the gap to all other faces is not tested."
-    gap = f"{kind.format(abs(one.gap))} {kind.unit_of_difference}".strip()
-    gap += f" {'worse' if one.gap < 0 else 'better'}{' than on all other faces' if is_first else ''}"
+    gap = f"{amount(kind, one.gap)} {'worse' if one.gap < 0 else 'better'}"
+    gap += " than on all other faces" if is_first else ""
     shown = "" if one.gap_p <= ALPHA else "no evidence of a difference, "
     return f"{text}, {gap} ({shown}{p_value(one.gap_p)})."

@@ -1,4 +1,4 @@
-"""The terms that a page uses, with one line each from the glossary."""
+"""The glossary at the end of a report: the terms that the report uses, one line each."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -7,7 +7,7 @@ from featurekit.report.model import Answers, Block, Cell, Column, Figure, Points
 
 
 def blocks(sections: Sequence[Section]) -> list[Block]:
-    """Return the lines of the glossary for the terms that some sections use."""
+    """Return a table of the terms that the sections use, with their meanings from the glossary."""
     found = terms_in(_texts(block for section in sections for block in section.blocks))
     columns = (Column("Term"), Column("Meaning"))
     # Markdown's backticks are for the page in docs; here a cell is plain text.

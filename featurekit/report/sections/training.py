@@ -1,6 +1,5 @@
 """The learning curves of the networks, and the cost of their training."""
 
-import math
 from collections.abc import Sequence
 from statistics import median_high
 
@@ -8,10 +7,9 @@ from featurekit.evaluation.cost import timed_on
 from featurekit.evaluation.results import Run
 from featurekit.report.cells import ABSENT, count_cell, sentences
 from featurekit.report.displays.learning_curves import LearningCurvesDisplay, Measure
-from featurekit.report.displays.words import with_unit
 from featurekit.report.model import Blocks, Cell, Column, Figure, Table
 from featurekit.report.select import Ranked, elsewhere_note, machine_of
-from featurekit.report.svg import Panel, learning_curves
+from featurekit.report.svg import Panel, figure, learning_curves
 
 _MAX_CURVES = 6  # networks whose learning curves are drawn, for each target
 _MEASURES: tuple[Measure, ...] = ("loss", "score")
@@ -21,7 +19,7 @@ _OF_EPOCH = {"loss", "rate", "learning_rate", "stage"}
 
 
 def blocks(of: Ranked) -> Blocks:
-    """Return the learning curves of the networks, and the cost of their training."""
+    """Return the figure of the learning curves of the networks, and a table of the cost of their training."""
     networks = [run for run in of.runs if run.training]
     if not networks:
         return []
@@ -39,34 +37,33 @@ def _curves(runs: Sequence[Run], caption: str) -> Figure:
     displays = [LearningCurvesDisplay.of(run, measure=measure) for run in drawn for measure in _MEASURES]
     panels = [
         Panel(
-            title=f"{with_unit(display.kind)}: {display.model}",
+            kind=display.kind,
+            model=display.model,
             learned=tuple(display.kind.scale * value for value in display.mean("training")),
             held_out=tuple(display.kind.scale * value for value in display.mean("validation")),
             kept=display.kept,
-            limit=100.0 if display.kind.unit == "%" else math.inf,
         )
         for display in displays
     ]
     summary = f"{caption}. {len(panels)} line plots over the epochs; the table below has the numbers."
-    plots = (learning_curves(panels, is_narrow=is_narrow, summary=summary) for is_narrow in (False, True))
     are_changed = all(run.parameters.get("augment") for run in drawn)
     shares = [display.held_out_percent for display in displays if display.held_out_percent]
     low, high = (f"{end(shares, default=0):.0f}" for end in (min, max))
     part = low if low == high else f"{low} to {high}"
     note = sentences(
-        "Means over the folds. Dashed lines: on the training faces, during the epoch"
+        "Means over the folds. Dashed lines: on the training faces, measured during the epoch"
         f"{' and with data augmentation' if are_changed else ''}.",
         f"Solid lines: on validation faces, {part} % of the training part, which are held out to choose the"
-        " epoch. These values are not a result, because the epoch was chosen by them."
+        " epoch. These values are too optimistic, because they were used to choose the epoch."
         if shares
         else "",
         "The vertical line is the epoch whose weights were kept, as the mean over the folds.",
     )
-    return Figure(caption, note, *plots)
+    return figure(caption, note, summary, learning_curves, panels)
 
 
 def trainings_table(runs: Sequence[Run], caption: str, machine: str) -> Table:
-    """Return the cost of training each network; runs are of one target, times of one machine."""
+    """Return a table of the cost of training each network of one target."""
     columns = (
         Column("Features", is_code=True),
         Column("Model", is_code=True),
@@ -78,7 +75,7 @@ def trainings_table(runs: Sequence[Run], caption: str, machine: str) -> Table:
         Column("All folds", "min", is_number=True, is_time=True),
         Column("Device"),
     )
-    together = sorted({name for run in runs for name in learned_together(run)})
+    together = sorted({name for run in runs for name in _learned_together(run)})
     note = sentences(
         "The best epoch is the one whose weights were kept. The numbers of faces are means over the folds."
         " The speed is the median of the epochs in which the whole network was trained.",
@@ -112,7 +109,7 @@ def _training_cells(run: Run, machine: str) -> tuple[Cell, ...]:
     )
 
 
-def learned_together(run: Run) -> tuple[str, ...]:
+def _learned_together(run: Run) -> tuple[str, ...]:
     """Return the targets that a network learned together, by its history; none if it learned one."""
     names = {name for one in run.training for line in one["history"] for name in line}
     targets = {name for name in names - _OF_EPOCH if not name.startswith("held_out_")}

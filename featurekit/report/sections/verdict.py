@@ -1,4 +1,4 @@
-"""The first screen: for each target the best model, how it compares, its cost, and where it is weak."""
+"""The summary of the report: for each target the best model, its differences, its cost and its weaknesses."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from featurekit.evaluation.cost import Trade, milliseconds
 from featurekit.evaluation.evidence import TargetEvidence
 from featurekit.evaluation.results import Run
 from featurekit.evaluation.scores import ScoreKind, score_kind, score_word, signed
-from featurekit.report.cells import p_value, sentences, time_words, words
+from featurekit.report.cells import amount, p_value, sentences, time_words, words
 from featurekit.report.model import Answers, Blocks, Text
 from featurekit.report.sections.cost import margin_words
 from featurekit.report.sections.differences import HOW_TESTED
@@ -21,11 +21,11 @@ _LOW_NAMED = 2  # slices with a low coverage that are written out; the others ar
 
 
 def blocks(ranked: Sequence[Ranked], *, is_synthetic: bool) -> Blocks:
-    """Return the first screen: the main results of each target, and how the models were compared.
+    """Return the main results of each target, and how the models were compared.
 
     Args:
-        ranked: the targets; none if no run can be compared.
-        is_synthetic: whether the portraits are made up.
+        ranked: runs of each target; empty if no run can be compared with another.
+        is_synthetic: whether the images are synthetic portraits.
     """
     synthetic = (
         "The portraits are synthetic (made up). These numbers show that the software works, and say nothing"
@@ -50,7 +50,7 @@ def blocks(ranked: Sequence[Ranked], *, is_synthetic: bool) -> Blocks:
 def _how_tested(ranked: Sequence[Ranked]) -> str:
     """Return how the models were compared, and which targets could not be tested."""
     if not ranked:
-        return "No run can be compared. The sections below give the reasons, and what to do."
+        return "No run can be compared with another. The sections below give the reasons, and say what to do."
     untested = [of.title for of in ranked if not of.evidence]
     are_tested = len(untested) < len(ranked)
     whose = f" of {', '.join(untested)}" if are_tested else ""
@@ -67,7 +67,7 @@ def _how_tested(ranked: Sequence[Ranked]) -> str:
 
 
 def answer(runs: Sequence[Run], evidence: TargetEvidence | None) -> tuple[tuple[str, str], ...]:
-    """Return the main results in a few lines, each with a heading; runs are best first."""
+    """Return the main results of one target as pairs of a heading and a text; the runs must be best first."""
     kind = headline(runs)
     trained = [run for run in runs if not run.is_baseline and mean_of(run, kind.name) is not None]
     if not trained:
@@ -90,11 +90,8 @@ def answer(runs: Sequence[Run], evidence: TargetEvidence | None) -> tuple[tuple[
 
 def _beaten(best: Run, runs: Sequence[Run], kind: ScoreKind) -> str:
     """Return that the best trained model is not the best of all, if a baseline is better; else ""."""
-    for run in runs:
-        gain = _gain(kind, run, best)
-        if run.is_baseline and gain > 0 and float(kind.format(gain)):
-            return f", the best of the trained models ({_CALLED[role(run)]} is better)"
-    return ""
+    better = [run for run in runs if run.is_baseline and float(kind.format(max(_gain(kind, run, best), 0)))]
+    return f", the best of the trained models ({_CALLED[role(better[0])]} is better)" if better else ""
 
 
 def _gain(kind: ScoreKind, run: Run, other: Run) -> float:
@@ -138,16 +135,12 @@ def _against(best: Run, runs: Sequence[Run], kind: ScoreKind, evidence: TargetEv
 
 def _difference(best: Run, run: Run, kind: ScoreKind, evidence: TargetEvidence | None) -> str:
     gain = _gain(kind, best, run)
-    how = f"{_amount(kind, gain)} {'better' if gain > 0 else 'worse'} than"
+    how = f"{amount(kind, gain)} {'better' if gain > 0 else 'worse'} than"
     score = f"{run.classifier}, {kind.format(mean_of(run, kind.name) or 0.0)} {kind.unit}".strip()
     found = evidence.between(best.name, run.name) if evidence else None
     if found and not found.is_shown:
         score += f"; no evidence of a difference: {p_value(found.adjusted, found.limit)}"
     return f"{how if float(kind.format(abs(gain))) else 'no better than'} {_CALLED[role(run)]} ({score})"
-
-
-def _amount(kind: ScoreKind, gain: float) -> str:
-    return f"{kind.format(abs(gain))} {kind.unit_of_difference}".strip()
 
 
 def _second(best: Run, trained: Sequence[Run], kind: ScoreKind, evidence: TargetEvidence | None) -> str:
@@ -156,7 +149,7 @@ def _second(best: Run, trained: Sequence[Run], kind: ScoreKind, evidence: Target
         return ""
     second = trained[1]
     behind = _gain(kind, best, second)
-    how_far = f"{_amount(kind, behind)} worse" if float(kind.format(abs(behind))) else "equal after rounding"
+    how_far = f"{amount(kind, behind)} worse" if float(kind.format(abs(behind))) else "equal after rounding"
     found = evidence.between(best.name, second.name) if evidence else None
     if not found:
         return f"{_named(second)}: {how_far}."

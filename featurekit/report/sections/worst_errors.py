@@ -1,4 +1,4 @@
-"""The faces that the best model of a target predicts worst, only on pages that are allowed to show faces."""
+"""The faces with the worst errors of the best model, for a report that may show faces."""
 
 from featurekit.report.cells import sentences
 from featurekit.report.gallery import MOST_FACES, MOST_SUBJECTS, Errors
@@ -7,7 +7,7 @@ from featurekit.report.select import Ranked
 
 
 def blocks(of: Ranked, errors: Errors | None) -> Blocks:
-    """Return the worst errors of the best model with their faces; nothing for a page without faces."""
+    """Return images of the faces that the best model predicts worst; nothing in a report without faces."""
     if errors is None:
         return []
     best = next(run for run in of.runs if run.name == errors.run)
@@ -18,12 +18,12 @@ def blocks(of: Ranked, errors: Errors | None) -> Blocks:
     note = sentences(
         f"{errors.n_wrong:,} of {errors.n_faces:,} faces {wrong}.",
         f"{n_shown:,} of them {'is' if n_shown == 1 else 'are'} shown, the {first} first, grouped by"
-        f" subject: at most {MOST_FACES} faces of each of {MOST_SUBJECTS} subjects. Below a face are its"
-        " label → the prediction. A label may be wrong; featurekit audit searches for suspect labels."
+        f" subject: at most {MOST_FACES} faces of each of {MOST_SUBJECTS} subjects. Below each face:"
+        " label → prediction. A label may be wrong; featurekit audit searches for suspect labels."
         if n_shown
         else "",
-        f"{errors.n_missing:,} more cannot be shown, because their images are missing or have changed since"
-        " featurekit prepare."
+        f"{errors.n_missing:,} more faces cannot be shown, because their images are missing or have changed"
+        " since featurekit prepare."
         if errors.n_missing
         else "",
     )

@@ -5,7 +5,7 @@ from tests.report.made_up import html_of, make_errors, make_evidence, make_run, 
 
 def apart_of(text: str, heading: str) -> str:
     """Return the last table of a section: of the runs that are set apart."""
-    return text.split(f"## {heading}\n")[1].split("\n## ")[0].split("runs that are set apart")[1]
+    return text.split(f"## {heading}\n")[1].split("\n## ")[0].split("runs that are not in the ranking")[1]
 
 
 def test_a_run_without_evidence_is_never_called_best():
@@ -28,7 +28,7 @@ def test_a_run_without_evidence_is_never_called_best():
             "calibration and risk of the best model (a)",
             "prediction sets of the best model (a)",
             "worst errors of the best model (a)",
-            "By how many points a · dlib",
+            "The table shows by how many points a · dlib",
         ):
             assert caption in text.replace("<dt>Best model</dt><dd>", "Best model: ").replace("\\_", "_"), (
                 caption
@@ -39,7 +39,7 @@ def test_a_run_without_evidence_is_never_called_best():
     assert "| dlib_age | untested | its predictions are missing | featurekit fit --model x |" in apart_of(
         text, "Gender"
     )
-    assert "3 runs · 1 of them set apart" in text
+    assert "3 runs · 1 of them not in the ranking" in text
 
 
 def test_a_target_of_which_nothing_can_be_compared_says_why():

@@ -33,7 +33,7 @@ def test_days_and_machines_are_those_of_the_runs():
 
 def test_what_faces_were_told_apart_by_is_read_from_the_evidence():
     runs = [make_run(), make_run(classifier="mlp")]
-    assert "Differences between groups were not tested here." in caveat(runs, "Groups.")
+    assert "Differences between groups were not tested." in caveat(runs, "Groups.")
     assert "Differences were tested by age group, gender, hat only" in caveat(
         runs, "Groups.", make_evidence(runs)
     )

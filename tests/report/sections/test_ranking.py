@@ -92,7 +92,7 @@ def test_the_bars_of_a_figure_are_all_of_one_kind():
     *ends, note = bars(html_of(runs, "t", replace(evidence, targets={"gender": lacking})))
     assert len(ends) == 2
     assert not any("±" in one for one in ends)
-    assert note.endswith("Left out because they have no confidence interval: c · dlib_age.")
+    assert note.endswith("Models without a confidence interval are not drawn: c · dlib_age.")
 
 
 def test_prediction_time_is_for_a_thousand_faces():

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -46,8 +47,6 @@ def paint(subject: Subject, rng: np.random.Generator) -> Floats:
     Returns:
         RGB times opacity, and opacity, 0..1, shape (CANVAS, CANVAS, 4).
     """
-    import cv2
-
     # Children have lighter hair than they will have as adults; the hair of old subjects is grey.
     hair_tone = np.array(subject.hair, np.float32)
     lighter = np.array((0.36, 0.28, 0.19), np.float32) + hair_tone / 2
@@ -73,8 +72,7 @@ def paint(subject: Subject, rng: np.random.Generator) -> Floats:
     if subject.style == "long":
         under_the_chin = area([((168, 280), (256, 300), (346, 280), (340, 460), (174, 460))], 12)
         lay(hair * (1 - 0.45 * under_the_chin)[..., None], ragged(area(CURTAINS, 4), noise(rng, 1.5, 10)))
-    head = [*_skull(1), (350, 240), (344, 260), (172, 260), (163, 240)]
-    lay(skin, area([FACE, *EARS, head], 1.5))
+    lay(skin, area([FACE, *EARS, [*_skull(1), (350, 240), (344, 260), (172, 260), (163, 240)]], 1.5))
     density = np.float32(0.55 + 0.15 * np.tanh(subject.build[2]) if subject.style == "fuzz" else 1)
     lay(hair, density * ragged(area([_hair_outline(subject)], 4), noise(rng, 1.4, 5)))
     if subject.glasses:
@@ -90,8 +88,6 @@ def paint(subject: Subject, rng: np.random.Generator) -> Floats:
 
 def _paint_skin(subject: Subject, hair_tone: Floats, rng: np.random.Generator) -> Floats:
     """Paint head and neck without hair, but with beard and brows; RGB, shape (CANVAS, CANVAS, 3)."""
-    import cv2
-
     portrait = portrait_parts()
     grown, worn, manly = 1 - subject.childlike, subject.worn, subject.manly
     tone = np.array(subject.skin, np.float32)
@@ -131,8 +127,7 @@ def _paint_skin(subject: Subject, hair_tone: Floats, rng: np.random.Generator) -
     skin *= 1 + iris * tint(-0.2, 0.02, 0.25) * np.float32(max(subject.build[1], 0))
     tongue = portrait.eyes.mean(axis=2, keepdims=True) * tint(0.8, 0.4, 0.4)
     teeth = portrait.eyes * tint(1, 1 - 0.08 * worn, 1 - 0.2 * worn)
-    mouth = tongue if subject.looks < 1.5 else teeth
-    skin += (mouth - skin) * area([TEETH], 1.5)[..., None]
+    skin += ((tongue if subject.looks < 1.5 else teeth) - skin) * area([TEETH], 1.5)[..., None]
 
     # Beard and brows.
     speckle = 1 + 0.25 * noise(rng, 0.9, 2.2)
@@ -187,7 +182,6 @@ class Portrait:
 @cache
 def portrait_parts() -> Portrait:
     """Return skin, eyes and hair of the portrait, each continued where something else covered it."""
-    import cv2
     from skimage import data
 
     left, right = np.array(EYES)
@@ -195,10 +189,9 @@ def portrait_parts() -> Portrait:
     scale = 88 / np.hypot(*across)
     cosine, sine = across / np.hypot(*across) * scale
     turn = np.array([(cosine, sine), (-sine, cosine)])
-    shift = np.array([256, 230]) - turn @ (left + right) / 2
     upright = cv2.warpAffine(
         np.asarray(data.astronaut()),  # type: ignore[no-untyped-call]
-        np.c_[turn, shift],
+        np.c_[turn, np.array([256, 230]) - turn @ (left + right) / 2],
         (CANVAS, CANVAS),
         flags=cv2.INTER_CUBIC,
         borderMode=cv2.BORDER_REFLECT,
@@ -239,8 +232,6 @@ def area(outlines: Sequence[Points], softness: float) -> Floats:
         outlines: corners of each area; the curve through them is rounded.
         softness: sigma of the edge, in pixels.
     """
-    import cv2
-
     mask = np.zeros((CANVAS, CANVAS), np.uint8)
     for outline in outlines:
         # One call for each area, because overlapping outlines of one call would cancel each other.
@@ -250,8 +241,6 @@ def area(outlines: Sequence[Points], softness: float) -> Floats:
 
 def blurred(mask: NDArray[np.uint8], sigma: float) -> Floats:
     """Return a mask as 0..1 with soft edges."""
-    import cv2
-
     return np.asarray(cv2.GaussianBlur(mask.astype(np.float32) / 255, (0, 0), sigma))
 
 
@@ -279,8 +268,6 @@ def strokes(
     lines: Sequence[NDArray[np.float64]], depths: NDArray[np.float64], width: int, softness: float
 ) -> Floats:
     """Return a mask of soft lines on the canvas; each has its own depth, 0..1, and is shallow at its ends."""
-    import cv2
-
     mask = np.zeros((CANVAS, CANVAS), np.uint8)
     for line, depth in zip(lines, depths, strict=True):
         curve = curve_through(line, closed=False)
@@ -298,8 +285,6 @@ def fill(image: Floats, known: Floats, reach: float) -> Floats:
         known: 0..1, where the image is known, shape (CANVAS, CANVAS).
         reach: sigma of the widest averaging, in pixels.
     """
-    import cv2
-
     far = np.zeros_like(image)
     weight = np.zeros_like(known)
     # Near pixels count far more than distant ones, which matter only where no near pixel is known.
@@ -312,8 +297,6 @@ def fill(image: Floats, known: Floats, reach: float) -> Floats:
 
 def noise(rng: np.random.Generator, across: float, down: float) -> Floats:
     """Return noise of standard deviation 1 on the canvas, smooth over so many pixels in each direction."""
-    import cv2
-
     # Coarse noise is made on a small canvas and enlarged, because a wide blur of the whole canvas takes long.
     reduction = 1 << int(max(min(across, down) // 4, 1)).bit_length() - 1
     raw = rng.standard_normal((CANVAS // reduction,) * 2, dtype=np.float32)

@@ -1,5 +1,6 @@
 """Make an image of a painted subject: its shape, pose, light, blur and compression."""
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -77,8 +78,6 @@ def render(
         The JPEG file, the face's box (x, y, width, height) on it in pixels, and the yaw as Adience
         gives it: degrees in steps of 15.
     """
-    import cv2
-
     places, yaw = _shape(subject, rng)
     source = np.array([*(place[:2] for place in SHAPE.values()), *FIXED], float)
     target = np.array([*places, *FIXED])
@@ -129,8 +128,6 @@ def render(
 
 def _background(rng: np.random.Generator) -> Floats:
     """Return something out of focus, RGB 0..1, shape (SIDE, SIDE, 3)."""
-    import cv2
-
     base = rng.uniform(0.15, 0.85) + rng.normal(0, 0.07, 3)
     coarse = base + rng.uniform(0.02, 0.2) * rng.standard_normal((5, 5, 1)) + rng.normal(0, 0.03, (5, 5, 3))
     image = cv2.resize(np.clip(coarse, 0.02, 0.98), (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
