@@ -28,8 +28,8 @@ def work(job: Mapping[str, Any]) -> dict[str, Any]:
     """Extract with both networks and read age and gender from their heads."""
     from featurekit.data.targets import AGE, GENDER
     from featurekit.embeddings.vectors import load_embeddings
-    from featurekit.estimators._dlib_heads import HEADS
     from featurekit.estimators._off_the_shelf import OffTheShelf
+    from featurekit.estimators.off_the_shelf import HEADS
 
     manifest, extraction, store, settings, answer = _ours.extracted(job, ["dlib_age", "dlib_gender"])
     readings: list[list[Any]] = []

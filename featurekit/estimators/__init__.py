@@ -1,13 +1,13 @@
-"""Read a target from vectors.
+"""Classifiers and regressors that predict a target from vectors or from face crops.
 
-A classifier is one file here: a function that makes a fresh, unfitted estimator,
-decorated with the facts that a reader of the report needs. Everything it learns
-(scaling, PCA, probabilities) it learns in fit(), from the rows that fit() receives.
-The estimators follow scikit-learn's contract. Their classes are in modules whose names
-start with an underscore; these are imported when an estimator is made, so that listing
-the classifiers is quick.
+Each file of this folder registers a classifier: a function that returns an unfitted
+estimator, and facts about it, which the command line and the report show. An estimator
+learns everything (scaling, PCA, probabilities) in fit(), from the rows that fit()
+receives. The estimators follow scikit-learn's contract. Their classes are in modules
+whose names start with an underscore. These modules are imported only when an estimator
+is made, so that the classifiers can be listed quickly.
 
-The estimators that read vectors can be used in any pipeline under these names:
+The estimators of vectors can be used in any pipeline of scikit-learn under these names:
 
     from featurekit.estimators import SVM, ForestClassifier, XGBoostRegressor
 """
@@ -93,10 +93,10 @@ _PARAMETER_OF = {shown: name for name, shown in SHOWN_AS.items()}
 
 @dataclass(frozen=True)
 class Crops:
-    """Face crops for a classifier that reads crops; all folds share the same pixels without copying them.
+    """Face crops as the input of a classifier; all folds share the same pixels without copying them.
 
     Attributes:
-        pixels: uint8, shape (n_all, side · side · 3) or (n_all, side, side, 3).
+        pixels: pixels of all crops, uint8, shape (n_all, side · side · 3) or (n_all, side, side, 3).
         rows: row numbers of the selected faces, shape (n,).
     """
 
@@ -113,14 +113,17 @@ class Crops:
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:
-    """What an estimator may use. What it learns does not depend on it, except for the last bits on a GPU.
+    """Hardware, files and progress function for an estimator.
+
+    What the estimator learns does not depend on them, except for the last bits on a GPU.
 
     Attributes:
-        device: "auto", "cpu" or "cuda"; None for the estimator's own.
+        device: "auto", "cpu" or "cuda"; None for the estimator's default.
         memory: bytes that kernel matrices may take; None for half of the free memory.
         threads: number of threads.
-        checkpoints: folder with the checkpoints from which an interrupted training continues; None for none.
-        progress: called during a long fit with a short message and the share that is done.
+        checkpoints: folder with the checkpoint files of interrupted trainings, which a fit continues; None to
+            write no checkpoints.
+        progress: function that a long fit calls with a short message and the share of the work that is done.
     """
 
     device: str | None = None
@@ -133,14 +136,15 @@ class Resources:
 class Classifier(Protocol):
     """An estimator that follows scikit-learn's contract for get_params(), set_params() and clone().
 
-    If it has the parameter `feature_blocks`, that is set to the lengths of the parts of a joined vector
-    before the fit, so that a long part does not outweigh a short one. A classifier that reads crops
-    receives faces (Crops or an array) instead of vectors. It has the parameter `networks` if it starts from
-    pretrained networks, and its fit() accepts further labels to learn as `also` (target → labels).
+    If features of several networks are joined to one vector, featurekit sets the parameter `feature_blocks`,
+    where the estimator has it, to the length of each network's part, so that a long part does not outweigh a
+    short one. A classifier of face crops receives Crops, or an array of pixels, instead of vectors. It has
+    the parameter `networks` if it starts from pretrained networks, and its fit() accepts the labels of
+    further targets as the argument `also` (target → labels).
 
     Attributes:
-        classes_: labels seen in training, increasing; absent for a target in years.
-        summary_: what a reader should know about the fit: kernel, number of trees, notes; plain JSON values.
+        classes_: sorted labels of the training rows; absent for a regression target.
+        summary_: facts about the fit for the report: kernel, number of trees, notes; plain JSON values.
     """
 
     classes_: NDArray[Any]
@@ -150,35 +154,36 @@ class Classifier(Protocol):
         """Raise ModelError unless every parameter has a valid value; fit() calls it too."""
 
     def use(self, resources: Resources) -> Self:
-        """Set what the estimator may use, and return the estimator."""
+        """Set threads, device, memory, checkpoints and progress function; return the estimator."""
 
     def bytes_needed(self, n_rows: int, *, searching: bool) -> int:
-        """Return the bytes that the matrices of a fit, or a search, on n_rows take; 0 if negligible."""
+        """Return the bytes that the matrices of a fit or a grid search on n_rows take; 0 if negligible."""
 
     def shown_parameters(self) -> dict[str, Any]:
         """Return the parameters that a report shows."""
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the parameters, by name."""
+        """Return the names and values of the parameters."""
 
     def set_params(self, **parameters: Any) -> Self:
         """Change parameters by name; validate() checks the values."""
 
     def fit(self, X: Any, y: NDArray[Any], groups: NDArray[Any] | None = None) -> Self:
-        """Learn from vectors (n, dim), labels or years (n,), and the subject of each row (n,)."""
+        """Fit to vectors (n, dim), labels or numbers (n,), and the subject of each row (n,)."""
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """Return the label, or the years, of each row, shape (n,)."""
+        """Return the predicted label, or number, of each row, shape (n,)."""
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Return the probability of each class of classes_, shape (n, n_classes); only for classes."""
+        """Return the probability of each class of classes_, shape (n, n_classes); classifiers only."""
 
 
 @runtime_checkable
 class Searcher(Protocol):
-    """A classifier that scores many candidates faster than one fit each, by sharing their common work.
+    """A classifier that scores many combinations of parameters faster than by fitting each separately.
 
-    The method is optional: every classifier with a grid can be searched, one with this method faster.
+    search_scores() is optional: a grid search works for every classifier that has a grid, and uses this
+    method if the classifier has it.
     """
 
     def search_scores(
@@ -189,13 +194,14 @@ class Searcher(Protocol):
         folds: Sequence[Fold],
         candidates: Sequence[Mapping[str, Any]],
     ) -> NDArray[np.float64] | None:
-        """Return the score of each candidate on the held-out rows of each fold.
+        """Return the score of each candidate (combination of parameters) on the held-out rows of each fold.
 
-        A score is the accuracy, or for a regression target minus the mean absolute error. Nothing may be
+        A score is the accuracy or, for a regression target, the negative mean absolute error. Nothing may be
         learned from rows outside a fold's training part, and the estimator itself is not changed.
 
         Returns:
-            Shape (n_candidates, n_folds); None if no work can be shared and each candidate must be fitted.
+            Shape (n_candidates, n_folds); None if the candidates share no work, so that each must be
+            fitted.
         """
 
 
@@ -217,30 +223,33 @@ PLAIN_TYPES = (
 
 @dataclass(frozen=True)
 class ClassifierKind:
-    """One way to read a target from vectors.
+    """A registered classifier: its name, the function that makes it, and facts about it.
 
     Attributes:
-        name: the name that users give.
-        about: one line for `featurekit list models` and the report.
-        make: (target, random_state, n_jobs) → a fresh estimator.
-        reads: "embeddings" or "crops".
-        features: target → the only features that it reads, for a member with features of its own
-            (off_the_shelf); None if it reads any features.
-        is_baseline: whether it is in every comparison as a baseline, fitted on one feature set only.
+        name: name on the command line and in Python.
+        about: description in one line for `featurekit list models` and the report.
+        make: function of (target, random_state, n_jobs) that returns an unfitted estimator.
+        reads: input of the estimator, "embeddings" or "crops".
+        features: target → the only features that the estimator accepts, as for off_the_shelf; None if it
+            accepts any features.
+        is_baseline: whether every comparison includes it as a baseline, fitted on one feature set only.
         grid: target → parameter → values to be searched, which include the default. Simpler values come
             first (stronger penalties, shallower trees), because the first of equal candidates is chosen.
-            The estimator receives them by set_params(). None if there is nothing to tune.
-        needs: name of a module that it needs and that featurekit's extra of the same name installs; None if
-            featurekit's own dependencies are enough.
-        starts_from: the default networks of a classifier that trains pretrained networks further; empty
-            for any other.
-        also: target → names of the targets that are learned together with it.
-        uses_gpu: whether it can compute on a GPU.
+            featurekit sets the values by set_params(). None if the classifier has no parameters to
+            tune.
+        needs: name of a module that the estimator imports and that featurekit's extra of the same name
+            installs; None if featurekit's own dependencies are enough.
+        starts_from: names of the pretrained networks that the estimator trains further by default; empty if
+            it starts from none.
+        also: target → names of the other targets that the same network learns; None for none.
+        uses_gpu: whether the estimator can compute on a GPU.
         trusted_types: dotted names of the types that a fitted estimator contains, beside plain values and
-            arrays. A saved model that contains any other type is not read. Empty if it is saved as tensors.
-        more_trusted: returns further such types when a model is saved or read; None for none.
+            arrays. A saved model that contains any other type is not loaded. Empty if the estimator
+            is saved as tensors.
+        more_trusted: function that returns further trusted types when a model is saved or loaded; None for
+            none.
         reads_target: target → whether the classifier can learn it; None if it can learn any.
-        is_given: whether a user gave the estimator, instead of naming a registered classifier.
+        is_given: whether it is an estimator of scikit-learn that the user provided.
     """
 
     name: str
@@ -261,7 +270,7 @@ class ClassifierKind:
 
     @property
     def may_hold(self) -> tuple[str, ...]:
-        """The types that a saved model may contain; a file can never extend them."""
+        """Dotted names of the types that a saved model may contain; no model file can add to them."""
         return (*PLAIN_TYPES, *self.trusted_types, *(self.more_trusted() if self.more_trusted else ()))
 
 
@@ -281,8 +290,21 @@ def classifier(
     return lambda make: CLASSIFIERS.add(ClassifierKind(name=name, about=about, make=make, **facts))
 
 
+def either(of_classes: str, of_numbers: str, **parameters: Any) -> Callable[[Target, int, int], Classifier]:
+    """Return a function that makes a classifier or a regressor of this package, whichever suits the target.
+
+    Args:
+        of_classes: name of the class of the classifier.
+        of_numbers: name of the class of the regressor.
+        parameters: non-default parameters of both classes.
+    """
+    return lambda target, random_state, n_jobs: __getattr__(
+        of_numbers if target.is_regression else of_classes
+    )(random_state=random_state, n_jobs=n_jobs, **parameters)
+
+
 def alias(name: str, *, of: ClassifierKind, about: str, **parameters: Any) -> ClassifierKind:
-    """Register an older name for a classifier with some of its parameters changed.
+    """Register an older name of a classifier, with other default parameters.
 
     >>> alias("two_coins", of=make_coin, about="tosses two coins", n_coins=2)        # doctest: +SKIP
     """
@@ -301,16 +323,16 @@ def fresh(
     seed: int = 0,
     resources: Resources | None = None,
 ) -> Classifier:
-    """Return an unfitted classifier for certain features, with some of its parameters changed.
+    """Return an unfitted estimator with the given parameters.
 
     Args:
-        kind: which classifier.
-        target: what it predicts.
-        blocks: lengths of the parts of a joined vector.
-        networks: pretrained networks that a classifier of crops starts from.
+        kind: the classifier.
+        target: the target that the estimator predicts.
+        blocks: length of each network's part of the vectors; empty if they come from one network.
+        networks: pretrained networks that a classifier of crops starts from; empty for its default ones.
         parameters: the non-default parameters, by the names that settable() returns.
         seed: seed of the random number generator.
-        resources: what it may use; None for one thread and its own device.
+        resources: threads, device, memory and files; None for one thread and the default device.
     """
     resources = resources or Resources()
     classifier = kind.make(target, seed, resources.threads)
@@ -319,15 +341,15 @@ def fresh(
         changes["feature_blocks"] = blocks
     if networks and kind.starts_from:
         changes["networks"] = networks
-    own = classifier.get_params()
     changes |= {
-        name if name in own else _PARAMETER_OF.get(name, name): value for name, value in parameters.items()
+        name if name in classifier.get_params() else _PARAMETER_OF.get(name, name): value
+        for name, value in parameters.items()
     }
     return classifier.set_params(**changes).use(resources)
 
 
 def settable(kind: ClassifierKind, target: Target) -> list[str]:
-    """Return the names of the parameters that a user can set, as runs show them."""
+    """Return the names of the parameters that a user can set, as results show them."""
     classifier = kind.make(target, 0, 1)
     own = classifier.get_params()
     return [
@@ -339,7 +361,7 @@ def settable(kind: ClassifierKind, target: Target) -> list[str]:
 
 
 def candidates(grid: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
-    """Return every combination of a grid, the last parameter changing first.
+    """Return every combination of a parameter grid; the last parameter changes fastest.
 
     >>> candidates({"C": [1, 2], "gamma": [0.5]})
     [{'C': 1, 'gamma': 0.5}, {'C': 2, 'gamma': 0.5}]
@@ -348,7 +370,7 @@ def candidates(grid: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
 
 
 def held_out_score(true: NDArray[Any], said: NDArray[Any]) -> float:
-    """Return the score that a search maximizes: the accuracy, or minus the mean absolute error in years.
+    """Return the score that a grid search maximizes: the accuracy, or the negative mean absolute error.
 
     >>> held_out_score(np.array([1, 2]), np.array([1, 0])), held_out_score(np.array([30.0]), np.array([28.0]))
     (0.5, -2.0)
@@ -360,11 +382,11 @@ def check_training_labels(target: Target, y: NDArray[Any]) -> None:
     """Raise TargetError unless the labels differ, so that there is something to learn.
 
     Args:
-        target: the target that y belongs to.
-        y: class numbers, or years, of the faces to learn from, shape (n,).
+        target: the target.
+        y: class numbers of the training faces, or their values of a regression target, shape (n,).
 
     Raises:
-        TargetError: no labels, labels of one class only, or years that are missing or all the same.
+        TargetError: there are no labels, all labels are the same, or a value is missing.
     """
     if not len(y):
         raise TargetError(f"No training face has a label of {target.name}.")
@@ -372,7 +394,7 @@ def check_training_labels(target: Target, y: NDArray[Any]) -> None:
         raise TargetError(f"{np.count_nonzero(~np.isfinite(y))} training faces have no {target.name}.")
     if (y == y[0]).all():
         raise TargetError(
-            f"All training faces are {y[0]:g} years old, so nothing can be learned about {target.name}."
+            f"All training faces have the same {target.name}, {y[0]:g}, so nothing can be learned about it."
             if target.is_regression
             else f"All training faces are {target.classes[int(y[0])]}, but {target.name} needs at least two"
             " classes."

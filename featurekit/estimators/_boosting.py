@@ -14,10 +14,9 @@ from sklearn.base import RegressorMixin
 from featurekit.data.splits import Fold, subject_exclusive_folds
 from featurekit.errors import EngineError, FoldError
 from featurekit.estimators import held_out_score
-from featurekit.estimators._estimator import FoldSearch, LabelClassifier
+from featurekit.estimators._estimator import FoldSearch, LabelClassifier, check_tree
 from featurekit.estimators._parameters import Allowed, Within
 from featurekit.estimators._scaling import adding_to_one, from_years, learn_years, to_years
-from featurekit.estimators._trees import check_tree
 
 HELD_OUT = 6  # one sixth of the subjects decides when to stop
 FALLBACK_ROUNDS = 100
@@ -83,7 +82,10 @@ class XGBoost(FoldSearch):
             fold = subject_exclusive_folds(codes, groups, n_folds=HELD_OUT, seed=self._seed)[0]
         except FoldError as error:
             rounds = FALLBACK_ROUNDS
-            self.summary_["notes"].append(f"{rounds} rounds, not chosen on held-out subjects. {error}")
+            self.summary_["notes"].append(
+                f"{rounds} rounds were used, because the number could not be chosen on held-out subjects."
+                f" {error}"
+            )
         else:
             trial = self._train_until_it_stops(
                 self._matrix(reduced[fold.train], labels[fold.train]),
@@ -128,10 +130,7 @@ class XGBoost(FoldSearch):
             said = booster.predict(held_out, iteration_range=(0, booster.best_iteration + 1))
             return held_out_score(y[fold.test], one._answers(said))
 
-        scores: list[float] = Parallel(n_jobs=self._threads, require="sharedmem")(
-            delayed(try_out)(candidate) for candidate in candidates
-        )
-        return scores
+        return list(Parallel(n_jobs=self._threads, require="sharedmem")(map(delayed(try_out), candidates)))
 
     def _learn_labels(self, y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
         """Return the labels to learn, and the classes by which the held-out subjects are stratified."""
@@ -144,12 +143,9 @@ class XGBoost(FoldSearch):
         return codes, codes
 
     def _parameters(self) -> dict[str, Any]:
-        objective: dict[str, Any] = (
-            {"objective": "reg:squarederror"}
-            if self.is_regression
-            else {"objective": "multi:softprob", "num_class": len(self.classes_)}
-        )
-        return objective | {
+        return {
+            "objective": "reg:squarederror" if self.is_regression else "multi:softprob",
+            **({} if self.is_regression else {"num_class": len(self.classes_)}),
             "tree_method": "hist",
             "device": self.device,
             "max_bin": 64,
@@ -189,14 +185,16 @@ class XGBoost(FoldSearch):
             or int(facts["num_target"]) != 1
             or not all(0 <= group < max(int(facts["num_class"]), 1) for group in model["tree_info"])
         ):
-            raise ValueError("its booster is of another size, or kind, than it.")
+            raise ValueError(
+                "its trees are not those of featurekit, or have another number of features or classes."
+            )
         for tree in model["trees"]:
+            if any(tree["split_type"]):
+                raise ValueError("a tree compares categories instead of numbers.")
             left, right, features = (
                 np.array(tree[name]) for name in ("left_children", "right_children", "split_indices")
             )
-            if any(tree["split_type"]):
-                raise ValueError("a tree asks for categories.")
-            check_tree(left, right, features, left == -1, n_inputs)
+            check_tree(left, right, features, n_inputs)
 
     def _booster(self) -> xgboost.Booster:
         booster = xgboost.Booster({"nthread": THREADS, "verbosity": 0})

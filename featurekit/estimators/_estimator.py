@@ -70,7 +70,7 @@ class Estimator(BaseEstimator):
             check_parameter("n_jobs", n_jobs, 1, Within(-(2**31)))
             if n_jobs == 0:
                 raise ModelError(
-                    "n_jobs must not be 0. It must be a number of threads, or -1 for one per core."
+                    "n_jobs must not be 0. It must be a number of threads, or -1 for one thread per core."
                 )
         for field in fields(self):
             name = field.name
@@ -149,7 +149,7 @@ class Estimator(BaseEstimator):
             y = y.astype(np.float64, copy=False)
             if y.min() < 0:
                 raise TargetError(
-                    f"{type(self).__name__} predicts years, which must not be negative. Got {y.min():g}."
+                    f"{type(self).__name__} cannot learn negative numbers, but y contains {y.min():g}."
                 )
         else:
             if y.dtype.kind == "f":
@@ -173,8 +173,7 @@ class Estimator(BaseEstimator):
             ValueError: the vectors are not finite, or not as long as those of the training.
         """
         check_is_fitted(self)
-        vectors: NDArray[np.float32] = validate_data(self, X, dtype=np.float32, order="C", reset=False)
-        return vectors
+        return np.asarray(validate_data(self, X, dtype=np.float32, order="C", reset=False))
 
     def check_learned(self, unfitted: Any) -> None:
         """Raise ValueError if a library would crash on what was learned, because it does not check it.
@@ -281,3 +280,21 @@ def tags_of(tags: Any, *, is_regression: bool) -> Any:
     else:
         tags.estimator_type, tags.classifier_tags = "classifier", ClassifierTags()
     return tags
+
+
+def check_tree(left: NDArray[Any], right: NDArray[Any], features: NDArray[Any], n_inputs: int) -> None:
+    """Raise ValueError unless every path of a decision tree ends in a leaf and uses existing features.
+
+    Args:
+        left: number of the left child of each node, shape (n_nodes,); -1 for a leaf, otherwise it must be
+            higher than the node's own.
+        right: number of the right child, likewise.
+        features: number of the feature that each node compares, shape (n_nodes,).
+        n_inputs: number of features.
+    """
+    inner = np.flatnonzero(left != -1)
+    for following in (left[inner], right[inner]):
+        if (following <= inner).any() or (following >= len(left)).any():
+            raise ValueError("a node of a tree has a child that precedes it or does not exist.")
+    if not len(left) or (features[inner] < 0).any() or (features[inner] >= n_inputs).any():
+        raise ValueError("a tree is empty, or compares a feature that the vectors do not have.")

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
+from featurekit.estimators._estimator import check_tree
 from featurekit.estimators._scikit import Scikit, ScikitClassifier, ScikitRegressor
-from featurekit.estimators._trees import check_tree
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -42,10 +42,11 @@ class Forest(Scikit):
         n_inputs = len(self.axes_) or len(self.mean_)
         for fitted in self.model_.estimators_:
             tree = fitted.tree_
-            left = tree.children_left
-            check_tree(left, tree.children_right, tree.feature, left == -1, n_inputs)
-            if tree.n_features != n_inputs or tree.value.shape[:2] != (len(left), 1):
-                raise ValueError("a tree is of another size than its forest.")
+            check_tree(tree.children_left, tree.children_right, tree.feature, n_inputs)
+            if tree.n_features != n_inputs or tree.value.shape[:2] != (len(tree.feature), 1):
+                raise ValueError(
+                    "a tree has another number of features than its forest, or not one value per node."
+                )
 
     def _try_out(
         self,

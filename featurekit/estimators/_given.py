@@ -75,19 +75,19 @@ class Given(Estimator):
     def check_learned(self, unfitted: Any) -> None:
         """Raise ValueError unless what was learned is valid for such an estimator."""
         if {type(self.model), type(self.model_)} != {type(unfitted.model)}:
-            raise ValueError(f"a {type(self.model_).__name__} is not what it fits.")
+            raise ValueError(f"it contains a {type(self.model_).__name__} instead of the expected estimator.")
         if any(one.get_params().get("n_jobs") is not None for one in (self.model, self.model_)):
-            raise ValueError("it asks for processes of its own.")
+            raise ValueError("its n_jobs is set, so that a prediction would start processes.")
         if hasattr(self, "classes_") and self._own_classes().shape != np.shape(self.classes_):
-            raise ValueError("it knows other classes than the estimator inside it.")
+            raise ValueError("its classes are not those of the estimator inside it.")
         if hasattr(self.model_, "_fit_X"):
             # Compiled code counts the labels of neighbours without checking them.
             labels, vectors = np.asarray(self.model_._y), np.asarray(self.model_._fit_X)
             if vectors.ndim != 2 or labels.shape != (len(vectors),):
-                raise ValueError("its neighbours are not as many as their labels.")
+                raise ValueError("it does not have one label for each stored neighbour.")
             known = np.arange(len(self.classes_)) if hasattr(self, "classes_") else labels
             if not np.isin(labels, known).all():
-                raise ValueError("its neighbours have labels that it does not know.")
+                raise ValueError("the label of a stored neighbour is not one of its classes.")
 
     def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
         """Learn from vectors (n, dim), labels or years (n,), and the subjects (n,) if it accepts groups.
@@ -122,7 +122,7 @@ class Given(Estimator):
             if not self.gives_probabilities_:
                 self.summary_["notes"].append(
                     f"{type(model).__name__} {NO_PROBABILITIES}, so each prediction counts as certain, and"
-                    " scores of probabilities are left out."
+                    " scores that need probabilities are left out."
                 )
         return self
 
@@ -140,7 +140,13 @@ class Given(Estimator):
             raise self._unusable(f"its predictions have shape {said.shape} instead of ({n_rows},)")
         said = said.ravel()
         if is_classifier(self.model_):
-            return np.asarray(self.classes_[self._places(said)])
+            own = np.sort(self._own_classes())
+            known = np.isin(said, own)
+            if not known.all():
+                raise self._unusable(
+                    f"it predicts '{said[~known][0]}', which was not a label in its training"
+                )
+            return np.asarray(self.classes_[np.searchsorted(own, said.astype(own.dtype))])
         try:
             years = said.astype(np.float64)
         except (TypeError, ValueError) as error:
@@ -191,16 +197,8 @@ class Given(Estimator):
             raise EstimatorError(
                 type(self.model).__name__,
                 "could not be fitted",
-                f"its classes_ are {str(own.tolist())[:60]}, but it was given {wanted.tolist()}",
+                f"its classes_ are {str(own.tolist())[:60]}, but its training labels were {wanted.tolist()}",
             )
-
-    def _places(self, said: NDArray[Any]) -> NDArray[np.intp]:
-        """Return the position in classes_ of each prediction, shape (n,)."""
-        own = np.sort(self._own_classes())
-        known = np.isin(said, own)
-        if not known.all():
-            raise self._unusable(f"it predicts '{said[~known][0]}', which was not a label in its training")
-        return np.searchsorted(own, said.astype(own.dtype))
 
     def _unusable(self, why: str) -> EstimatorError:
         return EstimatorError(type(self.model_).__name__, "gives predictions that cannot be used", why)

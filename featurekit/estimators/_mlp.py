@@ -42,8 +42,9 @@ class MLP(Scikit):
             f"{epochs} epochs. The number is fixed, because early stopping would need held-out subjects"
             " of its own."
         )
-        size = min(BATCH, n_faces)
-        return self.make_model().set_params(max_iter=epochs, n_iter_no_change=epochs, batch_size=size)
+        return self.make_model().set_params(
+            max_iter=epochs, n_iter_no_change=epochs, batch_size=min(BATCH, n_faces)
+        )
 
 
 class MLPClassifier(MLP, ScikitClassifier):

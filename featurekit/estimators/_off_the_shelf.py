@@ -7,9 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from featurekit.data.targets import AGE, AGE_GROUP, GENDER, age_group_of
-from featurekit.estimators._dlib_heads import HEADS, YEARS
+from featurekit.data.targets import AGE, AGE_GROUP, GENDER, TARGETS, age_group_of
 from featurekit.estimators._estimator import Estimator, most_probable, tags_of
+
+# The ages of the outputs of dlib's age network, in years; the first is a child of some months.
+YEARS = np.r_[0.25, np.arange(1.0, 81.0)]
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -29,8 +31,7 @@ class OffTheShelf(Estimator):
     def fit(self, X: Any, y: Any = None, groups: Any = None) -> Self:
         """Learn nothing; the training faces are not used."""
         if self.target_name != AGE.name:
-            known = AGE_GROUP if self.target_name == AGE_GROUP.name else GENDER
-            self.classes_ = np.arange(len(known.classes))
+            self.classes_ = np.arange(len(TARGETS[self.target_name].classes))
         self.summary_ = {"notes": ["Nothing was fitted: the classifier comes with the network."]}
         return self
 
@@ -49,8 +50,7 @@ class OffTheShelf(Estimator):
         if self.target_name != AGE.name:
             return most_probable(self, X)
         shares = self._check(X)
-        years: NDArray[np.float64] = (shares * YEARS).sum(axis=1) / shares.sum(axis=1)
-        return years
+        return np.asarray((shares * YEARS).sum(axis=1) / shares.sum(axis=1))
 
     def _check(self, X: Any) -> NDArray[np.float64]:
         """Return the probabilities of a head, in double precision.
@@ -63,7 +63,7 @@ class OffTheShelf(Estimator):
         expected = len(GENDER.classes) if self.target_name == GENDER.name else len(YEARS)
         if vectors.shape[1] != expected:
             raise ValueError(
-                f"{self.target_name} is predicted from {expected} probabilities of"
-                f" {HEADS[self.target_name]}, not from {vectors.shape[1]} numbers."
+                f"{self.target_name} is predicted from the {expected} probabilities of a dlib network, but"
+                f" the vectors have {vectors.shape[1]} numbers."
             )
         return np.asarray(vectors, np.float64)

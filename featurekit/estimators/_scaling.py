@@ -33,8 +33,7 @@ def block_scaling(
     parts = consecutive_slices(lengths)
     for columns in parts:
         factor[columns] /= np.sqrt(max(int(varies[columns].sum()), 1))
-    n_used = sum(bool(varies[columns].any()) for columns in parts)
-    return mean, factor / np.sqrt(max(n_used, 1))
+    return mean, factor / np.sqrt(max(sum(bool(varies[columns].any()) for columns in parts), 1))
 
 
 def consecutive_slices(lengths: Sequence[int] | NDArray[np.integer]) -> list[slice]:
@@ -87,12 +86,6 @@ def to_years(numbers: NDArray[Any], center: float, unit: float) -> NDArray[np.fl
     return np.maximum(np.asarray(numbers, np.float64) * unit + center, 0) ** 2
 
 
-def softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return scores of shape (n, k) as probabilities; each row adds up to 1."""
-    return adding_to_one(np.exp(scores - scores.max(axis=1, keepdims=True)))
-
-
 def adding_to_one(shares: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return each row of shares, shape (n, k), divided by its sum."""
-    divided: NDArray[np.float64] = shares / shares.sum(axis=1, keepdims=True)
-    return divided
+    return np.asarray(shares / shares.sum(axis=1, keepdims=True))

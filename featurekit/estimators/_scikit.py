@@ -72,9 +72,9 @@ class Scikit(FoldSearch):
     def check_learned(self, unfitted: Any) -> None:
         """Raise ValueError unless the fitted estimator is of the kind that is fitted here."""
         if type(self.model_) is not type(unfitted.make_model()):
-            raise ValueError(f"a {type(self.model_).__name__} is not what it fits.")
+            raise ValueError(f"it contains a {type(self.model_).__name__} instead of the expected estimator.")
         if self.model_.get_params().get("n_jobs") is not None:
-            raise ValueError("it asks for processes of its own.")
+            raise ValueError("its n_jobs is set, so that a prediction would start processes.")
 
     def fit(self, X: Any, y: Any, groups: Any = None, **unknown: Any) -> Self:
         """Learn from vectors (n, dim), labels or years (n,); the subjects are not used."""

@@ -1,4 +1,4 @@
-"""Settings of the whole process that simultaneous fits, in threads, need at the same time."""
+"""Settings of the whole process that several fits, in threads, need at the same time."""
 
 import warnings
 from collections.abc import Callable, Iterator
@@ -40,29 +40,21 @@ class _Shared:
 _blas, _warnings = _Shared(), _Shared()
 
 
-@contextmanager
-def one_blas_thread() -> Iterator[None]:
+def one_blas_thread() -> AbstractContextManager[None]:
     """Let matrix products use one thread, because otherwise their last bits depend on the number."""
     from threadpoolctl import threadpool_info, threadpool_limits
 
-    def holds() -> bool:
+    return _blas.hold(
+        lambda: threadpool_limits(limits=1, user_api="blas"),
         # A library may have been loaded in the meantime.
-        return all(one["num_threads"] == 1 for one in threadpool_info() if one["user_api"] == "blas")
-
-    with _blas.hold(lambda: threadpool_limits(limits=1, user_api="blas"), holds):
-        yield
+        lambda: all(one["num_threads"] == 1 for one in threadpool_info() if one["user_api"] == "blas"),
+    )
 
 
-@contextmanager
-def no_convergence_warnings() -> Iterator[None]:
+def no_convergence_warnings() -> AbstractContextManager[None]:
     """Ignore that solvers stop before they converge, because the number of steps is fixed on purpose."""
     from sklearn.exceptions import ConvergenceWarning
 
-    @contextmanager
-    def ignored() -> Iterator[None]:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            yield
-
-    with _warnings.hold(ignored, lambda: True):
-        yield
+    return _warnings.hold(
+        lambda: warnings.catch_warnings(action="ignore", category=ConvergenceWarning), lambda: True
+    )

@@ -1,13 +1,14 @@
 """Pretrained networks with new classifiers, trained further on the faces of the data set.
 
-Several networks can be trained as one: their features are joined. Each receives the part
-of the face that it was made for, and a network for faces also the size.
+Several networks can be trained as one: their features are joined. Each network receives
+the part of the face for which it was pretrained. A network that was pretrained on faces
+also receives the size of image for which it was pretrained.
 """
 
 from typing import TYPE_CHECKING, Any
 
-from featurekit.data.targets import Target
-from featurekit.estimators import Classifier, alias, classifier
+from featurekit.estimators import alias, classifier
+from featurekit.estimators._networks import cnn
 from featurekit.estimators._networks.schedule import together
 from featurekit.faces.align import TEMPLATES, similarity
 from featurekit.networks import weights
@@ -22,14 +23,14 @@ DEFAULT = ("dlib_age", "mobilenet_v2")
 
 
 def pretrained(cnn: "CNN") -> "torch.nn.Module":
-    """Return the networks of cnn.networks, up to their features, as one."""
+    """Return one network that joins the features of the pretrained networks in cnn.networks."""
     import torch
     from torch.nn import functional
 
     backbones = [BACKBONES[name] for name in cnn.networks]
 
     class Pretrained(torch.nn.Module):
-        """Pixels (n, 3, side, side) of 0 to 255 → the networks' features side by side."""
+        """Pixels (n, 3, side, side) from 0 to 255 → features of all networks, joined to one vector."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -70,28 +71,17 @@ def _view(backbone: Backbone, side: int) -> tuple[slice, slice, int]:
     return slice(edges[0], edges[1]), slice(edges[2], edges[3]), wanted
 
 
-def _cnn(target: Target, random_state: int, n_jobs: int) -> "CNN":
-    from featurekit.estimators._networks.estimator import CNN
-
-    return CNN(
-        target=target, make_body=pretrained, networks=DEFAULT, random_state=random_state, n_jobs=n_jobs
-    )
-
-
-@classifier(
+make_finetuned_cnn = classifier(
     "finetuned_cnn",
     about="pretrained networks with new classifiers, trained end to end on one target; --set ages=ordered"
     " treats age groups as ordered classes (CORAL)",
     reads="crops",
     uses_gpu=True,
     starts_from=DEFAULT,
-)
-def make_finetuned_cnn(target: Target, random_state: int, n_jobs: int) -> Classifier:
-    """Return pretrained networks that are trained on one target."""
-    return _cnn(target, random_state, n_jobs)
+)(cnn(make_body=pretrained, networks=DEFAULT))
 
 
-@classifier(
+make_multitask_cnn = classifier(
     "multitask_cnn",
     about="pretrained networks with new classifiers, trained end to end as one network for age, age group and"
     " gender, which share features; --set gender_to_age=true gives the predicted gender to the age heads",
@@ -99,17 +89,14 @@ def make_finetuned_cnn(target: Target, random_state: int, n_jobs: int) -> Classi
     uses_gpu=True,
     starts_from=DEFAULT,
     also=together,
-)
-def make_multitask_cnn(target: Target, random_state: int, n_jobs: int) -> Classifier:
-    """Return pretrained networks that are trained on all targets together."""
-    return _cnn(target, random_state, n_jobs)
+)(cnn(make_body=pretrained, networks=DEFAULT))
 
 
 # Names from before these were parameters, which commands and stored runs still use.
 alias(
     "gender_to_age_cnn",
     of=make_multitask_cnn,
-    about="multitask_cnn whose age heads are given the predicted gender",
+    about="multitask_cnn that gives the predicted gender to the age heads",
     gender_to_age=True,
 )
 alias(

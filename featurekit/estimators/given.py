@@ -1,7 +1,7 @@
-"""Estimators that a user gives, as objects or by the import path of a class.
+"""Estimators of scikit-learn that a user passes as objects or by their import path.
 
-Only a user gives an import path; none is ever read from a file. A saved model of such an
-estimator is read only if scikit-learn itself has a class of its name.
+An import path always comes from the user; featurekit never reads one from a file. It loads
+a saved model of such an estimator only if scikit-learn itself defines its class.
 """
 
 import importlib
@@ -31,7 +31,7 @@ _SAVED = (
 )
 # How a user can save the model of another estimator.
 HOW_TO_SAVE = (
-    "To have it saved, register it and name the types that a fitted one holds:"
+    "To save the model, register the estimator and name the types that a fitted one contains:"
     " fk.register_estimator(NAME, estimator, trusted_types=[…])."
 )
 # The types that an estimator of as_classifier() may contain.
@@ -47,24 +47,24 @@ def classifier_named(name: str) -> ClassifierKind:
     """Return a registered classifier by its name, or any scikit-learn estimator by its import path.
 
     Args:
-        name: "svm", or "sklearn.neighbors.KNeighborsClassifier".
+        name: name of a classifier, e.g. "svm", or import path, e.g. "sklearn.neighbors.KNeighborsClassifier".
 
     Raises:
         UnknownNameError: no classifier is registered under the name.
-        ModelError: there is no estimator at that path.
+        ModelError: the import path does not lead to an estimator.
     """
     return kind_at(name) if "." in name else CLASSIFIERS[name]
 
 
 def kind_at(path: str) -> ClassifierKind:
-    """Return the estimator at an import path as a classifier of a comparison.
+    """Return the estimator at an import path as a classifier that comparisons can use.
 
     Args:
         path: path of a class in an importable module, e.g. "sklearn.neighbors.KNeighborsClassifier", or of an
-            estimator object in it, e.g. "mymodule.pipeline", which is then called "pipeline".
+            estimator object in a module, e.g. "mymodule.pipeline", which the report then calls "pipeline".
 
     Raises:
-        ModelError: the path leads to no estimator, or to a class that needs arguments.
+        ModelError: the path does not lead to an estimator, or its class cannot be created without arguments.
     """
     from sklearn.base import BaseEstimator
 
@@ -74,8 +74,8 @@ def kind_at(path: str) -> ClassifierKind:
     except Exception as error:  # a package can raise anything while it is imported
         first = path.partition(".")[0]
         how = (
-            f" The module must be installed or be in Python's search path. For a file {first}.py in this"
-            f" folder: PYTHONPATH=. featurekit fit --model {path}"
+            f" The module must be installed or be in Python's search path. For a file {first}.py in the"
+            f" current folder: PYTHONPATH=. featurekit fit --model {path}"
             if isinstance(error, ModuleNotFoundError) and error.name == first
             else ""
         )
@@ -83,26 +83,26 @@ def kind_at(path: str) -> ClassifierKind:
     if not inspect.isclass(found) and hasattr(found, "fit") and hasattr(found, "get_params"):
         return kind_of(found, name)
     if not (inspect.isclass(found) and issubclass(found, BaseEstimator)):
-        raise ModelError(f"{path} is not a scikit-learn estimator, neither a class nor an object.")
+        raise ModelError(f"{path} is neither a class nor an object of a scikit-learn estimator.")
     try:
         made = found()
     except Exception as error:
         raise ModelError(
-            f"{path} cannot be created without arguments: {first_line(error).rstrip('.')}. Create one in a"
-            " module of your own, and give the path of that object."
+            f"{path} cannot be created without arguments: {first_line(error).rstrip('.')}. Create the"
+            " estimator in a module of your own, and pass the import path of that object."
         ) from error
     return kind_of(made)
 
 
 def kind_of(estimator: Any, name: str | None = None) -> ClassifierKind:
-    """Return an estimator of scikit-learn, fitted or not, as a classifier of a comparison.
+    """Return an estimator of scikit-learn as a classifier that comparisons can use.
 
     Args:
-        estimator: an object; it is not changed, because each fit uses a clone.
-        name: its name in reports; None for the name of its class.
+        estimator: estimator object, fitted or not; it is not changed, because each fit uses a clone.
+        name: name of the estimator in reports; None for the name of its class.
 
     Raises:
-        ModelError: it is neither a classifier nor a regressor, or cannot be cloned.
+        ModelError: the estimator is neither a classifier nor a regressor, or cannot be cloned.
     """
     own = name or type(estimator).__name__
     if own in CLASSIFIERS.names():
@@ -118,13 +118,13 @@ def kind_to_register(estimator: Any, name: str, trusted_types: Sequence[str] = (
     """Return an estimator of scikit-learn as a classifier that can be registered under a name.
 
     Args:
-        estimator: an object, fitted or not; it is not changed, because each fit uses a clone.
-        name: its name.
-        trusted_types: dotted names of the types that a fitted one contains, beside plain values and arrays.
-            Not needed for an estimator of scikit-learn whose files are safe to read.
+        estimator: estimator object, fitted or not; it is not changed, because each fit uses a clone.
+        name: name of the classifier.
+        trusted_types: dotted names of the types that the fitted estimator contains, beside plain values and
+            arrays; not needed for the estimators of scikit-learn that types_that_are_saved() names.
 
     Raises:
-        ModelError: it is neither a classifier nor a regressor, or cannot be cloned.
+        ModelError: the estimator is neither a classifier nor a regressor, or cannot be cloned.
     """
     from sklearn.base import clone, is_classifier, is_regressor
 
@@ -151,7 +151,7 @@ def kind_to_register(estimator: Any, name: str, trusted_types: Sequence[str] = (
 
 
 def as_classifier(estimator: Any, random_state: int, n_jobs: int) -> Classifier:
-    """Return any estimator of scikit-learn as a Classifier; one that already is a Classifier unchanged."""
+    """Return an estimator of scikit-learn as a Classifier; return a Classifier unchanged."""
     from featurekit.estimators._given import Given
 
     is_one = all(hasattr(estimator, name) for name in ("validate", "use", "bytes_needed", "shown_parameters"))
@@ -162,15 +162,15 @@ def as_classifier(estimator: Any, random_state: int, n_jobs: int) -> Classifier:
 
 
 def kind_of_saved(name: str) -> ClassifierKind:
-    """Return the classifier of a saved model: a registered one, or one of scikit-learn's own.
+    """Return the classifier of a saved model: a registered one, or an estimator of scikit-learn.
 
-    A file cannot add to them, because only what is installed here counts.
+    A model file cannot add a classifier, because only installed classifiers are found.
 
     Args:
         name: name of a registered classifier, or of a class of scikit-learn.
 
     Raises:
-        UnknownNameError: it is none of the classifiers whose files are read.
+        UnknownNameError: no registered classifier, and no class in types_that_are_saved(), has this name.
     """
     try:
         return CLASSIFIERS[name]
@@ -181,7 +181,7 @@ def kind_of_saved(name: str) -> ClassifierKind:
 
 
 def types_that_are_saved() -> tuple[str, ...]:
-    """Return the dotted names of scikit-learn's estimators whose files are safe to read."""
+    """Return the dotted names of scikit-learn's estimators whose saved models are safe to load."""
     return tuple(map(class_path, _saved_classes().values()))
 
 
@@ -190,5 +190,8 @@ def _saved_classes() -> dict[str, Any]:
     """Return the classes of scikit-learn whose files are safe to read, by name."""
     from sklearn.utils import all_estimators
 
-    known = all_estimators(type_filter=["classifier", "regressor"])
-    return {name: type_ for name, type_ in known if class_path(type_).startswith(_SAVED)}
+    return {
+        name: type_
+        for name, type_ in all_estimators(type_filter=["classifier", "regressor"])
+        if class_path(type_).startswith(_SAVED)
+    }

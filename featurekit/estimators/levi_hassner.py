@@ -1,9 +1,9 @@
-"""The small network that has been the baseline for age and gender on Adience since 2015."""
+"""The small network of Levi & Hassner, a usual baseline for age and gender on Adience since 2015."""
 
 from typing import TYPE_CHECKING
 
-from featurekit.data.targets import Target
-from featurekit.estimators import Classifier, classifier
+from featurekit.estimators import classifier
+from featurekit.estimators._networks import cnn
 from featurekit.estimators._networks.schedule import together
 
 if TYPE_CHECKING:
@@ -18,21 +18,22 @@ FEATURES = 512
 def levi_hassner(cnn: "CNN") -> "torch.nn.Module":
     """Return the three-convolution network of Levi & Hassner 2015, up to its second dense layer.
 
-    The layers are theirs: 96 filters of 7 × 7 at every fourth pixel, 256 of 5 × 5 and 384 of 3 × 3, each
-    with ReLU and a maximum over 3 × 3, the first two with local response normalization; two dense layers
-    of 512. Dropout stands after each dense layer: after the second it is that of the heads.
+    The layers are those of the paper. Three convolutions have 96 filters of 7 × 7 at every fourth pixel, 256
+    of 5 × 5 and 384 of 3 × 3; a ReLU and a max pooling over 3 × 3 follow each, and a local response
+    normalization follows the first two. Two dense layers have 512 outputs each. A dropout layer follows each
+    dense layer; the one after the second belongs to the heads.
 
-    What differs: they leave pixels at their scale of 0 to 255 and draw every weight with a standard
-    deviation of 0.01. Here pixels are scaled to a standard deviation of about 1, for which weights of 0.01
-    would give features of about 0.01, the same for every face. Weights are therefore drawn as in He et al.
-    2015, which keeps the standard deviation from layer to layer. AdamW with a rate that rises and falls
-    replaces SGD with two rates.
+    The training differs from the paper. The authors leave pixels at their scale of 0 to 255 and draw every
+    weight with a standard deviation of 0.01. Here pixels are scaled to a standard deviation of about 1, for
+    which weights of 0.01 would give features of about 0.01, the same for every face. Weights are therefore
+    drawn as in He et al. 2015, which keeps the standard deviation from layer to layer. AdamW with a learning
+    rate that rises and falls replaces SGD with two learning rates.
     """
     import torch
     from torch import nn
 
     class LeviHassner(nn.Module):
-        """Pixels (n, 3, side, side) of 0 to 255 → features (n, 512)."""
+        """Pixels (n, 3, side, side) from 0 to 255 → features (n, 512)."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -97,26 +98,18 @@ def _normalization(channels: int) -> "torch.nn.Module":
     return Normalization()
 
 
-@classifier(
+classifier(
     "levi_hassner",
     about=f"three convolutional and two dense layers, {SIDE}×{SIDE}, trained from scratch (Levi & Hassner"
-    " 2015); --set views=10 averages ten crops of each face, as they do",
+    " 2015); --set views=10 averages ten crops of each face, as in the paper",
     reads="crops",
     uses_gpu=True,
     also=together,
-)
-def make_levi_hassner(target: Target, random_state: int, n_jobs: int) -> Classifier:
-    """Return the network, which is trained from scratch.
-
-    It predicts from one view of a face. Their over-sampling, the mean over ten parts of it, is views=10.
-    """
-    from featurekit.estimators._networks.estimator import CNN
-
-    return CNN(
-        target=target,
+)(
+    cnn(
         make_body=levi_hassner,
         side=SIDE,
-        views=1,
+        views=1,  # the paper averages ten
         dropout=0.5,
         epochs=40,
         head_epochs=0,
@@ -124,6 +117,5 @@ def make_levi_hassner(target: Target, random_state: int, n_jobs: int) -> Classif
         # Without batch normalization, AdamW's usual 1e-3 is too high.
         learning_rate=3e-4,
         weight_decay=0.05,
-        random_state=random_state,
-        n_jobs=n_jobs,
     )
+)

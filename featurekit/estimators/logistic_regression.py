@@ -1,12 +1,10 @@
-"""A linear classifier on scaled vectors: it shows what the features of a network contain by themselves."""
+"""A linear classifier on scaled vectors, which shows how much a network's features alone say of a target."""
 
-from featurekit.data.targets import Target
-from featurekit.estimators import Classifier, classifier
+from featurekit.estimators import classifier, either
 
-
-@classifier(
+classifier(
     "logistic_regression",
-    about="multinomial logistic regression; ridge regression for years",
+    about="multinomial logistic regression; ridge regression for a regression target",
     # The penalties worth trying, strong ones first.
     grid=lambda target: {
         "penalty": (10.0, 3.0, 1.0, 0.3, 0.1) if target.is_regression else (1.2, 0.4, 0.12, 0.04, 0.012)
@@ -17,10 +15,4 @@ from featurekit.estimators import Classifier, classifier
         "sklearn.linear_model._logistic.LogisticRegression",
         "sklearn.linear_model._ridge.Ridge",
     ),
-)
-def make_logistic_regression(target: Target, random_state: int, n_jobs: int) -> Classifier:
-    """Return a logistic regression, or for years a ridge regression."""
-    from featurekit.estimators._linear import LinearClassifier, LinearRegressor
-
-    kind = LinearRegressor if target.is_regression else LinearClassifier
-    return kind(random_state=random_state, n_jobs=n_jobs)
+)(either("LinearClassifier", "LinearRegressor"))

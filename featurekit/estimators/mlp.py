@@ -1,14 +1,12 @@
 """A small neural network with one hidden layer on principal components.
 
 The number of epochs is fixed, because scikit-learn's early stopping would hold out faces
-of subjects that are also in the training part.
+of subjects whose other faces are trained on.
 """
 
-from featurekit.data.targets import Target
-from featurekit.estimators import Classifier, classifier
+from featurekit.estimators import classifier, either
 
-
-@classifier(
+classifier(
     "mlp",
     about="neural network with one hidden layer on 256 principal components",
     # The penalties worth trying, strong ones first.
@@ -22,10 +20,4 @@ from featurekit.estimators import Classifier, classifier
         "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
         "sklearn.preprocessing._label.LabelBinarizer",
     ),
-)
-def make_mlp(target: Target, random_state: int, n_jobs: int) -> Classifier:
-    """Return a network with one hidden layer."""
-    from featurekit.estimators._mlp import MLPClassifier, MLPRegressor
-
-    kind = MLPRegressor if target.is_regression else MLPClassifier
-    return kind(random_state=random_state, n_jobs=n_jobs)
+)(either("MLPClassifier", "MLPRegressor"))

@@ -1,14 +1,20 @@
-"""The heads that come with dlib's networks: what a user gets without any training.
+"""The age and gender classifiers that come with dlib's networks, used without training.
 
-The age network gives the probability of each year. The probability of a group is the
-sum over its years. Years between the groups are left out and the rest is scaled to 1,
-because a face that is scored is known to be in one of the groups.
+The age network predicts the probability of each year of age. The probability of an age
+group is the sum over its years. Years between two groups are left out and the sums are
+divided by their total, because each face in a comparison belongs to one of the groups.
 """
 
-from featurekit.data.targets import Target
+from featurekit.data.targets import AGE, AGE_GROUP, GENDER, Target
 from featurekit.errors import TargetError
 from featurekit.estimators import Classifier, classifier
-from featurekit.estimators._dlib_heads import HEADS
+
+# Target → the feature that predicts it.
+HEADS = {
+    AGE.name: "dlib_age:probabilities",
+    AGE_GROUP.name: "dlib_age:probabilities",
+    GENDER.name: "dlib_gender:probabilities",
+}
 
 
 @classifier(
@@ -19,10 +25,10 @@ from featurekit.estimators._dlib_heads import HEADS
     trusted_types=("featurekit.estimators._off_the_shelf.OffTheShelf",),
 )
 def make_off_the_shelf(target: Target, random_state: int, n_jobs: int) -> Classifier:
-    """Return the head that predicts the target.
+    """Return an estimator that turns the probabilities of a dlib network into predictions of the target.
 
     Raises:
-        TargetError: there is no such head.
+        TargetError: dlib's networks do not predict the target.
     """
     from featurekit.estimators._off_the_shelf import OffTheShelf
 

@@ -1,15 +1,13 @@
-"""A random forest: the mean of many trees, each grown on other faces and other numbers.
+"""A random forest: the mean of many trees, each grown on a random sample of faces and features.
 
-The trees are grown on principal components, because among thousands of raw numbers each
-split would see only a few that say little. Class weights are balanced, which raises the
-accuracy of small classes.
+The trees are grown on principal components, because each split chooses among a random
+part of the features, and among thousands of raw features few are informative. Class
+weights are balanced, which raises the accuracy of small classes.
 """
 
-from featurekit.data.targets import Target
-from featurekit.estimators import Classifier, classifier
+from featurekit.estimators import classifier, either
 
-
-@classifier(
+classifier(
     "random_forest",
     about="random forest of 200 trees on 128 principal components",
     # The forests worth trying, shallow and small ones first. A larger forest would gain little accuracy, and
@@ -28,10 +26,4 @@ from featurekit.estimators import Classifier, classifier
         "sklearn.tree._classes.DecisionTreeRegressor",
         "sklearn.tree._tree.Tree",
     ),
-)
-def make_random_forest(target: Target, random_state: int, n_jobs: int) -> Classifier:
-    """Return a random forest."""
-    from featurekit.estimators._forest import ForestClassifier, ForestRegressor
-
-    kind = ForestRegressor if target.is_regression else ForestClassifier
-    return kind(random_state=random_state, n_jobs=n_jobs)
+)(either("ForestClassifier", "ForestRegressor"))

@@ -1,9 +1,9 @@
-"""A small residual network whose attention can be drawn."""
+"""A small residual network with attention, which can be drawn as a map over the image."""
 
 from typing import TYPE_CHECKING, Any
 
-from featurekit.data.targets import Target
-from featurekit.estimators import Classifier, classifier
+from featurekit.estimators import classifier
+from featurekit.estimators._networks import cnn
 from featurekit.estimators._networks.schedule import together
 
 if TYPE_CHECKING:
@@ -19,28 +19,29 @@ SQUEEZED = 8  # the channel attention has an eighth of the channels inside
 
 
 def residual_attention(cnn: "CNN") -> "torch.nn.Module":
-    """Return residual blocks with channel and spatial attention, as CBAM has them (Woo et al. 2018).
+    """Return residual blocks with channel and spatial attention, as in CBAM (Woo et al. 2018).
 
     In each block, the maps that are added to the shortcut are first weighted by channel (a small network on
     the mean and maximum of each channel over the places) and then by place (a 7 × 7 convolution on the mean
     and maximum of each place over the channels).
 
-    What differs: six blocks of 32 to 128 channels instead of ResNet-50's sixteen, for images of 96
-    pixels, 61 million multiplications per face; channels are squeezed to an eighth and not to a sixteenth,
-    which would leave two of 32; and the spatial attention has no batch normalization of its own.
+    Three things differ from the paper. There are six blocks of 32 to 128 channels, instead of ResNet-50's
+    sixteen blocks, for images of 96 × 96 pixels; one face takes 61 million multiplications. The channel
+    attention reduces the channels to an eighth, because a sixteenth of 32 channels would be two. The spatial
+    attention has no batch normalization of its own.
     """
     import torch
     from torch import nn
 
     class ResidualAttention(nn.Module):
-        """Pixels (n, 3, side, side) of 0 to 255 → features (n, 128)."""
+        """Pixels (n, 3, side, side) from 0 to 255 → features (n, 128)."""
 
         def __init__(self) -> None:
             super().__init__()
             self.dim = WIDTHS[-1]
             self.stem = _convolution(3, STEM, 3, stride=2)
             self.pool = nn.MaxPool2d(3, 2, padding=1)
-            self.stages = nn.ModuleList()
+            self.stages: Any = nn.ModuleList()
             n_inputs = STEM
             for number, width in enumerate(WIDTHS):
                 blocks = nn.ModuleList()
@@ -53,8 +54,7 @@ def residual_attention(cnn: "CNN") -> "torch.nn.Module":
             maps = self.pool(self.stem((pixels - 127.5) / 64).relu())
             looked = []
             for blocks in self.stages:
-                own: Any = blocks
-                for block in own:
+                for block in blocks:
                     maps, places = block(maps)
                 looked.append(places)
             return maps.mean((2, 3)), looked
@@ -63,7 +63,7 @@ def residual_attention(cnn: "CNN") -> "torch.nn.Module":
             return self._read(pixels)[0]
 
         def attention(self, pixels: torch.Tensor) -> list[torch.Tensor]:
-            """Return the weight of each place in the last block of each stage, 0 to 1, each (n, h, w)."""
+            """Return the spatial attention (0 to 1) of each stage's last block, each of shape (n, h, w)."""
             was_training = self.training
             self.eval()
             with torch.no_grad():
@@ -114,20 +114,15 @@ def _convolution(n_inputs: int, n_outputs: int, size: int, stride: int = 1) -> "
     return nn.Sequential(layer, nn.BatchNorm2d(n_outputs))
 
 
-@classifier(
+classifier(
     "residual_attention",
     about=f"small residual network with channel and spatial attention (CBAM), {SIDE}×{SIDE}, trained from"
     " scratch; its attention can be drawn",
     reads="crops",
     uses_gpu=True,
     also=together,
-)
-def make_residual_attention(target: Target, random_state: int, n_jobs: int) -> Classifier:
-    """Return the network, which is trained from scratch."""
-    from featurekit.estimators._networks.estimator import CNN
-
-    return CNN(
-        target=target,
+)(
+    cnn(
         make_body=residual_attention,
         side=SIDE,
         epochs=40,
@@ -135,6 +130,5 @@ def make_residual_attention(target: Target, random_state: int, n_jobs: int) -> C
         decay=1.0,
         learning_rate=2e-3,
         weight_decay=0.05,
-        random_state=random_state,
-        n_jobs=n_jobs,
     )
+)

@@ -1,7 +1,7 @@
 """A wide, shallow network that receives the responses of Gabor filters beside the pixels.
 
-Wrinkles are lines of known width. A network that is trained from scratch on a few
-thousand faces does not have to learn the filters for them.
+The filters respond to wrinkles, which are lines of known width. The filters are fixed, because
+a network that is trained from scratch has too few faces to learn them from.
 """
 
 from typing import TYPE_CHECKING
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.data.targets import Target
-from featurekit.estimators import Classifier, classifier
+from featurekit.estimators import classifier
+from featurekit.estimators._networks import cnn
 from featurekit.estimators._networks.schedule import together
 
 if TYPE_CHECKING:
@@ -29,11 +29,11 @@ FEATURES = 256
 
 
 def gabor_kernels() -> NDArray[np.float32]:
-    """Return the filters, each without a mean and of length 1.
+    """Return the Gabor filters, each with a sum of 0 and a norm of 1.
 
     Returns:
-        Shape (n_filters, KERNEL, KERNEL); the phases change fastest, then the orientations. The first
-        orientation has upright stripes, and each next one is rotated by 180° / ORIENTATIONS.
+        Shape (n_filters, KERNEL, KERNEL); the phases change fastest, then the orientations. The stripes
+        of the first orientation are upright; each next orientation is rotated by 180° / ORIENTATIONS.
 
     >>> gabor_kernels().shape
     (36, 17, 17)
@@ -56,16 +56,16 @@ def gabor_kernels() -> NDArray[np.float32]:
 def wide_gabor(cnn: "CNN") -> "torch.nn.Module":
     """Return wide convolutions on the pixels and on Gabor responses, joined before a dense layer.
 
-    After Hosseini et al. 2018, "Age and gender classification using wide convolutional neural network and
-    Gabor filter": fixed filters whose responses the network learns to weigh, and few layers of many
-    channels.
+    The design follows Hosseini et al. 2018, "Age and gender classification using wide convolutional neural
+    network and Gabor filter": fixed filters whose responses the network learns to weigh, and few layers of
+    many channels.
 
-    What differs: they have twelve filters of one wavelength, 2 pixels, in six orientations, and feed the
-    responses to the network as its input. Here are three longer wavelengths, because resized crops contain
-    little at 2 pixels; each wavelength has filters for lines and for edges (their phases, 0 and π,
-    are one filter and its negative, which a convolution learns itself), and pixels and responses have
-    convolutions of their own before they are joined. Batch normalization makes training from scratch
-    possible.
+    Three things differ from the paper, which has twelve filters of one wavelength, 2 pixels, in six
+    orientations, and feeds their responses to the network as its input. Here the filters have three longer
+    wavelengths, because resized crops contain little at 2 pixels. Each wavelength has filters for lines and
+    for edges; the paper's phases, 0 and π, are a filter and its negative, which a convolution learns itself.
+    Pixels and responses have convolutions of their own before they are joined. Batch normalization makes
+    training from scratch possible.
     """
     import torch
     from torch import nn
@@ -77,7 +77,7 @@ def wide_gabor(cnn: "CNN") -> "torch.nn.Module":
         return nn.Sequential(layer, nn.BatchNorm2d(n_outputs), nn.ReLU())
 
     class WideGabor(nn.Module):
-        """Pixels (n, 3, side, side) of 0 to 255 → features (n, 256)."""
+        """Pixels (n, 3, side, side) from 0 to 255 → features (n, 256)."""
 
         kernels: torch.Tensor
         grey: torch.Tensor
@@ -100,8 +100,9 @@ def wide_gabor(cnn: "CNN") -> "torch.nn.Module":
 
         def forward(self, pixels: torch.Tensor) -> torch.Tensor:
             pixels = (pixels - 127.5) / 64
-            grey = (pixels * self.grey).sum(1, keepdim=True)
-            responses = functional.conv2d(grey, self.kernels, stride=2, padding=KERNEL // 2)
+            responses = functional.conv2d(
+                (pixels * self.grey).sum(1, keepdim=True), self.kernels, stride=2, padding=KERNEL // 2
+            )
             maps = torch.cat([self.of_pixels(pixels), self.of_responses(responses)], dim=1)
             features: torch.Tensor = self.dense(self.parts(maps))
             return features
@@ -109,20 +110,15 @@ def wide_gabor(cnn: "CNN") -> "torch.nn.Module":
     return WideGabor()
 
 
-@classifier(
+classifier(
     "wide_gabor",
     about=f"wide, shallow network on pixels and Gabor responses, {SIDE}×{SIDE}, trained from scratch (after"
     " Hosseini et al. 2018)",
     reads="crops",
     uses_gpu=True,
     also=together,
-)
-def make_wide_gabor(target: Target, random_state: int, n_jobs: int) -> Classifier:
-    """Return the network, which is trained from scratch."""
-    from featurekit.estimators._networks.estimator import CNN
-
-    return CNN(
-        target=target,
+)(
+    cnn(
         make_body=wide_gabor,
         side=SIDE,
         dropout=0.3,
@@ -131,6 +127,5 @@ def make_wide_gabor(target: Target, random_state: int, n_jobs: int) -> Classifie
         decay=1.0,
         learning_rate=1e-3,
         weight_decay=0.05,
-        random_state=random_state,
-        n_jobs=n_jobs,
     )
+)

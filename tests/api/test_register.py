@@ -349,7 +349,7 @@ def test_what_a_function_returns_is_saved_as_the_object_is_and_told_how_where_it
     runs = {run.classifier: run for run in results.runs}
     assert TrainedModel.load(work / "models" / runs["by_function"].name).classifier == "by_function"
     (note,) = (note for note in runs["tree"].notes if "not saved" in note)
-    assert "could not be loaded safely. To have it saved, register it" in note
+    assert "could not be loaded safely. To save the model, register the" in note
     assert "trusted_types=" in note
     (note,) = (note for note in runs["made_tree"].notes if "not saved" in note)
     assert "contains types that cannot be loaded again safely: sklearn.tree." in note

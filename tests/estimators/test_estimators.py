@@ -30,7 +30,11 @@ def clouds(n: int = 120, n_classes: int = 3, dim: int = 6, apart: float = 2.0, s
             [1, 1, 1],
             r"^All training faces are male, but gender needs at least two classes\.$",
         ),
-        (AGE, [30.0, 30.0], r"^All training faces are 30 years old, so nothing can be learned about age\.$"),
+        (
+            AGE,
+            [30.0, 30.0],
+            r"^All training faces have the same age, 30, so nothing can be learned about it\.$",
+        ),
         (AGE, [30.0, np.nan], r"^1 training faces have no age\.$"),
         (GENDER, [], r"^No training face has a label of gender\.$"),
     ],
@@ -70,7 +74,9 @@ def test_rounds_are_chosen_on_held_out_subjects_or_said_to_be_fixed():
     assert chosen.summary_["rounds"] < 50
     alone = XGBoostClassifier().fit(X, y, groups=np.full(len(X), "s0"))
     assert alone.summary_["rounds"] == 100
-    assert alone.summary_["notes"][0].startswith("100 rounds, not chosen on held-out subjects.")
+    assert alone.summary_["notes"][0].startswith(
+        "100 rounds were used, because the number could not be chosen on held-out subjects."
+    )
 
 
 # --- the others

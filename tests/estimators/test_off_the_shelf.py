@@ -8,7 +8,7 @@ import pytest
 from featurekit.data.targets import AGE, AGE_GROUP, GENDER
 from featurekit.errors import TargetError
 from featurekit.estimators import CLASSIFIERS
-from featurekit.estimators._dlib_heads import YEARS
+from featurekit.estimators._off_the_shelf import YEARS
 
 
 def years_with(**shares):
@@ -69,6 +69,7 @@ def test_a_target_without_a_head_is_refused():
 
 def test_vectors_of_another_network_are_a_bug():
     with pytest.raises(
-        ValueError, match="age is predicted from 81 probabilities of dlib_age:probabilities, not from 5"
+        ValueError,
+        match="age is predicted from the 81 probabilities of a dlib network, but the vectors",
     ):
         shelf(AGE).predict(np.zeros((2, 5), np.float32))

@@ -305,7 +305,7 @@ def test_years_below_zero_are_refused():
     X, y, groups = people()
     with pytest.raises(
         TargetError,
-        match=r"^SVMRegressor predicts years, which must not be negative\. Got -1\.$",
+        match=r"^SVMRegressor cannot learn negative numbers, but y contains -1\.$",
     ):
         made("svm", AGE).fit(X, y - 1.0, groups)
 

@@ -13,7 +13,7 @@ from featurekit.estimators import CLASSIFIERS, ClassifierKind, Resources
 from featurekit.estimators._estimator import Estimator
 from featurekit.estimators._linear import ridge_answers
 from featurekit.estimators._svm.classifier import SVM
-from featurekit.estimators._svm.kernels import Distances, rbf_kernel, search_bytes
+from featurekit.estimators._svm.kernels import Distances, libsvm_bytes, matrix_bytes, rbf_kernel
 from featurekit.estimators._svm.regressor import SVMRegressor
 from featurekit.estimators._threads import one_blas_thread
 from featurekit.evaluation.tuning import inner_folds, search
@@ -222,7 +222,7 @@ def test_a_search_without_memory_for_kernels_fits_each_candidate_and_says_so():
 
 def test_the_memory_of_a_search_is_foretold():
     svm = SVM(n_jobs=2, feature_blocks=(10, 20))
-    assert svm.bytes_needed(10_000, searching=True) == search_bytes(10_000, 2, 2)
+    assert svm.bytes_needed(10_000, searching=True) == 4 * matrix_bytes(10_000) + 2 * libsvm_bytes(10_000)
     # Two parts' distances and a kernel for each thread, 800 MB each, beside what libsvm keeps.
     assert 3.2e9 < svm.bytes_needed(10_000, searching=True) < 4.1e9
     assert svm.bytes_needed(10_000, searching=False) < svm.bytes_needed(10_000, searching=True)

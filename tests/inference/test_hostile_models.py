@@ -456,15 +456,25 @@ ATTACKS = (
         "other classes",
     ),
     Attack("processes", "forest", estimator(lambda e: e.model_.set_params(n_jobs=10**6)), "processes"),
-    Attack("tree out of itself", "forest", estimator(nodes("left_child", 10**9)), "out of itself"),
-    Attack("tree without an end", "forest", estimator(nodes("right_child", 0)), "leads back"),
-    Attack("tree that asks too much", "forest", estimator(nodes("feature", 10**6)), "does not have"),
-    Attack("booster out of itself", "trees", estimator(booster("left_children", 10**6)), "out of itself"),
-    Attack("booster without an end", "trees", estimator(booster("right_children", 0)), "leads back"),
+    Attack("tree out of itself", "forest", estimator(nodes("left_child", 10**9)), "does not exist"),
     Attack(
-        "booster that asks too much", "trees", estimator(booster("split_indices", 10**6)), "does not have"
+        "tree without an end", "forest", estimator(nodes("right_child", 0)), "precedes it or does not exist"
     ),
-    Attack("booster for another class", "trees", estimator(booster("tree_info", 10**6)), "another size"),
+    Attack("tree that asks too much", "forest", estimator(nodes("feature", 10**6)), "do not have"),
+    Attack("booster out of itself", "trees", estimator(booster("left_children", 10**6)), "does not exist"),
+    Attack(
+        "booster without an end",
+        "trees",
+        estimator(booster("right_children", 0)),
+        "precedes it or does not exist",
+    ),
+    Attack("booster that asks too much", "trees", estimator(booster("split_indices", 10**6)), "do not have"),
+    Attack(
+        "booster for another class",
+        "trees",
+        estimator(booster("tree_info", 10**6)),
+        "features or classes",
+    ),
     Attack("no booster", "trees", estimator(lambda e: setattr(e, "booster_", b"{L" * 99)), "cannot be used"),
     # Tensors.
     *(

@@ -6,6 +6,7 @@ training, checkpoints and predictions are here and are the same for all.
 """
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from hashlib import sha256
@@ -172,9 +173,7 @@ class CNN(Estimator):
         self.summary_: dict[str, Any] = {"notes": []}
         self._draw_seed()
         faces, held_out = self._faces(X, {self.target: y, **(also or {})}, groups)
-        checkpoint = self._resources.checkpoints
-        if checkpoint is not None:
-            checkpoint = checkpoint / f"{self._key(faces, held_out, device, precision)}.safetensors"
+        checkpoints = self._resources.checkpoints
         self.network_ = self._fresh_network()
         at = train(
             self.network_,
@@ -192,7 +191,9 @@ class CNN(Estimator):
                 precision=precision,
                 threads=self._threads,
                 balanced_by=self.target.name,
-                checkpoint=checkpoint,
+                checkpoint=None
+                if checkpoints is None
+                else checkpoints / f"{self._key(faces, held_out, device, precision)}.safetensors",
                 watch=self._resources.progress,
             ),
         )
@@ -262,7 +263,7 @@ class CNN(Estimator):
             n_faces = self.training_["faces"] + self.training_["held_out_faces"]
             self.summary_["notes"].append(
                 f"One network for {', '.join(head.target.name for head in self.heads_)}, trained together"
-                f" on all {n_faces:,} faces that have a label of at least one of them."
+                f" on all {n_faces:,} faces that have a label of at least one of these targets."
             )
 
     def _fresh_network(self) -> "torch.nn.Module":
@@ -359,7 +360,7 @@ class CNN(Estimator):
         if facts["classes"] is not None:
             self.classes_ = np.array(facts["classes"], np.intp)
         if not all(np.isfinite(array).all() for array in tensors.values()):
-            raise ModelError("A tensor contains a value that is not a number.")
+            raise ModelError("A tensor contains a value that is infinite or not a number.")
         self._load(tensors)
         self._runs_in = facts["precision"]
         self.summary_ = {"notes": []}
@@ -406,9 +407,7 @@ def _strata(labels: Mapping[Target, NDArray[Any]]) -> NDArray[np.intp]:
 
 def _pixels_and_rows(X: Crops | NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
     """Return pixels, shape (n_all, s, s, 3), and the row numbers of the selected faces."""
-    if isinstance(X, Crops):
-        return as_crops(X.pixels), X.rows
-    return as_crops(X), np.arange(len(X))
+    return (as_crops(X.pixels), X.rows) if isinstance(X, Crops) else (as_crops(X), np.arange(len(X)))
 
 
 def as_crops(X: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -418,12 +417,8 @@ def as_crops(X: NDArray[np.uint8]) -> NDArray[np.uint8]:
         ValueError: they are not square crops of bytes.
     """
     if X.dtype != np.uint8:
-        raise ValueError(f"A network reads face images of type uint8, not {X.dtype}.")
-    if X.ndim == 2:
-        side = round((X.shape[1] / 3) ** 0.5)
-        if side * side * 3 != X.shape[1]:
-            raise ValueError(f"{X.shape[1]} numbers are not a square image with three colours.")
-        return X.reshape(len(X), side, side, 3)
-    if X.ndim != 4 or X.shape[1] != X.shape[2] or X.shape[3] != 3:
+        raise ValueError(f"Face images must be of type uint8, not {X.dtype}.")
+    side = round((math.prod(X.shape[1:]) / 3) ** 0.5)
+    if X.shape[1:] not in ((side * side * 3,), (side, side, 3)):
         raise ValueError(f"Faces of shape {X.shape[1:]} are not square images with three colours.")
-    return X
+    return X.reshape(len(X), side, side, 3)

@@ -1,5 +1,6 @@
 """The heads of a network: predictions from its features, their losses, and body and heads as one network."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
@@ -86,17 +87,16 @@ class Head:
         if self.kind == "classes":
             return functional.cross_entropy(outputs, labels, weight=weights, label_smoothing=smoothing)
         if self.kind == "ordered":
-            levels = torch.arange(self.n_outputs, device=outputs.device)
-            is_above = (labels[:, None] > levels).float() * (1 - smoothing) + smoothing / 2
-            each = functional.binary_cross_entropy_with_logits(outputs, is_above, reduction="none").sum(1)
+            is_above = labels[:, None] > torch.arange(self.n_outputs, device=outputs.device)
+            wanted = is_above.float() * (1 - smoothing) + smoothing / 2
+            each = functional.binary_cross_entropy_with_logits(outputs, wanted, reduction="none").sum(1)
             if weights is not None:
                 return (each * weights[labels]).sum() / weights[labels].sum()
             return each.mean()
         years = torch.arange(self.n_outputs, device=outputs.device, dtype=outputs.dtype)
         near = (-((years - labels[:, None].clamp(max=OLDEST)) ** 2) / (2 * DEVIATION**2)).softmax(dim=1)
-        of_years = functional.cross_entropy(outputs, near)
-        error = (_expectation(outputs.softmax(dim=1)) - labels).abs().mean()
-        return of_years + YEARS_WEIGHT * error
+        errors = (_expectation(outputs.softmax(dim=1)) - labels).abs()
+        return functional.cross_entropy(outputs, near) + YEARS_WEIGHT * errors.mean()
 
 
 def _expectation(shares: torch.Tensor) -> torch.Tensor:
@@ -105,7 +105,7 @@ def _expectation(shares: torch.Tensor) -> torch.Tensor:
 
 
 class _Ordered(nn.Module):
-    """One direction and a threshold for each class but the first."""
+    """One direction, and a threshold for each class except the first."""
 
     def __init__(self, n_inputs: int, n_outputs: int) -> None:
         super().__init__()
@@ -114,8 +114,7 @@ class _Ordered(nn.Module):
         self.thresholds = nn.Parameter(torch.linspace(2.0, -2.0, n_outputs))
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        height: torch.Tensor = self.direction(features)
-        return height + self.thresholds
+        return torch.add(self.direction(features), self.thresholds)
 
 
 def heads_module(dim: int, heads: Sequence[Head], *, dropout: float, gender_to_age: bool) -> torch.nn.Module:
@@ -198,19 +197,7 @@ def assembled(
         torch.manual_seed(seed)
         body: Any = make_body()
         read = heads_module(body.dim, heads, dropout=dropout, gender_to_age=gender_to_age)
-
-    class Network(torch.nn.Module):
-        """Pixels → name of the target → outputs."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.body, self.heads = body, read
-
-        def forward(self, pixels: torch.Tensor) -> Mapping[str, torch.Tensor]:
-            found: Mapping[str, torch.Tensor] = self.heads(self.body(pixels))
-            return found
-
-    return with_own_dropout(Network())
+    return with_own_dropout(nn.Sequential(OrderedDict(body=body, heads=read)))
 
 
 class _Dropout(torch.nn.Module):

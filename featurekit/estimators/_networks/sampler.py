@@ -41,8 +41,11 @@ class Faces:
 
     def some(self, which: NDArray[np.intp]) -> "Faces":
         """Return some of the faces."""
-        labels = {name: values[which] for name, values in self.labels.items()}
-        return replace(self, rows=self.rows[which], labels=labels)
+        return replace(
+            self,
+            rows=self.rows[which],
+            labels={name: values[which] for name, values in self.labels.items()},
+        )
 
     def on_gpu(self) -> "Faces":
         """Return the same faces on the GPU, or unchanged if they need more than half of its free memory."""

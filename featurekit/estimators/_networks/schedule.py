@@ -97,8 +97,9 @@ def make_optimizer(
         for weights, factor in sets
         for is_matrix in (True, False)
     ]
-    groups = [group for group in groups if group["params"]]
-    return torch.optim.AdamW(groups, lr=schedule.learning_rate, fused=device == "cuda")
+    return torch.optim.AdamW(
+        [group for group in groups if group["params"]], lr=schedule.learning_rate, fused=device == "cuda"
+    )
 
 
 def set_stage(network: "torch.nn.Module", stage: str) -> None:

@@ -132,7 +132,8 @@ def _where_it_was(
             checkpoint.replace(aside)
             if setting.watch:
                 setting.watch(
-                    f"starting from the beginning: {checkpoint.name} {error}; it is now {aside.name}", 0.0
+                    f"starting from the beginning: {checkpoint.name} {error}; it was renamed to {aside.name}",
+                    0.0,
                 )
             network.load_state_dict(best)
             optimizer = make_optimizer(network, schedule, setting.device)
@@ -242,7 +243,13 @@ class _Trainer:
             save(path, at, self.network, self.optimizer, best)
             self._saved = time.monotonic()
         if self.setting.watch:
-            self.setting.watch(_told(at, self.schedule), at.epoch / self.schedule.epochs)
+            line = at.history[-1]
+            held_out = f", held out {line['held_out_loss']:.3f}" if "held_out_loss" in line else ""
+            self.setting.watch(
+                f"epoch {at.epoch} of {self.schedule.epochs}, loss {line['loss']:.3f}{held_out},"
+                f" {line['rate']:.0f} faces/s",
+                at.epoch / self.schedule.epochs,
+            )
 
     def _reseed(self, number: int) -> None:
         """Set the seed of every layer with random numbers for this epoch."""
@@ -288,13 +295,6 @@ class _Trainer:
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         return found
-
-
-def _told(at: Progress, schedule: Schedule) -> str:
-    line = at.history[-1]
-    held_out = f", held out {line['held_out_loss']:.3f}" if "held_out_loss" in line else ""
-    loss = f"loss {line['loss']:.3f}{held_out}"
-    return f"epoch {at.epoch} of {schedule.epochs}, {loss}, {line['rate']:.0f} faces/s"
 
 
 def _learn(

@@ -7,13 +7,13 @@ from typing import Any, Self
 import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
+from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 
 from featurekit.data.splits import Fold, subject_exclusive_folds
 from featurekit.errors import FoldError
 from featurekit.estimators import held_out_score
 from featurekit.estimators._estimator import LabelClassifier
-from featurekit.estimators._scaling import softmax
 from featurekit.estimators._svm.kernels import TILE, rbf_kernel
 from featurekit.estimators._svm.machine import INNER_FOLDS, KernelMachine, Trial
 from featurekit.estimators._svm.solvers import (
@@ -54,13 +54,12 @@ class SVM(LabelClassifier, KernelMachine):
             TypeError: there are further arguments.
             EngineError: the solver is cuML, and it is not installed or finds no GPU.
         """
-        self.validate()
-        solver = solver_facts(self.solver)  # raises before anything is computed
+        solver_facts(self.solver)  # raises before anything is computed
         X, y, groups = self._begin(X, y, groups, unknown)
         codes = np.searchsorted(self.classes_, y)
         n_classes = len(self.classes_)
         with one_blas_thread():
-            scaled, kernel = self._prepare(X, solver)
+            scaled, kernel = self._prepare(X)
             inner = []
             try:
                 inner = subject_exclusive_folds(codes, groups, n_folds=INNER_FOLDS, seed=self._seed)
@@ -71,8 +70,8 @@ class SVM(LabelClassifier, KernelMachine):
 
             def learn(rows: NDArray[np.intp]) -> Machine:
                 if self.is_linear_ or len(self.landmarks_):
-                    cost = self._linear_cost(self.C) if self.is_linear_ else self.C
-                    return fit_linear(features[rows], class_signs(codes[rows], n_classes), cost)
+                    signs = class_signs(codes[rows], n_classes)
+                    return fit_linear(features[rows], signs, self.summary_["C"])
                 own, gamma = features, self.gamma if kernel is None else None
                 if len(rows) < len(features):  # otherwise the matrix need not be copied
                     own = features[rows] if kernel is None else kernel[np.ix_(rows, rows)]
@@ -91,16 +90,15 @@ class SVM(LabelClassifier, KernelMachine):
                         rows = fold.test[start : start + TILE]
                         held_out[rows] = _decisions(other, scaled, kernel, rows, self.gamma)
                 self._calibrate(held_out, codes)
-            if len(self.landmarks_):
-                machine = self._with_landmarks(machine)
-        self._keep(machine, X)
+            self._keep(machine, X)
         how = f"multinomial logistic regression on {INNER_FOLDS} inner subject-exclusive folds"
         self.summary_ |= {"class_weight": None, "calibration": how if inner else "none"}
         return self
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the probability of each class of classes_, shape (n, n_classes)."""
-        return softmax(self._decide(self._asked(X)) @ self.calibration_.T + self.calibration_intercept_)
+        scores = self._decide(self._asked(X)) @ self.calibration_.T + self.calibration_intercept_
+        return np.asarray(softmax(scores, axis=1))
 
     def _trial(self, y: NDArray[np.intp], fold: Fold, *, is_linear: bool) -> tuple[Fold, Trial]:
         # In the order of the classes, in which libsvm reads the kernel: the rows of a class are adjacent.

@@ -38,14 +38,14 @@ class Distances:
         norms = _norms(scaled, columns_of)
         self.parts = [np.empty((n, n)) for _ in columns_of]
 
-        def fill(corner: tuple[int, int]) -> None:
-            rows, columns = _tile(corner)
+        def fill(place: tuple[slice, slice]) -> None:
+            rows, columns = place
             tiles = _tile_distances(scaled, scaled, norms, norms, columns_of, rows, columns)
             for matrix, tile in zip(self.parts, tiles, strict=True):
                 matrix[rows, columns] = tile
                 matrix[columns, rows] = tile.T
 
-        _each(fill, [(i, j) for i in range(0, n, TILE) for j in range(i, n, TILE)], threads)
+        _each(fill, _tiles(n, n, is_symmetric=True), threads)
         for matrix in self.parts:
             np.fill_diagonal(matrix, 0)
 
@@ -117,8 +117,8 @@ def rbf_kernel(
     columns_of = consecutive_slices(parts or (first.shape[1],))
     norms_a, norms_b = (_norms(matrix, columns_of) for matrix in (first, second))
 
-    def fill(corner: tuple[int, int]) -> None:
-        rows, columns = _tile(corner)
+    def fill(place: tuple[slice, slice]) -> None:
+        rows, columns = place
         distance = own = np.zeros(1)
         for tile in _tile_distances(first, second, norms_a, norms_b, columns_of, rows, columns):
             distance = distance + tile
@@ -133,10 +133,7 @@ def rbf_kernel(
         if same:
             kernel[columns, rows] = tile.T
 
-    corners = [
-        (i, j) for i in range(0, len(first), TILE) for j in range(0, len(second), TILE) if not same or j >= i
-    ]
-    _each(fill, corners, threads)
+    _each(fill, _tiles(len(first), len(second), is_symmetric=same), threads)
     if same:
         np.fill_diagonal(kernel, 1.0)
     return kernel
@@ -146,8 +143,13 @@ def _norms(matrix: NDArray[np.float64], columns_of: Sequence[slice]) -> NDArray[
     return np.stack([np.einsum("ij,ij->i", matrix[:, part], matrix[:, part]) for part in columns_of])
 
 
-def _tile(corner: tuple[int, int]) -> tuple[slice, slice]:
-    return slice(corner[0], corner[0] + TILE), slice(corner[1], corner[1] + TILE)
+def _tiles(n_rows: int, n_columns: int, *, is_symmetric: bool) -> list[tuple[slice, slice]]:
+    """Return the rows and columns of each tile; of a symmetric matrix, those on and above the diagonal."""
+    return [
+        (slice(i, i + TILE), slice(j, j + TILE))
+        for i in range(0, n_rows, TILE)
+        for j in range(i if is_symmetric else 0, n_columns, TILE)
+    ]
 
 
 def _tile_distances(
@@ -216,11 +218,6 @@ def _each(work: Callable[[Any], None], tasks: Sequence[Any], threads: int) -> No
 def matrix_bytes(n_rows: int) -> int:
     """Return the bytes of a kernel matrix of n_rows."""
     return n_rows * n_rows * 8
-
-
-def search_bytes(n_rows: int, n_parts: int, threads: int) -> int:
-    """Return the bytes that a search over kernels of n_rows takes."""
-    return matrix_bytes(n_rows) * (n_parts + threads) + threads * libsvm_bytes(n_rows)
 
 
 def libsvm_bytes(n_rows: int) -> int:

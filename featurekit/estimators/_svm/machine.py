@@ -17,7 +17,6 @@ from featurekit.estimators._svm.kernels import (
     matrix_bytes,
     over_kernels,
     rbf_kernel,
-    search_bytes,
 )
 from featurekit.estimators._svm.solvers import Machine, Solver, solver_facts
 from featurekit.estimators._threads import one_blas_thread
@@ -65,8 +64,8 @@ class KernelMachine(FoldSearch):
         if searching:
             return self._search_bytes(n_rows, threads)
         # The whole matrix, and for each thread the matrix of an inner training part.
-        inner = (INNER_FOLDS - 1) / INNER_FOLDS
-        return int(matrix_bytes(n_rows) * (1 + threads * inner**2)) + threads * libsvm_bytes(n_rows)
+        n_matrices = 1 + threads * ((INNER_FOLDS - 1) / INNER_FOLDS) ** 2
+        return int(matrix_bytes(n_rows) * n_matrices) + threads * libsvm_bytes(n_rows)
 
     def _can_share(self, X: NDArray[np.float32], candidates: Sequence[Mapping[str, Any]]) -> bool:
         """Return whether only C and gamma vary, and the kernel matrix fits into memory where one is needed.
@@ -111,7 +110,11 @@ class KernelMachine(FoldSearch):
         return [scores[one] for one in tried]
 
     def _search_bytes(self, n_rows: int, threads: int) -> int:
-        return search_bytes(n_rows, max(len(self.feature_blocks or ()), 1), threads)
+        """Return the bytes of the distances of each part, a kernel for each thread, and libsvm's caches."""
+        return (
+            matrix_bytes(n_rows) * (max(len(self.feature_blocks or ()), 1) + threads)
+            + libsvm_bytes(n_rows) * threads
+        )
 
     def _trial(self, y: NDArray[Any], fold: Fold, *, is_linear: bool) -> tuple[Fold, Trial]:
         """Return the fold with its rows in the order of the kernels, and a function that scores a cost."""
@@ -122,23 +125,16 @@ class KernelMachine(FoldSearch):
             unit_lengths(X, self.feature_blocks), self.feature_blocks
         )
 
-    def _prepare(
-        self, X: NDArray[np.float32], solver: Mapping[str, str]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-        """Learn the scaling; return the scaled vectors and the kernel matrix; None if none is used.
-
-        Args:
-            X: vectors, shape (n, dim).
-            solver: facts about the solver for the summary.
-        """
-        self._learn_scaling(X)
+    def _prepare(self, X: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+        """Learn the scaling; return the scaled vectors and the kernel matrix; None if none is used."""
         self.is_linear_ = len(X) > self.linear_above
         self.summary_: dict[str, Any] = {
             "kernel": "linear" if self.is_linear_ else "rbf",
             "C": self._linear_cost(self.C) if self.is_linear_ else self.C,
-            **solver,
+            **solver_facts(self.solver),
             "notes": [],
         }
+        self._learn_scaling(X)
         if self.is_linear_:
             self._say_linear(
                 f"A linear kernel was used instead of RBF, because {len(X):,} training faces are more than"
@@ -176,8 +172,9 @@ class KernelMachine(FoldSearch):
         their kernel. (scikit-learn's Nystroem does not support a kernel that is a mean of several.)
         """
         n_landmarks = min(LANDMARKS, len(scaled))
-        rng = np.random.default_rng(self._seed)
-        self.landmarks_ = np.sort(rng.choice(len(scaled), n_landmarks, replace=False))
+        self.landmarks_ = np.sort(
+            np.random.default_rng(self._seed).choice(len(scaled), n_landmarks, replace=False)
+        )
         landmarks = scaled[self.landmarks_]
         values, axes = np.linalg.eigh(rbf_kernel(landmarks, None, self.gamma, self.parts_))
         self._turn = axes / np.sqrt(np.maximum(values, 1e-12)) @ axes.T
@@ -187,17 +184,12 @@ class KernelMachine(FoldSearch):
             f" because the kernel matrix of {len(scaled):,} training faces"
             f" ({matrix_bytes(len(scaled)) / 1e9:.1f} GB) needs more memory than is allowed."
         )
-        nearness = rbf_kernel(scaled, landmarks, self.gamma, self.parts_, threads=self._threads)
-        return np.asarray(nearness @ self._turn)
+        return np.asarray(
+            rbf_kernel(scaled, landmarks, self.gamma, self.parts_, threads=self._threads) @ self._turn
+        )
 
     def _linear_cost(self, C: float) -> float:  # noqa: N803  # its name everywhere
         return self.linear_cost * C / type(self).C
-
-    def _with_landmarks(self, machine: Machine) -> Machine:
-        """Return a linear machine on Nystroem's features as a machine on the kernel with the landmarks."""
-        weights = self._turn @ machine.weights
-        del self._turn
-        return Machine(self.landmarks_, weights, machine.intercept)
 
     def _scale(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
         # In double precision, because distances are differences of large numbers.
@@ -208,6 +200,10 @@ class KernelMachine(FoldSearch):
 
     def _keep(self, machine: Machine, X: NDArray[np.float32]) -> None:
         """Keep what a prediction needs."""
+        if len(self.landmarks_):
+            # A linear machine on Nystroem's features is a machine on the kernel with the landmarks.
+            machine = Machine(self.landmarks_, self._turn @ machine.weights, machine.intercept)
+            del self._turn
         self.weights_, self.intercept_ = machine.weights, machine.intercept
         self.support_vectors_ = X[:0].copy() if machine.rows is None else X[machine.rows]
         self.summary_["support_vectors"] = len(self.support_vectors_)

@@ -32,7 +32,6 @@ class SVMRegressor(RegressorMixin, KernelMachine):
 
     is_regression: ClassVar[bool] = True
 
-    C: float = 1.0
     epsilon: float = 0.1
 
     def fit(self, X: Any, y: Any, groups: Any = None, **unknown: Any) -> Self:
@@ -41,21 +40,17 @@ class SVMRegressor(RegressorMixin, KernelMachine):
         Raises:
             EngineError: the solver is cuML, and it is not installed or finds no GPU.
         """
-        self.validate()
-        solver = solver_facts(self.solver)  # raises before anything is computed
+        solver_facts(self.solver)  # raises before anything is computed
         X, y, _ = self._begin(X, y, groups, unknown)
         targets, self.center_, self.unit_ = learn_years(y)
         with one_blas_thread():
-            scaled, kernel = self._prepare(X, solver)
+            scaled, kernel = self._prepare(X)
             features = scaled if kernel is None else kernel
             if self.is_linear_ or len(self.landmarks_):
-                cost = self._linear_cost(self.C) if self.is_linear_ else self.C
-                machine = fit_linear(features, targets[:, None], cost, epsilon=self.epsilon)
+                machine = fit_linear(features, targets[:, None], self.summary_["C"], epsilon=self.epsilon)
             else:
                 machine = self._fit_years(features, targets, self.C, on_kernel=kernel is not None)
-            if len(self.landmarks_):
-                machine = self._with_landmarks(machine)
-        self._keep(machine, X)
+            self._keep(machine, X)
         return self
 
     def predict(self, X: Any) -> NDArray[np.float64]:

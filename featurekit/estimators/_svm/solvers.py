@@ -110,8 +110,9 @@ def fit_pairs(
     # The kernel is finite; checking that again for every candidate would take time.
     with config_context(assume_finite=True):
         svc.fit(features, labels)
-    weights = pair_weights(svc.dual_coef_, svc.n_support_)
-    return Machine(np.asarray(svc.support_, np.intp), weights, svc.intercept_)
+    return Machine(
+        np.asarray(svc.support_, np.intp), pair_weights(svc.dual_coef_, svc.n_support_), svc.intercept_
+    )
 
 
 def pair_weights(dual: NDArray[np.float64], n_support: NDArray[np.intp]) -> NDArray[np.float64]:
@@ -214,8 +215,8 @@ def solver_facts(solver: str) -> dict[str, str]:
     Raises:
         EngineError: cuML cannot be imported, or finds no GPU.
     """
-    if solver == "libsvm":
-        return {"solver": "libsvm"}
+    if solver != "cuml":
+        return {"solver": solver}
     try:
         import cuml.svm
         import cupy

@@ -423,7 +423,7 @@ def test_a_checkpoint_that_cannot_be_read_is_put_aside_and_the_training_starts_a
     anew = fit(small(), checkpoints=tmp_path, progress=lambda text, share: told.append(text))
     assert same(weights(anew), weights(whole))
     assert told[0].startswith(f"starting from the beginning: {path.name} ")
-    assert told[0].endswith(f"it is now {path.stem}.damaged")
+    assert told[0].endswith(f"it was renamed to {path.stem}.damaged")
     assert sum(text.startswith("epoch") for text in told) == 5
     assert path.is_file()
     assert path.with_suffix(".damaged").is_file()

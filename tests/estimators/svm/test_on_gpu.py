@@ -236,5 +236,5 @@ def test_what_a_classifier_needs_is_listed(is_here, monkeypatch, capsys):
     rows = [line.split("\t") for line in capsys.readouterr().out.splitlines() if "\t" in line]
     listed = {name: (about, needs) for name, about, needs, _ in rows}
     needs = "cuml" if is_here else "cuml, missing: pip install 'featurekit[cuml]'"
-    assert listed["svm_cuml"] == ("like svm, but solved on a GPU by cuML", needs)
+    assert listed["svm_cuml"] == ("support vector machine like svm, but solved on a GPU by cuML", needs)
     assert listed["svm"][1] == "no further package"
