@@ -232,9 +232,7 @@ def test_an_option_without_effect_is_an_error_or_a_note_that_names_the_argument(
         fk.predict(photos[0], AGE, project=saved, probabilities=True, **QUIET)
     with caplog.at_level(logging.WARNING, "featurekit"):
         fk.predict(photos[0], [GENDER, AGE], project=saved, probabilities=True, **QUIET)
-    assert caplog.messages == [
-        f"probabilities does not apply to {AGE}, which does not predict classes."
-    ]
+    assert caplog.messages == [f"probabilities does not apply to {AGE}, which does not predict classes."]
 
 
 def test_what_is_no_model_is_one_error(gender, saved, photos, tmp_path):
