@@ -205,11 +205,14 @@ class Model:
 class Explanations(Sequence[Any]):
     """A sequence of explanations of predictions, one for each face.
 
-    An explanation has ``.photograph.name``, ``.number`` (number of the face), ``.answer`` (the predicted
-    class, or "years"), ``.value`` (the probability of the class, or the predicted years), ``.how``, ``.face``
-    (uint8, (s, s, 3)), ``.heat`` (float32, (s, s), 0 to 1) and ``.loss``: how much the prediction changes if
-    the tenth of the face that the map calls most important is blurred (``.important``), and if a random tenth
-    is blurred (``.random``).
+    An explanation has these attributes:
+
+    - ``.photograph.name`` and ``.number``: name of the image, and number of the face on it.
+    - ``.answer`` and ``.value``: the predicted class and its probability, or "years" and the predicted years.
+    - ``.how``: the method that was used.
+    - ``.face``: the face, uint8, shape (s, s, 3); ``.heat``: the map, float32, shape (s, s), from 0 to 1.
+    - ``.loss.important`` and ``.loss.random``: how much the prediction changes if the most important tenth of
+      the face, by the map, is blurred, and if a random tenth is blurred.
     """
 
     def __init__(self, found: Sequence[Any], photographs: Sequence[Photograph]) -> None:

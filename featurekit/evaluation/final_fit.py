@@ -57,7 +57,7 @@ def final_model(
         settings: settings with which faces were found.
         recipes: settings with which the vectors were computed, one recipe for each feature.
         weights: names, hashes and licences of the weight files that were used.
-        notes: notes on decisions that were made in the folds, a sentence each.
+        notes: a sentence for each choice that was made during cross-validation, such as tuned parameters.
 
     Raises:
         EstimatorError: a user's own estimator failed.

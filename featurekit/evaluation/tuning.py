@@ -107,7 +107,7 @@ def search(
     Returns:
         The result of the search. The best candidate has the highest mean score; among equal ones, the first
         is chosen. If the classifier has no grid, or there are too few subjects for inner folds, no parameters
-        are tried, and the default ones should be used.
+        are tried, and the caller should use the default parameters.
     """
     started = time.perf_counter()
     if grid is None and kind.grid:

@@ -177,7 +177,7 @@ def _properties(box: _Bytes | None) -> tuple[list[tuple[int, int]], dict[int, li
 def _sizes_in_hevc_header(box: _Bytes) -> list[tuple[int, int]]:
     box.take(21)
     if box.number(1) & 3 != 3:
-        raise OddError("the lengths of its parts have fewer than 4 bytes")
+        raise OddError("the length fields of its parts are shorter than 4 bytes")
     sizes = []
     for _ in range(box.number(1)):
         box.take(1)

@@ -4,8 +4,8 @@ A model may come from anybody. Its folder holds four plain files and nothing els
 `sha256sum -c` can check, lists the hashes of the other three files, so that featurekit refuses to load an
 edited folder. Somebody could edit the files and write a new list of hashes. Therefore model.json may have
 only the fields of ModelFile, and the fitted classifier is never unpickled. It is either in model.skops, or in
-model.safetensors, which has the weights of a network that was trained end to end. From model.skops, only
-types are loaded that the registration of the classifier lists.
+model.safetensors, which has the weights of a network that was trained end to end. Only the types that the
+registration of the classifier lists are loaded from model.skops.
 """
 
 import io

@@ -128,8 +128,8 @@ class TrainedModel:
             "",
             "## Limitations",
             "",
-            "The model predicts from the appearance of a face, which may differ from a person's true age or"
-            " identity. Its labels are those of the data set. Do not use it for surveillance or for decisions"
+            "The model predicts how old a person looks, or which gender a face looks like. The true age or"
+            " gender identity of the person may differ. Its labels are those of the data set. Do not use it for surveillance or for decisions"
             " about people.",
         ]
         return "\n".join(lines) + "\n"

@@ -88,8 +88,8 @@ def readings_table(
 def legend(models: Sequence[TrainedModel], *, probabilities: bool = False) -> list[tuple[str, str]]:
     """Return pairs of a column and its meaning, for columns whose names do not say what they contain.
 
-    These are the columns of several models with the same target, and columns whose target or label is not a
-    valid name of a column.
+    These are the columns for a target that several models predict, and the columns that have another name
+    because the target or the label cannot be the name of a column.
 
     Args:
         models: the models that made the predictions.

@@ -46,7 +46,8 @@ def add(path: Path, name: str | None = None) -> list[WeightsEntry]:
 
     Args:
         path: the file, which is recognized by its hash and may have any name.
-        name: name of the weight file or archive that it must be; None to accept any file in weights.toml.
+        name: name of the weight file or archive that the given file is expected to be; None to accept every
+            file that is listed in weights.toml.
 
     Returns:
         The entries of weights.toml whose files were added.

@@ -70,7 +70,7 @@ def find_errors(
         store: the cache, which has the positions of the faces in the images.
 
     Raises:
-        WorkspaceError: the predictions of a best model, or the images of all faces, are not available.
+        WorkspaceError: the predictions of the best model of a target are missing, or none of the images can be read.
     """
     known = evidence.targets if evidence else {}
     by_name = {run.name: run for run in runs}

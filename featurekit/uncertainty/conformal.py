@@ -269,7 +269,7 @@ def fit_year_ranges(
         years: predicted ages of faces that the model had not seen, shape (n,).
         y: true ages, shape (n,); a range contains no age below the lowest or above the highest of these.
         subjects: subject of each face, shape (n,).
-        alpha: share of the faces of people of each age whose range may miss the true age.
+        alpha: for each age, the share of the faces whose range may miss the true age.
     """
     ages = np.clip(np.floor(y), 0, _OLDEST)
     codes, counts = np.unique(subjects, return_inverse=True, return_counts=True)[1:]
@@ -314,7 +314,7 @@ def cross_fitted_ranges(
         y: the true ages, shape (n,).
         folds: number of the fold in which each face was tested, shape (n,).
         subjects: subject of each face, shape (n,).
-        alpha: share of the faces of people of each age whose range may miss the true age.
+        alpha: for each age, the share of the faces whose range may miss the true age.
 
     Raises:
         ValueError: a fold contains all subjects.
@@ -420,7 +420,7 @@ def coverage_by(
             (n, 2).
         y: class numbers or ages, shape (n,).
         subjects: subject of each face, shape (n,).
-        missed: share of the faces whose set or range may miss the true value, as promised.
+        missed: the promised largest share of faces whose set or range misses the true value.
     """
     check_lengths(labels, answers, y, subjects)
     covered, sizes = _held(answers, y)

@@ -1,7 +1,7 @@
 """Tests of whether models differ, on the differences between their losses on each subject.
 
-The tests of the report draw random signs for the differences of subjects, and give
-p-values that hold for many comparisons together. The corrected t-test over folds is
+The tests of the report flip the sign of each subject's difference between two models at
+random, and give p-values that are adjusted for all comparisons. The corrected t-test over folds is
 shown beside them.
 """
 

@@ -34,12 +34,12 @@ def test_days_and_machines_are_those_of_the_runs():
 def test_what_faces_were_told_apart_by_is_read_from_the_evidence():
     runs = [make_run(), make_run(classifier="mlp")]
     assert "Differences between groups were not tested." in caveat(runs, "Groups.")
-    assert "Differences were tested by age group, gender, hat only" in caveat(
+    assert "Differences were tested only between groups by age group, gender, hat" in caveat(
         runs, "Groups.", make_evidence(runs)
     )
     skin = Slice(columns=("skin_tone",), labels=("3",), n_faces=9, n_subjects=9, estimate=None)
     said = caveat(runs, "Groups.", make_evidence(runs, slices=(skin,)))
-    assert "tested by skin tone only" in said
+    assert "tested only between groups by skin tone" in said
 
 
 def test_what_holds_of_other_targets_only_is_not_said():
