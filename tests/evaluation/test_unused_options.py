@@ -138,7 +138,7 @@ def test_an_option_that_concerns_some_models_is_used_for_them_and_the_others_are
         (("cache", "gc", "--drop", "nothing"), "The cache has no key nothing."),
         (
             ("prepare", "utkface", "photos", "--column", "age=a"),
-            "--column has no effect on utkface: it is for",
+            "--column has no effect on utkface: this option is for tables",
         ),
         (("prepare", "image_folder", "photos", "--root", "x"), "--root has no effect on image_folder"),
     ],

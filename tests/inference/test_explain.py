@@ -10,7 +10,6 @@ from PIL import Image
 from featurekit.data.targets import AGE, AGE_GROUP, GENDER
 from featurekit.embeddings.recipe import make_recipes
 from featurekit.errors import ModelError, TargetError, UnknownNameError
-from featurekit.estimators import finetuned_cnn
 from featurekit.estimators._networks.estimator import CNN
 from featurekit.estimators._networks.heads import head_for
 from featurekit.faces.align import TEMPLATES
@@ -536,7 +535,13 @@ def test_a_file_that_answers_otherwise_is_not_written(tmp_path, monkeypatch):
 @pytest.fixture
 def tiny_networks(monkeypatch):
     """A network that is loaded is made as tiny_cnn() makes it."""
-    monkeypatch.setattr(finetuned_cnn, "pretrained", tiny_body)
+    made = CNN._fresh_network
+
+    def tiny(cnn):
+        cnn.make_body = tiny_body
+        return made(cnn)
+
+    monkeypatch.setattr(CNN, "_fresh_network", tiny)
 
 
 @pytest.fixture
