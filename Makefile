@@ -32,14 +32,18 @@ demo: weights
 	$(FEATUREKIT) --workspace $(DEMO) report
 	$(FEATUREKIT) --workspace $(DEMO) predict --sample-portrait --draw $(DEMO)/portrait
 
+# Two processes on two cores: each computes on one thread unless a test says otherwise, and files that take long are
+# not left for the end.
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
 test: weights
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	$(PYTEST) -m "not slow"
 
 # What takes too long to be waited for: simulations, every command under strace, every call of an extraction failing.
 # A network that comes from elsewhere than the builtin ones is tried where it can be had.
 slow: weights
 	-$(FEATUREKIT) weights fetch dlib_face
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
+	$(PYTEST) -m slow
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .

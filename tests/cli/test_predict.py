@@ -16,7 +16,11 @@ def test_a_model_that_was_fitted_on_too_few_subjects_cannot_abstain(
     photo = extracted / "photos" / "s1_0.png"
     asked = ("predict", photo, "--model", model, "--abstain-above", "0.05")
     one_line(featurekit(*asked), "cannot abstain", "leave --abstain-above out")
-    one_line(featurekit("predict", photo, "--model", model, "--sets"), "--sets has no effect", "leave it out")
+    one_line(
+        featurekit("predict", photo, "--model", model, "--sets"),
+        "--sets has no effect",
+        "leave the option out",
+    )
 
 
 def test_an_unreadable_picture_in_predict(featurekit, one_line, extracted, tmp_path):
