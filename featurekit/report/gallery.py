@@ -70,7 +70,8 @@ def find_errors(
         store: the cache, which has the positions of the faces in the images.
 
     Raises:
-        WorkspaceError: the predictions of the best model of a target are missing, or none of the images can be read.
+        WorkspaceError: the predictions of the best model of a target are missing, or none of the images can
+            be read.
     """
     known = evidence.targets if evidence else {}
     by_name = {run.name: run for run in runs}

@@ -77,8 +77,8 @@ def _groups(known: Sequence[TargetEvidence]) -> str:
     if not columns:
         return f"{hidden} Differences between groups were not tested."
     return (
-        f"{hidden} Differences were tested only between groups by {', '.join(map(words, columns))}. Differences"
-        " between groups by other attributes were not measured."
+        f"{hidden} Differences were tested only between groups by {', '.join(map(words, columns))}."
+        " Differences between groups by other attributes were not measured."
     )
 
 
