@@ -129,8 +129,8 @@ class TrainedModel:
             "## Limitations",
             "",
             "The model predicts how old a person looks, or which gender a face looks like. The true age or"
-            " gender identity of the person may differ. Its labels are those of the data set. Do not use it for"
-            " surveillance or for decisions about people.",
+            " gender identity of the person may differ. Its labels are those of the data set. Do not use it"
+            " for surveillance or for decisions about people.",
         ]
         return "\n".join(lines) + "\n"
 
