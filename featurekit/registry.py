@@ -341,6 +341,8 @@ def unknown(kind: str, name: str, known: list[str]) -> str:
 
     >>> unknown("backbone", "vgg61", ["mean_color", "vgg16", "vgg19"])
     "Unknown backbone 'vgg61'. Did you mean 'vgg16'? Known: mean_color, vgg16, vgg19."
+    >>> unknown("column", "image", ["age", "image_path"])
+    "Unknown column 'image'. Did you mean 'image_path'? Known: age, image_path."
     >>> unknown("parameter", "c", ["C", "gamma"])
     "Unknown parameter 'c'. Did you mean 'C'? Known: C, gamma."
     """
@@ -348,7 +350,10 @@ def unknown(kind: str, name: str, known: list[str]) -> str:
     close = [of_small[match] for match in get_close_matches(name.casefold(), of_small, n=5)]
     # Of equally close names, one with the same letters was meant: two letters have changed places.
     best = min(close, key=lambda match: sorted(match) != sorted(name), default="")
-    hint = f" Did you mean '{best}'?" if close else ""
+    # The beginning of a single name stands for it: image for image_path.
+    begun = [one for one in known if one.casefold().startswith(f"{name.casefold()}_")]
+    best = begun[0] if len(begun) == 1 else best
+    hint = f" Did you mean '{best}'?" if best else ""
     listed = known if len(known) <= MOST_LISTED else known[:A_FEW]
     more = f" and {len(known) - len(listed):,} more" if len(listed) < len(known) else ""
     return f"Unknown {kind} '{name}'.{hint} Known: {', '.join(listed)}{more}."

@@ -19,10 +19,11 @@ from featurekit.embeddings.extractor import Extraction
 from featurekit.embeddings.index import BUILTIN_BACKBONES, Ledger, extract_into, some_ledger_of
 from featurekit.embeddings.recipe import Recipe, row_keys
 from featurekit.embeddings.vectors import load_embeddings, row_statuses
-from featurekit.errors import EmbeddingError
+from featurekit.errors import EmbeddingError, UnknownNameError
 from featurekit.faces.face import STATUS_MEANINGS, STATUSES
-from featurekit.faces.settings import default_settings
+from featurekit.faces.settings import CHOICES, default_settings
 from featurekit.networks.backbones import split_feature
+from featurekit.registry import unknown
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -201,6 +202,10 @@ def embed(
         )
     place = project_of(project)
     names = _names(features)
+    if choose == "all":  # a row of a data set has one face
+        raise UnknownNameError(
+            unknown("way to choose a face", choose, [one for one in CHOICES if one != "all"])
+        )
     settings = default_settings(detector, choose, detector_weights)
     for text in unused_of_extract(
         names, detector, choose=choose, device=device, precision=precision, mirrored=mirror

@@ -65,7 +65,8 @@ def explain(
 
     Each face gets a map, drawn over the image of the face. The person can be recognized, so do not publish
     the map. For a report use --average, which writes a mean map for each predicted class that at least ten
-    faces have.
+    faces have. The probabilities that are printed are the model's own; those of `featurekit predict` are
+    calibrated.
 
     Examples:
       featurekit explain models/gender--finetuned_cnn photo.jpg --output maps

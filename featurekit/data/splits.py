@@ -109,9 +109,12 @@ def check_folds(folds: Sequence[Fold], labels: NDArray[Any], subjects: NDArray[A
                 " fold, or has no label. Use other folds."
             )
         if len(absent := np.setdiff1d(classes, labels[fold.train])):
+            named = (
+                f"class {absent[0]}" if absent.dtype.kind in "OU" else f"class number {absent[0]} (from 0)"
+            )
             raise FoldError(
-                f"Fold {number} has no training face of class {absent[0]}, because too few subjects have this"
-                " class. Use fewer folds, more subjects, or leave the class out."
+                f"Fold {number} has no training face of {named}, because too few subjects have this class."
+                " Use fewer folds, more subjects, or leave the class out."
             )
         np.add.at(tested, fold.test, 1)
     if (tested > 1).any():

@@ -229,7 +229,7 @@ def unused_of_predict(
                 "have prediction sets (because they were fitted on too few subjects, by an older version,"
                 " or not at all)"
             ),
-            "Fit the models again on more subjects, or leave the option out.",
+            "Name a model that was fitted on enough subjects with --model, or leave the option out.",
         ),
         (
             "--abstain-above" if abstain_above is not None else "",

@@ -63,7 +63,7 @@ class Explanation:
         number: number of the face on the image, from 1, left to right.
         name: name for a file about this face; all faces of one call have different names.
         answer: the most probable class, or "years" for a regression target.
-        value: the probability of the class, or the predicted number.
+        value: the probability of the class before calibration, or the predicted number.
         how: the method, one of WAYS.
         face: the cropped face, uint8, shape (SIDE, SIDE, 3).
         heat: the map: how much the prediction depends on each pixel, from 0 to 1; all 0 if it depends on no

@@ -21,6 +21,11 @@ def test_an_unknown_backbone(featurekit, one_line, prepared):
     one_line(featurekit("extract", "--backbone", "vgg61"), "Did you mean 'vgg16'")
 
 
+def test_a_row_of_a_data_set_has_one_face(featurekit, one_line, prepared):
+    asked = ("extract", "--backbone", "mean_color", "--detector", "whole_image", "--choose", "all")
+    one_line(featurekit(*asked), "Unknown way to choose a face 'all'", "Known: center, largest, box, only.")
+
+
 def test_a_backbone_whose_file_is_missing(featurekit, one_line, prepared, tmp_path, monkeypatch):
     monkeypatch.setenv("FEATUREKIT_HOME", str(tmp_path / "empty"))
     result = featurekit("extract", "--backbone", "resnet50", "--detector", "whole_image")

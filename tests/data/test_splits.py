@@ -275,5 +275,5 @@ def test_a_target_that_too_few_subjects_have_is_refused_only_when_it_is_asked_fo
     groups[3] = "0-2"
     manifest = make_manifest(age_group=groups)
     folds = make_fold_set("trial", manifest)
-    with pytest.raises(FoldError, match="has no training face of class 0"):
+    with pytest.raises(FoldError, match=r"has no training face of class number 0 \(from 0\)"):
         label_and_folds(manifest, folds)
