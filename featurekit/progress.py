@@ -45,6 +45,23 @@ class Clock:
 
 
 @dataclass(frozen=True)
+class StepTimes:
+    """How long the steps of reading images took.
+
+    Attributes:
+        n_read: number of images that were read.
+        seconds: wall-clock time in seconds.
+        threads: number of threads or helper processes.
+        parts: step → seconds, added up over the threads.
+    """
+
+    n_read: int
+    seconds: float
+    threads: int
+    parts: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class Standing:
     """Progress of a computation at one moment.
 

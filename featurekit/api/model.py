@@ -1,6 +1,7 @@
 """Predict, explain and export with a fitted model."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,14 @@ import pandas as pd
 from featurekit.api.arguments import as_list, images_of, threads_of, which_faces
 from featurekit.api.project import Project, project_of
 from featurekit.api.telling import LOG, Shown, note, shown
+from featurekit.cache.file_index import FileIndex
+from featurekit.cache.store import Store
 from featurekit.errors import ModelError, WorkspaceError
 from featurekit.evaluation.unused_options import unused_of_predict
 from featurekit.faces.photographs import Photograph, Photographs
 from featurekit.inference.inputs import check_is_one, is_model
 from featurekit.inference.model import TrainedModel, off_the_shelf_models
-from featurekit.inference.predict import read_each
+from featurekit.inference.predict import Predictor
 from featurekit.inference.table import readings_table
 from featurekit.text import readable_name
 
@@ -68,6 +71,8 @@ class Model:
         device: str = "auto",
         precision: str = "auto",
         n_jobs: int | None = None,
+        cache: bool = True,
+        project: Project | str | Path | None = None,
         progress: Shown = True,
     ) -> pd.DataFrame:
         """Find the faces on images and predict their labels.
@@ -89,6 +94,8 @@ class Model:
             device=device,
             precision=precision,
             n_jobs=n_jobs,
+            cache=cache,
+            project=project,
             progress=progress,
         )
 
@@ -324,6 +331,7 @@ def predict(
     device: str = "auto",
     precision: str = "auto",
     n_jobs: int | None = None,
+    cache: bool = True,
     project: Project | str | Path | None = None,
     progress: Shown = True,
 ) -> pd.DataFrame:
@@ -346,7 +354,10 @@ def predict(
         device: "auto", "cpu" or "cuda". With "cuda", an error is raised if no GPU can be used.
         precision: "auto" (the precision that each model was fitted with), "fp32" or "bf16".
         n_jobs: number of threads, which does not change the results; None or -1 for one per core.
-        project: the project in which models are found by name; None for the project of the current folder.
+        cache: whether the faces and vectors of the images are looked up in the cache of the project and added
+            to it, if the project has a data set.
+        project: the project in which models are found by name, and whose cache is used; None for the project
+            of the current folder.
         progress: whether to show a progress bar, or a function that is called with (images done, images to
             do).
 
@@ -376,8 +387,9 @@ def predict(
     given = images_of(images)
     for text in unused_of_predict(asked, sets=sets, abstain_above=abstain_above, probabilities=probabilities):
         note(text)
-    with shown(progress, "reading", "images") as told:
-        each = read_each(
+    place = project_of(project)
+    with cache_for_images(place, cache=cache) as (store, files), shown(progress, "reading", "images") as told:
+        predictor = Predictor(
             given,
             asked,
             choose=which_faces(choose),
@@ -385,10 +397,26 @@ def predict(
             precision=precision,
             threads=threads_of(n_jobs),
             risk=abstain_above,
-            progress=told,
+            store=store,
+            files=files,
         )
-        readings = [reading for of_one in each for reading in of_one]
+        readings = [reading for of_one in predictor.each(told) for reading in of_one]
     return readings_table(readings, asked, sets=sets, probabilities=probabilities)
+
+
+@contextmanager
+def cache_for_images(project: Project, *, cache: bool) -> Iterator[tuple[Store | None, FileIndex | None]]:
+    """Give the cache of a project that has a data set, and its index of files; else None and None.
+
+    Args:
+        project: the project.
+        cache: whether the cache is wanted.
+    """
+    if not cache or not project.folder.manifest.is_file():
+        yield None, None
+        return
+    with FileIndex(project.folder.file_index) as files:
+        yield Store(project.folder.cache), files
 
 
 def _models(models: Any, project: Project | str | Path | None) -> list[TrainedModel]:

@@ -246,47 +246,6 @@ class Shelf:
         return answer
 
 
-class MemoryShelf:
-    """Rows by key, with the methods of a Shelf, stored in memory only."""
-
-    def __init__(self) -> None:
-        self._rows: dict[bytes, dict[str, NDArray[Any]]] = {}
-
-    def missing(self, row_keys: NDArray[np.uint8]) -> NDArray[np.intp]:
-        """Return the increasing positions in row_keys of the rows that are not on the shelf."""
-        return np.flatnonzero([key.tobytes() not in self._rows for key in row_keys])
-
-    def append(self, row_keys: NDArray[np.uint8], columns: Mapping[str, NDArray[Any]]) -> None:
-        """Store rows; a row that is on the shelf already does not change.
-
-        Args:
-            row_keys: keys of the rows, shape (n_rows, 32).
-            columns: name → one value for each row, shape (n_rows, ...).
-        """
-        for number, key in enumerate(row_keys):
-            self._rows.setdefault(key.tobytes(), {name: values[number] for name, values in columns.items()})
-
-    def read(
-        self, row_keys: NDArray[np.uint8], columns: Sequence[str] | None = None
-    ) -> dict[str, NDArray[Any]]:
-        """Return columns of rows, in the order of row_keys; a key may occur twice.
-
-        Args:
-            row_keys: keys of the rows, shape (n_rows, 32).
-            columns: names of the columns; None for all columns.
-
-        Raises:
-            KeyError: a row or a column does not exist.
-        """
-        rows = [self._rows[key.tobytes()] for key in row_keys]
-        names = list(rows[0] if rows else ()) if columns is None else columns
-        return {name: np.array([row[name] for row in rows]) for name in names}
-
-
-# A place where rows are stored.
-Rows = Shelf | MemoryShelf
-
-
 def _describe(columns: Mapping[str, tuple[np.dtype[Any], tuple[int, ...]]]) -> str:
     return ", ".join(f"{name} {dtype} {shape}" for name, (dtype, shape) in sorted(columns.items())) or "none"
 

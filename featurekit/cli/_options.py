@@ -31,6 +31,12 @@ Threads = Annotated[
     int,
     typer.Option(help="Number of threads, which does not change the results; 0 means one per core.", min=0),
 ]
+Profile = Annotated[
+    bool,
+    typer.Option(
+        "--profile", help="Print the time of each step, and how much of the time the threads were busy."
+    ),
+]
 Photographs = Annotated[list[Path] | None, typer.Argument(help="Image files, and folders of image files.")]
 WhichFaces = Annotated[
     str,

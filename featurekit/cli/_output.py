@@ -10,6 +10,7 @@ import typer
 
 from featurekit.api.telling import SHOWN
 from featurekit.naming import Caller
+from featurekit.progress import StepTimes
 from featurekit.text import one_line, readable_name
 
 if TYPE_CHECKING:
@@ -86,12 +87,38 @@ def _score(kind: Any, score: Any) -> str:
     return f"{kind.format(score['mean'])} ± {kind.format(score['std'])}"
 
 
-def end_with(bad: Sequence[tuple[str, str]]) -> None:
-    """Print which images were not read and why, and exit with code 1 if there are any."""
+def end_with(bad: Sequence[tuple[str, str]], n_bad: int | None = None) -> None:
+    """Print which images were not read and why, and exit with code 1 if there are any.
+
+    Args:
+        bad: name and message of each image, or of the first ones.
+        n_bad: number of images, if `bad` has only the first ones.
+    """
+    n_bad = len(bad) if n_bad is None else n_bad
     for photograph, message in bad[:SHOWN]:
         named = message if photograph in message else f"{readable_name(photograph)}: {message}"
         typer.echo(one_line(f"error: {named}"), err=True)
-    if len(bad) > SHOWN:
-        typer.echo(f"error: … and {len(bad) - SHOWN} more", err=True)
+    if n_bad > SHOWN:
+        typer.echo(f"error: … and {n_bad - SHOWN:,} more", err=True)
     if bad:
         raise typer.Exit(1)
+
+
+def print_profile(found: StepTimes) -> None:
+    """Print how much of the threads' time each step took, and how much was idle."""
+    if not found.n_read:
+        typer.echo("No image was read, because all vectors were in the cache.")
+        return
+    whole, busy = found.threads * found.seconds, sum(found.parts.values())
+    rows = [
+        [part, f"{seconds:.1f}", f"{1000 * seconds / found.n_read:.2f}", f"{seconds / whole:.0%}"]
+        for part, seconds in found.parts.items()
+    ]
+    rows.append(["waiting and starting", f"{whole - busy:.1f}", "", f"{1 - busy / whole:.0%}"])
+    print_table(["step", "thread-seconds", "ms per image", "share of the threads' time"], rows)
+    # Images per second that the same threads would read without waiting, starting and writing.
+    limit = found.threads * found.n_read / (busy - found.parts.get("write", 0.0))
+    typer.echo(
+        f"This is {found.n_read / found.seconds / limit:.0%} of the {limit:,.0f} images per second"
+        f" that {found.threads} threads would reach if they never waited."
+    )

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import featurekit as fk
-from featurekit.cli._options import Device, Precision, Threads
-from featurekit.cli._output import print_table
+from featurekit.cli._options import Device, Precision, Profile, Threads
+from featurekit.cli._output import print_profile, print_table
 from featurekit.cli._workspace import dataset_of_command, project_of_command
 from featurekit.errors import WorkspaceError
+from featurekit.progress import StepTimes
 from featurekit.text import counted
 
 if TYPE_CHECKING:
@@ -43,12 +44,6 @@ Mirror = Annotated[
     typer.Option(
         "--mirror",
         help="Average the vectors of each face and of its mirror image: usually more accurate, but slower.",
-    ),
-]
-Profile = Annotated[
-    bool,
-    typer.Option(
-        "--profile", help="Print the time of each step, and how much of the time the threads were busy."
     ),
 ]
 
@@ -91,7 +86,7 @@ def extract(
     ).extraction
     _print_extraction(extraction)
     if profile:
-        _print_profile(extraction)
+        print_profile(StepTimes(extraction.n_read, extraction.seconds, extraction.threads, extraction.parts))
     if unread := extraction.unread:
         raise WorkspaceError(
             f"{counted(len(unread), 'image was', 'images were')} not read, for the reasons above. The"
@@ -112,23 +107,3 @@ def _print_extraction(extraction: "Extraction") -> None:
         typer.echo(f"{name}: {got['engine']} on {got['device']} in {got['precision']}")
     rate = f", {extraction.n_read / extraction.seconds:.0f}/s" if extraction.n_read else ""
     typer.echo(f"Read {extraction.n_read:,} images in {extraction.seconds:.1f} s{rate}.")
-
-
-def _print_profile(extraction: "Extraction") -> None:
-    """Print how much of the threads' time each step of an extraction took, and how much was idle."""
-    if not extraction.n_read:
-        typer.echo("No image was read, because all vectors were in the cache.")
-        return
-    whole, busy = extraction.threads * extraction.seconds, sum(extraction.parts.values())
-    rows = [
-        [part, f"{seconds:.1f}", f"{1000 * seconds / extraction.n_read:.2f}", f"{seconds / whole:.0%}"]
-        for part, seconds in extraction.parts.items()
-    ]
-    rows.append(["waiting and starting", f"{whole - busy:.1f}", "", f"{1 - busy / whole:.0%}"])
-    print_table(["step", "thread-seconds", "ms per image", "share of the threads' time"], rows)
-    # Images per second that the same threads would read without waiting, starting and writing.
-    limit = extraction.threads * extraction.n_read / (busy - extraction.parts.get("write", 0.0))
-    typer.echo(
-        f"This is {extraction.n_read / extraction.seconds / limit:.0%} of the {limit:,.0f} images per second"
-        f" that {extraction.threads} threads would reach if they never waited."
-    )

@@ -1,8 +1,9 @@
 """featurekit predict: predict the labels of faces in new images."""
 
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,22 +12,26 @@ from featurekit.cli._options import (
     Device,
     Photographs,
     Precision,
+    Profile,
     Threads,
     WhichFaces,
     load_model,
     look_up_inputs,
 )
-from featurekit.cli._output import as_cell, end_with, print_table
+from featurekit.cli._output import as_cell, end_with, print_profile, print_table
 from featurekit.cli._signals import Stopped
 from featurekit.cli._workspace import project_of_command
 from featurekit.errors import FeaturekitError, WorkspaceError
-from featurekit.text import one_line
+from featurekit.text import counted, one_line
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
     from featurekit.inference.model import TrainedModel
+    from featurekit.inference.predict import Predictor
     from featurekit.inference.table import Collected
+
+_NAMED = 20  # files whose names are printed
 
 ModelFolders = Annotated[
     list[Path] | None,
@@ -74,6 +79,18 @@ Probabilities = Annotated[
 ]
 
 
+NoCache = Annotated[
+    bool,
+    typer.Option(
+        "--no-cache",
+        help="Neither use nor change the cache of the workspace, so that nothing about the images is stored.",
+    ),
+]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="End with exit code 1 if an image has no face that can be used.")
+]
+
+
 def predict(
     context: typer.Context,
     inputs: Photographs = None,
@@ -85,9 +102,12 @@ def predict(
     abstain_above: AbstainAbove = None,
     sets: Sets = False,
     probabilities: Probabilities = False,
+    strict: Strict = False,
+    no_cache: NoCache = False,
     device: Device = "auto",
     precision: Precision = "auto",
     threads: Threads = 0,
+    profile: Profile = False,
 ) -> None:
     r"""Predict the labels of faces in new images.
 
@@ -95,38 +115,42 @@ def predict(
     target: gender, gender_probability. If several models do, the columns of each are named after its folder,
     and the command prints which column is of which model.
 
-    An image that is named twice is read once. If the command is stopped early, the rows of the images that
-    were read are in OUTPUT.partial. In a file name that is not valid UTF-8, each invalid byte is written as
-    \xff, and a backslash before such digits is doubled; featurekit.text.name_as_it_was returns the original
-    name.
+    In a workspace with a data set, the faces and vectors of the images are kept in its cache. An image that
+    is named twice is read once. The rows are written to OUTPUT.partial while images are read; if the command
+    is stopped early, they stay there. An image without a face is a row with its status, and the exit code is
+    0 if another image has one; an image that cannot be read makes it 1. In a file name that is not valid
+    UTF-8, each invalid byte is written as \xff, and a backslash before such digits is doubled;
+    featurekit.text.name_as_it_was returns the original name.
 
     Examples:
       featurekit predict photo.jpg holiday/ --model models/gender--dlib_age--svm --output out.csv
       featurekit predict photo.jpg --model models/age_group--dlib_age--svm --sets --abstain-above 0.1
       featurekit predict photos/ models/gender--* --probabilities --output out.parquet
     """
-    from featurekit.inference.draw import check_drawings, draw_readings
-    from featurekit.inference.table import Collected, check_output, legend
+    from featurekit.api.model import cache_for_images
+    from featurekit.faces.photographs import as_photograph
+    from featurekit.inference.draw import check_drawings
+    from featurekit.inference.predict import Predictor
+    from featurekit.inference.table import Collected, check_output
 
+    project = project_of_command(context)
     if output:
         check_output(output)
-    named = [project_of_command(context).folder.model(folder) for folder in model or []]
-    paths, folders = _named(inputs, named, sample_portrait)
+    paths, folders = _named(inputs, [project.folder.model(one) for one in model or []], sample_portrait)
     if draw:
         check_drawings(draw, paths, "--draw")
     models = _models(folders, sets, abstain_above, probabilities)
     collected = Collected(models, len(paths), output, sets=sets, probabilities=probabilities)
     how = {"choose": faces, "device": device, "precision": precision, "threads": threads}
-    table = _read(paths, models, collected, output, risk=abstain_above, **how)
-    _print_readings(table)
-    for column, meaning in legend(models, probabilities=probabilities):
-        typer.echo(one_line(f"column {column}: {meaning}"))
-    if output:
-        typer.echo(one_line(f"Wrote {output}"))
-    if draw:
-        for picture in draw_readings(collected.readings, models, draw):
-            typer.echo(one_line(f"Drew {picture}"))
-    end_with([(one.photograph.name, one.message) for one in collected.readings if one.face.status != "ok"])
+    with cache_for_images(project, cache=not no_cache) as (store, files):
+        given = [as_photograph(path) for path in paths]
+        predictor = Predictor(given, models, risk=abstain_above, store=store, files=files, **how)
+        drawn = _read(predictor, models, collected, draw)
+    _print_results(collected, models, probabilities=probabilities)
+    _print_files(output, drawn)
+    if profile:
+        print_profile(predictor.profile())
+    _end(collected, strict=strict)
 
 
 def _named(
@@ -164,48 +188,83 @@ def _models(
 
 
 def _read(
-    paths: Sequence[Path],
-    models: "Sequence[TrainedModel]",
-    collected: "Collected",
-    output: Path | None,
-    **how: Any,
-) -> "DataFrame":
-    """Collect the predictions under a progress bar, and return and write the table of them.
+    predictor: "Predictor", models: "Sequence[TrainedModel]", collected: "Collected", draw: Path | None
+) -> list[Path]:
+    """Collect the predictions under a progress bar, and write the table of them; return what was drawn.
 
     If reading ends early, the predictions until then are written or printed, and their number is printed.
 
     Args:
-        paths: image files.
+        predictor: predicts the labels of each image.
         models: the models that predict.
         collected: collects and writes the predictions.
-        output: file of the table; None to write no file.
-        how: further arguments of read_each().
+        draw: folder for drawings; None to draw nothing.
     """
-    from featurekit.inference.predict import read_each
+    from featurekit.inference.draw import draw_readings
 
+    drawn: list[Path] = []
+    names: set[str] = set()
     try:
-        with shown(True, "reading", "images") as progress:
-            for readings in read_each(paths, models, progress=progress, **how):
+        with shown(True, "reading", "images") as progress, closing(predictor.each(progress)) as each:
+            for readings in each:
                 collected.add(readings)
-        table = collected.table()
-        if output:
-            collected.write(table)
-        return table
+                if draw:
+                    drawn += draw_readings(readings, models, draw, names)
+        collected.finish()
+        return drawn
     except BaseException as end:
         said = f"{collected.how_many} were read"
         try:
             kept = collected.keep()
         except FeaturekitError as error:
-            said, kept = f"{said}. {error} The predictions are printed here instead", None
+            said, kept = f"{said}. {error} The predictions that were not written are printed here", None
         if kept:
             said += f", and their predictions are in {kept}"
         elif collected.n_read:
-            _print_readings(collected.table())
+            _print_readings(collected.unwritten())
         if isinstance(end, Stopped):
-            end.remark = f"{said}; the same command reads all images again"
+            again = "reads only the others" if predictor.has_store else "reads all images again"
+            end.remark = f"{said}; the same command {again}"
         elif collected.n_read or not isinstance(end, FeaturekitError):
             typer.echo(one_line(said), err=True)
         raise
+
+
+def _print_results(collected: "Collected", models: "Sequence[TrainedModel]", *, probabilities: bool) -> None:
+    """Print the predictions, what the columns mean, and how many rows have each status unless all are ok."""
+    from featurekit.faces.face import STATUS_MEANINGS
+    from featurekit.inference.table import legend
+
+    _print_readings(collected.table())
+    if left := collected.n_rows - len(collected.first):
+        typer.echo(f"… and {counted(left, 'more row', 'more rows')}")
+    for column, meaning in legend(models, probabilities=probabilities):
+        typer.echo(one_line(f"column {column}: {meaning}"))
+    if set(collected.statuses) != {"ok"}:
+        rows = [[name, f"{n:,}", STATUS_MEANINGS[name]] for name, n in collected.statuses.most_common()]
+        print_table(["status", "rows", "meaning"], rows)
+
+
+def _print_files(output: Path | None, drawn: Sequence[Path]) -> None:
+    """Print the name of the table's file, and of the first drawings."""
+    if output:
+        typer.echo(one_line(f"Wrote {output}"))
+    for picture in drawn[:_NAMED]:
+        typer.echo(one_line(f"Drew {picture}"))
+    if left := len(drawn) - len(drawn[:_NAMED]):
+        typer.echo(one_line(f"Drew {counted(left, 'more image', 'more images')} in {drawn[0].parent}"))
+
+
+def _end(collected: "Collected", *, strict: bool) -> None:
+    """Print the images whose missing predictions are errors, and end with exit code 1 if there are any."""
+    from featurekit.faces.face import NO_FACE
+
+    is_error = strict or not collected.statuses["ok"]
+    errors = {name for name in collected.statuses if name != "ok" and (is_error or name not in NO_FACE)}
+    end_with(
+        [(image, message) for image, status, message in collected.without if status in errors],
+        sum(collected.statuses[name] for name in errors),
+    )
 
 
 def _print_readings(table: "DataFrame") -> None:

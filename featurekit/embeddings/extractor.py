@@ -12,8 +12,9 @@ extraction that was stopped continues where it stopped, and a second extraction 
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -21,15 +22,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.cache.shelf import Rows
+from featurekit.cache.shelf import Shelf
 from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
 from featurekit.embeddings.open_networks import Opened, open_networks
 from featurekit.embeddings.pool import CHUNK, HelperPool, fit_for_helpers
-from featurekit.embeddings.recipe import Recipe, row_keys
+from featurekit.embeddings.recipe import MOST_STORED, Recipe, face_keys, row_keys
 from featurekit.embeddings.vectors import remembered_statuses, row_statuses
 from featurekit.embeddings.worker import Looked, Looker, Task, face_columns, face_from
-from featurekit.errors import ManifestError
+from featurekit.errors import FeaturekitError, ManifestError
 from featurekit.faces.detectors import FaceFinder
 from featurekit.faces.face import BROKEN, STATUSES, Face
 from featurekit.faces.find import open_finder
@@ -160,19 +161,19 @@ class Images:
     boxes: Sequence[str] = ()
     held: Mapping[int, Callable[[], ImageData]] = field(default_factory=dict)
 
-    def task(self, row: int, known: Face | None) -> Task:
+    def task(self, row: int, known: Sequence[Face] = ()) -> Task:
         """Return the task of processing one row's image.
 
         Args:
             row: number of the row.
-            known: the face, if an earlier extraction has found it; else None.
+            known: the faces, if an earlier pass has found them.
         """
         return Task(
             row,
             self.paths[row],
             self.contents[row],
             self.boxes[row] if self.boxes else "",
-            known,
+            tuple(known),
             self.held[row]() if row in self.held else None,
         )
 
@@ -181,13 +182,12 @@ def look_at(
     images: Images,
     recipes: Mapping[str, Recipe],
     settings: FaceSettings,
-    faces: Rows,
-    shelves: Mapping[str, Rows],
+    faces: Shelf,
+    shelves: Mapping[str, Shelf],
     *,
     threads: int,
     progress: Progress | None = None,
-    opened: Callable[[], Opened] | None = None,
-) -> "tuple[int, _Pass | None]":
+) -> "tuple[int, Pass | None]":
     """Process every image whose face or vectors are not stored yet, and store its face and vectors.
 
     Args:
@@ -198,8 +198,6 @@ def look_at(
         shelves: feature → its stored vectors, to which new vectors are added.
         threads: number of threads, at least 1.
         progress: called with (images done, images to do).
-        opened: function that returns the networks and the detector, which may be open already; the function
-            is not called if helper processes do the work.
 
     Returns:
         The number of images that were opened, and an object with the times and problems of this pass; None
@@ -208,26 +206,17 @@ def look_at(
     todo = _images_to_read(images.keys, faces, list(shelves.values()))
     if not len(todo):
         return 0, None
-    helpers = len(todo) >= HELPERS_FROM and threads > 1 and fit_for_helpers(recipes, settings)
-    one_pass = _Pass(
-        images,
-        recipes,
-        settings,
-        faces,
-        shelves,
-        threads,
-        helpers=helpers and not images.held,
-        opened=opened,
-    )
-    try:
-        one_pass.run(todo, progress)
-    finally:
-        one_pass.close()
-        one_pass.flush()  # also after an error, so that what was computed is kept
+    known = _known_faces(images.keys, todo, faces)
+    one_pass = Pass(images, recipes, settings, threads, n_images=len(todo), faces=faces, shelves=shelves)
+    tasks = (images.task(int(row), known.get(int(row), ())) for row in todo)
+    with closing(one_pass.results(tasks)) as results:
+        for done, _ in enumerate(results, start=1):
+            if progress:
+                progress(done, len(todo))
     return len(todo), one_pass
 
 
-def _images_to_read(keys: NDArray[np.uint8], faces: Rows, shelves: Sequence[Rows]) -> NDArray[np.intp]:
+def _images_to_read(keys: NDArray[np.uint8], faces: Shelf, shelves: Sequence[Shelf]) -> NDArray[np.intp]:
     """Return one row number for each image of which a face or vector is missing, increasing."""
     with_image = np.flatnonzero(keys.any(axis=1))
     # An image that several rows share is read once.
@@ -241,32 +230,66 @@ def _images_to_read(keys: NDArray[np.uint8], faces: Rows, shelves: Sequence[Rows
     return rows[missing]
 
 
-class _Pass:
-    """One pass over photographs, with a bounded number of them in memory at a time."""
+def _known_faces(
+    keys: NDArray[np.uint8], todo: NDArray[np.intp], faces: Shelf
+) -> dict[int, tuple[Face, ...]]:
+    """Return the face that an earlier pass has found on each image, by row."""
+    rows = np.delete(todo, faces.missing(keys[todo]))
+    if not len(rows):
+        return {}
+    columns = faces.read(keys[rows])
+    return {int(row): (face_from(columns, i),) for i, row in enumerate(rows)}
+
+
+class Pass:
+    """One pass over images, with a bounded number of them in memory at a time.
+
+    Args:
+        images: the images.
+        recipes: what to compute, from make_recipes().
+        settings: how faces are found; the same as in the recipes.
+        threads: how many threads or helper processes, one at least.
+        n_images: about how many images there are; helper processes are started for many only.
+        faces: where faces are stored; None to store nothing.
+        shelves: feature → where its vectors are stored.
+        opened: returns the networks and the detector, which may be open already; only called in a pass
+            without helper processes.
+        is_careful: whether an unexpected error with an image is part of its result instead of being raised.
+
+    Attributes:
+        achieved: network → engine, device and precision, read back.
+        clock: seconds by part, summed over the threads.
+        opened: time.perf_counter() when detector and networks were ready.
+        n_detected: images a detector looked at.
+        unread: name and reason of each image that has changed, or could not be read this time.
+    """
 
     def __init__(
         self,
         images: Images,
         recipes: Mapping[str, Recipe],
         settings: FaceSettings,
-        faces: Rows,
-        shelves: Mapping[str, Rows],
         threads: int,
         *,
-        helpers: bool,
-        opened: Callable[[], Opened] | None,
+        n_images: int,
+        faces: Shelf | None = None,
+        shelves: Mapping[str, Shelf] | None = None,
+        opened: Callable[[], Opened] | None = None,
+        is_careful: bool = False,
     ) -> None:
-        self._images, self._keys, self._threads = images, images.keys, threads
-        self._faces, self._shelves = faces, shelves
+        self._images, self._threads, self._is_careful = images, threads, is_careful
+        self._faces, self._shelves = faces, shelves or {}
         self._pool: HelperPool | None = None
-        finder: FaceFinder | None = None
+        helpers = n_images >= HELPERS_FROM and threads > 1 and fit_for_helpers(recipes, settings)
+        helpers = helpers and not images.held
         theirs = [recipe for recipe in recipes.values() if helpers and recipe.engine == "cpu"]
         ours = [recipe for recipe in recipes.values() if recipe not in theirs]
+        finder: FaceFinder | None = None
         self.achieved: dict[str, dict[str, str]] = {}
         try:
             if helpers:  # they open their networks while this process opens its own
                 kept = list(dict.fromkeys((recipe.template, recipe.input_size) for recipe in ours))
-                self._pool = HelperPool(images.root, settings, theirs, kept, threads)
+                self._pool = HelperPool(images.root, settings, theirs, kept, threads, is_careful=is_careful)
             if opened and not helpers:
                 networks, finder = opened()
             else:
@@ -279,100 +302,123 @@ class _Pass:
         self.achieved |= {network.name: asdict(network.session.achieved) for network in networks}
         self._later = networks
         if self._pool:
-            self.clock = self._pool.clock
+            self.clock, self._look, self._chunk = self._pool.clock, self._pool.look, CHUNK
         else:
             # Networks that take one image at a time are run by the thread that processes the image.
             self._later = [network for network in networks if network.session.batch > 1]
-            self._looker = Looker(
+            looker = Looker(
                 images.root,
                 settings,
                 finder or open_finder(settings, threads=threads),
                 networks=[network for network in networks if network.session.batch == 1],
                 kept=list(dict.fromkeys(network.crop for network in self._later)),
+                is_careful=is_careful,
             )
-            self.clock = self._looker.clock
+            self.clock, self._chunk = looker.clock, 1
+            self._look = lambda tasks: [looker(task) for task in tasks]
+        self._batch = max((network.session.batch for network in self._later), default=1)
         self.opened = time.perf_counter()
         self.n_detected = 0
         self.unread: list[tuple[str, str]] = []
-        self._looked: list[Looked] = []
+        # What was computed and not yet written; networks that take many faces have seen the first of these.
+        self._computed: list[Looked] = []
         self._embedded = 0
 
-    def run(self, todo: NDArray[np.intp], progress: Progress | None) -> None:
-        """Process the image of each of these rows."""
-        found = np.delete(todo, self._faces.missing(self._keys[todo]))  # by an earlier pass
-        columns = self._faces.read(self._keys[found])
-        known = {int(row): face_from(columns, i) for i, row in enumerate(found)}
-        batch = max((network.session.batch for network in self._later), default=1)
-        chunk = CHUNK if self._pool else 1
-        look: Callable[[Sequence[Task]], list[Looked]] = (
-            self._pool.look if self._pool else lambda tasks: [self._looker(task) for task in tasks]
-        )
-        under_way = (8 * self._threads + batch * (batch > 1)) // chunk + self._threads
-        flushed = time.monotonic()
-        wait = _FIRST_SHARD_SECONDS
-        done = 0
-        with ThreadPoolExecutor(self._threads) as pool:
-            rows = iter(todo)
-            waiting: deque[Future[list[Looked]]] = deque()
-            try:
-                while done < len(todo):
-                    while len(waiting) < under_way and (some := list(islice(rows, chunk))):
-                        tasks = [self._images.task(int(row), known.get(int(row))) for row in some]
-                        waiting.append(pool.submit(look, tasks))
-                    for looked in waiting.popleft().result():
-                        self.n_detected += looked.detected
-                        if looked.face.status == "not_extracted":
-                            self.unread.append((str(self._images.names[looked.row]), looked.why))
-                        else:
-                            self._looked.append(looked)
-                        done += 1
-                        if progress:
-                            progress(done, len(todo))
-                    if len(self._looked) - self._embedded >= batch:
+    def results(self, tasks: Iterable[Task | Looked]) -> Generator[Looked, None, None]:
+        """Yield the result for each image, in order; what is a result already is passed on in its place.
+
+        Faces and vectors are written to the shelves from time to time, and when this ends in any way.
+        """
+        under_way = (8 * self._threads + self._batch * (self._batch > 1)) // self._chunk + self._threads
+        flushed, wait = time.monotonic(), _FIRST_SHARD_SECONDS
+        waiting: deque[tuple[list[Task | Looked], Future[list[Looked]]]] = deque()
+        ready: list[Looked] = []
+        rest = iter(tasks)
+        try:
+            with ThreadPoolExecutor(self._threads) as pool:
+                while True:
+                    while len(waiting) < under_way and (some := list(islice(rest, self._chunk))):
+                        own = [one for one in some if isinstance(one, Task)]
+                        waiting.append((some, pool.submit(self._look, own)))
+                    if not waiting:
+                        break
+                    some, future = waiting.popleft()
+                    found = iter(self._noted(future.result()))
+                    ready += [next(found) if isinstance(one, Task) else one for one in some]
+                    if len(self._computed) - self._embedded >= self._batch:
                         self._embed()
-                    if len(self._looked) >= SHARD_ROWS or time.monotonic() - flushed > wait:
+                    if len(self._computed) == self._embedded:
+                        yield from ready
+                        ready = []
+                    if len(self._computed) >= SHARD_ROWS or time.monotonic() - flushed > wait:
                         self.flush()
-                        flushed = time.monotonic()
-                        wait = min(2 * wait, SHARD_SECONDS)
-            finally:
-                for future in waiting:
-                    future.cancel()
+                        flushed, wait = time.monotonic(), min(2 * wait, SHARD_SECONDS)
+            self._embed()
+            yield from ready
+        finally:
+            for _, future in waiting:
+                future.cancel()
+            self.close()
+            self.flush()  # also after an error, so that what was computed is kept
+
+    def _noted(self, found: list[Looked]) -> list[Looked]:
+        """Count what was found on images, and keep what is to be written."""
+        for looked in found:
+            self.n_detected += looked.detected
+            if looked.is_final:
+                self._computed.append(looked)
+            else:
+                self.unread.append((str(self._images.names[looked.row]), looked.why))
+        return found
+
+    def _embed(self) -> None:
+        """Run the networks that take many crops at a time on the crops collected so far."""
+        fresh = self._computed[self._embedded :] if self._later else []
+        self._embedded = len(self._computed)
+        try:
+            self._run_later(fresh)
+        except FeaturekitError:
+            raise
+        except Exception:
+            if not self._is_careful:
+                raise
+            for looked in fresh:  # one image must not cost the others of its batch
+                try:
+                    self._run_later([looked])
+                except Exception as error:
+                    looked.fail(error)
+
+    def _run_later(self, looked: Sequence[Looked]) -> None:
+        faces = [face for one in looked for face in one.faces if face.crops]
+        for network in self._later if faces else ():
+            with self.clock(network.name):
+                crops = np.stack([face.crops[network.crop] for face in faces])
+                for feature, vectors in network.vectors(crops).items():
+                    for face, vector in zip(faces, vectors, strict=True):
+                        face.vectors[feature] = vector
+        for face in faces:
+            face.crops = {}
+
+    def flush(self) -> None:
+        """Write what has been computed, faces first: vectors that a kill loses are computed again."""
+        self._embed()
+        computed = [one for one in self._computed if one.is_final and len(one.faces) <= MOST_STORED]
+        if self._faces is not None and computed:
+            with self.clock("write"):
+                keys = np.concatenate(
+                    [face_keys(self._images.keys[looked.row], len(looked.faces)) for looked in computed]
+                )
+                self._faces.append(keys, face_columns(computed))
+                faces = [face for looked in computed for face in looked.faces]
+                found = np.array([face.face.status == "ok" for face in faces])
+                by = np.array([face.aligned_by == "landmarks" for face in faces])
+                for feature, shelf in self._shelves.items() if found.any() else ():
+                    vectors = np.stack([face.vectors[feature] for face in faces if face.vectors])
+                    shelf.append(keys[found], {"vectors": vectors, "by_landmarks": by[found]})
+        self._computed.clear()
+        self._embedded = 0
 
     def close(self) -> None:
         """End the helpers."""
         if self._pool:
             self._pool.close()
-
-    def _embed(self) -> None:
-        """Run the networks that take many crops at a time on the crops collected so far."""
-        fresh = [looked for looked in self._looked[self._embedded :] if looked.face.status == "ok"]
-        self._embedded = len(self._looked)
-        if not fresh:
-            return
-        for network in self._later:
-            with self.clock(network.name):
-                crops = np.stack([looked.crops[network.crop] for looked in fresh])
-                for feature, vectors in network.vectors(crops).items():
-                    for looked, vector in zip(fresh, vectors, strict=True):
-                        looked.vectors[feature] = vector
-        for looked in fresh:
-            looked.crops = {}
-
-    def flush(self) -> None:
-        """Write what has been computed, faces first: vectors that a kill loses are computed again."""
-        self._embed()
-        if not self._looked:
-            return
-        with self.clock("write"):
-            self._faces.append(
-                self._keys[[looked.row for looked in self._looked]], face_columns(self._looked)
-            )
-            with_face = [looked for looked in self._looked if looked.face.status == "ok"]
-            keys = self._keys[[looked.row for looked in with_face]]
-            by = np.array([looked.aligned_by == "landmarks" for looked in with_face])
-            for feature, shelf in self._shelves.items():
-                if with_face:
-                    vectors = np.stack([looked.vectors[feature] for looked in with_face])
-                    shelf.append(keys, {"vectors": vectors, "by_landmarks": by})
-        self._looked.clear()
-        self._embedded = 0

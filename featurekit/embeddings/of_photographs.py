@@ -1,25 +1,31 @@
-"""Compute the vectors of images that are not in a data set, in the same way as an extraction."""
+"""Compute the vectors of the faces on images that are not in a data set, in the same way as an extraction."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import asdict, dataclass, replace
 from functools import partial
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.cache.shelf import MemoryShelf, Rows
+from featurekit.cache.file_index import FileIndex
 from featurekit.cache.store import Store
-from featurekit.embeddings.extractor import Images, look_at
+from featurekit.embeddings.extractor import Images, Pass
 from featurekit.embeddings.open_networks import opened_once
-from featurekit.embeddings.recipe import Recipe
-from featurekit.embeddings.vectors import remembered_statuses
+from featurekit.embeddings.recipe import Recipe, face_keys
+from featurekit.embeddings.worker import EmbeddedFace, Looked, Task, face_from
 from featurekit.errors import ImageError
-from featurekit.faces.face import STATUS_MEANINGS, STATUSES
+from featurekit.faces.face import STATUS_MEANINGS
 from featurekit.faces.photographs import Photograph, content_of
 from featurekit.faces.settings import FaceSettings
 from featurekit.networks.engines import usable_cores
 from featurekit.progress import Progress
+
+# Photographs that are hashed and looked up in the cache together.
+BLOCK = 512
 
 
 @dataclass(frozen=True)
@@ -66,48 +72,187 @@ def vectors_of(
     """
     if store is None:  # the heads of a backbone are worth keeping, but nobody asks for them here
         recipes = {feature: recipes[feature] for feature in features}
-    faces: Rows = store.shelf("faces", settings.recipe()) if store else MemoryShelf()
-    shelves: dict[str, Rows] = {
-        feature: store.shelf("embeddings", asdict(recipe)) if store else MemoryShelf()
-        for feature, recipe in recipes.items()
-    }
-    images, errors = _images(photographs)
-    threads = threads or usable_cores()
-    opened = partial(opened_once, list(recipes.values()), settings, threads)
-    _, one_pass = look_at(
-        images, recipes, settings, faces, shelves, threads=threads, progress=progress, opened=opened
-    )
-    statuses = [STATUSES[number] for number in remembered_statuses(images.keys, faces)]
-    for broken, error in errors.items():
-        statuses[broken] = error.status
-    found = np.flatnonzero([status == "ok" for status in statuses])
-    vectors = np.full((len(statuses), sum(lengths)), np.nan, np.float32)
-    if len(found):
-        parts = np.split(vectors, np.cumsum(lengths)[:-1], axis=1)  # views
-        for feature, part in zip(features, parts, strict=True):
-            part[found] = shelves[feature].read(images.keys[found], ["vectors"])["vectors"]
-    unread = dict(one_pass.unread) if one_pass else {}
-    messages = [
-        "" if status == "ok" else str(errors.get(row) or unread.get(content, STATUS_MEANINGS[status]))
-        for row, (content, status) in enumerate(zip(images.contents, statuses, strict=True))
-    ]
+    vectors = np.full((len(photographs), sum(lengths)), np.nan, np.float32)
+    statuses, messages = [], []
+    reader = PhotographReader(photographs, recipes, settings, store=store, threads=threads)
+    with closing(reader.each()) as found:
+        for row, looked in enumerate(found):
+            face = looked.faces[0]
+            statuses.append(face.face.status)
+            if face.face.status == "ok":
+                vectors[row] = np.concatenate([face.vectors[feature] for feature in features])
+            messages.append("" if face.vectors else looked.why or STATUS_MEANINGS[face.face.status])
+            if progress:
+                progress(row + 1, len(photographs))
     return OfPhotographs(vectors, tuple(statuses), tuple(messages))
 
 
-def _images(photographs: Sequence[Photograph]) -> tuple[Images, dict[int, ImageError]]:
-    """Return photographs as the images of a pass, and row → error for those that cannot be read."""
-    keys = np.zeros((len(photographs), 32), np.uint8)
-    contents = [""] * len(photographs)
-    held: dict[int, Callable[[], bytes | NDArray[np.uint8]]] = {}
-    errors: dict[int, ImageError] = {}
-    for row, one in enumerate(photographs):
-        try:
-            contents[row] = content_of(one.read())
-        except ImageError as error:
-            errors[row] = error
-            continue
-        keys[row] = np.frombuffer(bytes.fromhex(contents[row]), np.uint8)
-        if one.path is None:
-            held[row] = one.read
-    paths = [os.path.abspath(one.path) if one.path else "" for one in photographs]  # noqa: PTH100 — links stay
-    return Images(keys, contents, paths, contents, None, held=held), errors
+class PhotographReader:
+    """Finds the faces on photographs and computes their vectors, each only once where there is a store.
+
+    Args:
+        photographs: which.
+        recipes: what to compute, from make_recipes().
+        settings: how faces are found; the same as in the recipes.
+        store: where faces and vectors are looked up by content and stored; None to compute them each time.
+        files: the hashes of files that have not changed; None to read each file for its hash.
+        threads: number of threads or helper processes; 0 for one per core.
+        is_careful: whether an unexpected error with a photograph is part of its result.
+
+    Attributes:
+        one_pass: the pass over the photographs that were not in the store; None if there was none.
+        n_stored: number of photographs whose faces and vectors were all in the store.
+    """
+
+    def __init__(
+        self,
+        photographs: Sequence[Photograph],
+        recipes: Mapping[str, Recipe],
+        settings: FaceSettings,
+        *,
+        store: Store | None = None,
+        files: FileIndex | None = None,
+        threads: int = 0,
+        is_careful: bool = False,
+    ) -> None:
+        self._photographs, self._recipes, self._settings = photographs, recipes, settings
+        self._files, self._threads, self._is_careful = files, threads or usable_cores(), is_careful
+        self._faces = store.shelf("faces", settings.recipe()) if store else None
+        self._shelves = {
+            feature: store.shelf("embeddings", asdict(recipe)) for feature, recipe in recipes.items() if store
+        }
+        # os.path.abspath, because links stay as they are.
+        paths = [os.path.abspath(one.path) if one.path else "" for one in photographs]  # noqa: PTH100
+        held = {row: one.read for row, one in enumerate(photographs) if one.path is None}
+        keys = np.zeros((len(photographs), 32), np.uint8)
+        self._contents = [""] * len(photographs)
+        names = [one.name for one in photographs]
+        self._images = Images(keys, names, paths, self._contents, None, held=held)
+        self._same: dict[int, int] = {}  # row → earlier row with the same content
+        self.one_pass: Pass | None = None
+        self.n_stored = 0
+
+    def each(self) -> Generator[Looked, None, None]:
+        """Yield the result for each photograph, in order.
+
+        Raises:
+            EngineError: a device or precision is not available.
+            WorkspaceError: the store cannot be written.
+        """
+        waiting: dict[int, Looked] = {}  # rows whose content comes again
+        last = -1
+        for looked in self._results():
+            row = looked.row
+            if row in self._same:
+                looked = replace(waiting[self._same.pop(row)], row=row)
+            elif row > last:
+                waiting.clear()
+            again = [later for later, earlier in self._same.items() if earlier == row]
+            if again:
+                waiting[row] = looked
+                last = max(last, *again)
+            yield looked
+
+    def _results(self) -> Iterator[Looked]:
+        """Yield results; the networks are opened when the first photograph needs them."""
+        items = self._items()
+        for item in items:
+            if isinstance(item, Looked):
+                yield item
+                continue
+            recipes = self._recipes
+            self.one_pass = Pass(
+                self._images,
+                recipes,
+                self._settings,
+                self._threads,
+                n_images=len(self._photographs) - item.row,
+                faces=self._faces,
+                shelves=self._shelves,
+                opened=partial(opened_once, list(recipes.values()), self._settings, self._threads),
+                is_careful=self._is_careful,
+            )
+            yield from self.one_pass.results(chain([item], items))
+
+    def _items(self) -> Iterator[Task | Looked]:
+        """Yield a task for each photograph, or its result if that is known without reading it."""
+        with ThreadPoolExecutor(self._threads) as pool:
+            for start in range(0, len(self._photographs), BLOCK):
+                rows = range(start, min(start + BLOCK, len(self._photographs)))
+                broken = {
+                    row: error for row, error in zip(rows, pool.map(self._hash, rows), strict=True) if error
+                }
+                first: dict[bytes, int] = {}
+                for row in rows:
+                    if row not in broken:
+                        earlier = first.setdefault(self._images.keys[row].tobytes(), row)
+                        if earlier != row:
+                            self._same[row] = earlier
+                stored = self._stored(np.array(list(first.values()), np.intp))
+                for row in rows:
+                    if row in broken:
+                        error = broken[row]
+                        yield Looked.without_face(row, error.status, str(error), is_final=False)
+                    elif row in self._same:
+                        yield Looked(row, [])  # each() puts the result of the earlier row in its place
+                    elif row in stored and all(
+                        face.vectors for face in stored[row] if face.face.status == "ok"
+                    ):
+                        self.n_stored += 1
+                        yield Looked(row, stored[row])
+                    else:
+                        yield self._images.task(row, [face.face for face in stored.get(row, ())])
+
+    def _hash(self, row: int) -> ImageError | None:
+        """Fill in the hash of a photograph; return what is wrong with it, if it cannot be read."""
+        path = self._photographs[row].path
+        known = self._files.known(path) if self._files and path else None
+        if not known:
+            try:
+                status = path.stat() if path and path.exists() else None
+                known = content_of(self._photographs[row].read())
+            except ImageError as error:
+                return error
+            if self._files and path and status:
+                self._files.remember(path, status, known)
+        self._contents[row] = known
+        self._images.keys[row] = np.frombuffer(bytes.fromhex(known), np.uint8)
+        return None
+
+    def _stored(self, rows: NDArray[np.intp]) -> dict[int, list[EmbeddedFace]]:
+        """Return the stored faces of photographs, by row.
+
+        A face has vectors if those of all features are stored, and else none.
+
+        Args:
+            rows: rows of the photographs.
+        """
+        if self._faces is None or not len(rows):
+            return {}
+        keys = self._images.keys
+        there = np.delete(rows, self._faces.missing(keys[rows]))
+        if not len(there):
+            return {}
+        # With choose "all", the first face says how many there are.
+        several = self._settings.choose == "all"
+        counts = self._faces.read(keys[there], ["n_found"])["n_found"] if several else np.ones(len(there))
+        of_rows = [face_keys(keys[row], max(1, int(n))) for row, n in zip(there, counts, strict=True)]
+        numbers = np.repeat(np.arange(len(there)), [len(some) for some in of_rows])
+        flat = np.concatenate(of_rows)
+        lost = np.unique(numbers[self._faces.missing(flat)])  # images of which a face is missing
+        is_kept = ~np.isin(numbers, lost)
+        flat, numbers = flat[is_kept], numbers[is_kept]
+        columns = self._faces.read(flat) if len(flat) else {}
+        faces = [EmbeddedFace(face_from(columns, number)) for number in range(len(flat))]
+        found = np.flatnonzero([face.face.status == "ok" for face in faces])
+        whole = found
+        for shelf in self._shelves.values():
+            whole = np.setdiff1d(whole, found[shelf.missing(flat[found])])
+        for feature, shelf in self._shelves.items() if len(whole) else ():
+            vectors = shelf.read(flat[whole], ["vectors"])["vectors"]
+            for number, vector in zip(whole, vectors, strict=True):
+                faces[number].vectors[feature] = vector
+        of_row: dict[int, list[EmbeddedFace]] = {}
+        for number, face in zip(numbers, faces, strict=True):
+            of_row.setdefault(int(there[number]), []).append(face)
+        return of_row

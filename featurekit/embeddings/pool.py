@@ -19,7 +19,6 @@ from featurekit.embeddings.worker import Looked, Looker, Task, unpacked
 from featurekit.errors import EngineError
 from featurekit.faces.align import CropKind
 from featurekit.faces.detectors import DETECTORS
-from featurekit.faces.face import Face
 from featurekit.faces.find import open_finder
 from featurekit.faces.settings import FaceSettings
 from featurekit.networks import weights
@@ -63,6 +62,7 @@ class HelperPool:
         recipes: recipes of the vectors that the helper processes compute.
         kept: template and side of the crops that they return, for networks that this process runs.
         n_helpers: number of helper processes.
+        is_careful: whether an unexpected error with an image is part of its result instead of being raised.
 
     Attributes:
         clock: seconds that the helper processes spent in each step.
@@ -78,12 +78,15 @@ class HelperPool:
         recipes: Sequence[Recipe],
         kept: Sequence[CropKind],
         n_helpers: int,
+        *,
+        is_careful: bool = False,
     ) -> None:
         self._job = {
             "root": str(root.resolve()) if root else None,
             "settings": asdict(settings),
             "recipes": [asdict(recipe) for recipe in recipes],
             "kept": list(kept),
+            "is_careful": is_careful,
         }
         self.clock = Clock()
         self._all: list[Helper] = []
@@ -136,7 +139,8 @@ class HelperPool:
                 try:
                     found += self._answered(helper, [task])
                 except HelperDiedError as error:
-                    found.append(Looked(task.row, Face("undecodable")))
+                    why = f"the process that decoded it {error}"
+                    found.append(Looked.without_face(task.row, "undecodable", why))
                     self._deaths += 1
                     if self._deaths > _MOST_DEATHS:
                         raise EngineError(
@@ -186,6 +190,7 @@ def look_for_another(job: Mapping[str, Any]) -> tuple[Any, Callable[[Any], Messa
     side = settings.attempts[0][0]
     # This compiles the detector for the frame that nearly every image uses.
     finder(np.zeros((side, side, 3), np.uint8), side)
+    kept = [(name, int(size)) for name, size in job["kept"]]
     root = Path(job["root"]) if job["root"] else None
-    looker = Looker(root, settings, finder, networks, [(name, int(size)) for name, size in job["kept"]])
+    looker = Looker(root, settings, finder, networks, kept, is_careful=job["is_careful"])
     return {network.name: asdict(network.session.achieved) for network in networks}, looker.answer

@@ -20,6 +20,8 @@ from featurekit.records import Hash, Word, record
 
 # Raise whenever an extraction starts to compute different numbers: old cache files are then not used.
 EXTRACTION_VERSION = 2
+# The faces of an image with more of them are not stored, so that the keys of all its faces can be listed.
+MOST_STORED = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,3 +148,15 @@ def row_keys(manifest: Manifest, settings: FaceSettings) -> NDArray[np.uint8]:
             key = bytes.fromhex(content)
             keys[row] = np.frombuffer(sha256(key + box.encode()).digest() if box else key, np.uint8)
     return keys
+
+
+def face_keys(key: NDArray[np.uint8], n_faces: int) -> NDArray[np.uint8]:
+    """Return the keys of the faces of one image in the cache, shape (n_faces, 32).
+
+    Args:
+        key: key of the image, shape (32,); it is the key of the first face.
+        n_faces: number of faces, at least one.
+    """
+    first = key.tobytes()
+    others = (sha256(first + number.to_bytes(4, "big")).digest() for number in range(1, n_faces))
+    return np.frombuffer(b"".join((first, *others)), np.uint8).reshape(n_faces, 32)

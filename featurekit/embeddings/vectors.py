@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurekit.cache.shelf import Rows, Shelf
+from featurekit.cache.shelf import Shelf
 from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest, csv_of
 from featurekit.embeddings.recipe import Recipe, row_keys
@@ -51,7 +51,7 @@ class Vectors:
             raise EmbeddingError(f"The vector of {self.face_ids[np.argmin(finite)]} is not finite.")
 
 
-def remembered_statuses(keys: NDArray[np.uint8], faces: Rows) -> NDArray[np.uint8]:
+def remembered_statuses(keys: NDArray[np.uint8], faces: Shelf) -> NDArray[np.uint8]:
     """Return the stored status of every row, as a number, the position in STATUSES, shape (n_rows,).
 
     A row whose face is not stored has the status not_extracted.
@@ -68,7 +68,7 @@ def remembered_statuses(keys: NDArray[np.uint8], faces: Rows) -> NDArray[np.uint
     return statuses
 
 
-def row_statuses(manifest: Manifest, keys: NDArray[np.uint8], faces: Rows) -> NDArray[np.uint8]:
+def row_statuses(manifest: Manifest, keys: NDArray[np.uint8], faces: Shelf) -> NDArray[np.uint8]:
     """Return the status of every row of a manifest, as a number, the position in STATUSES, shape (n_rows,).
 
     Args:

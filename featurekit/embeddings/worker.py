@@ -4,6 +4,7 @@ Threads of this process and helper processes do the same work. A helper process 
 sends the results back as arrays.
 """
 
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -15,11 +16,11 @@ from numpy.typing import NDArray
 
 from featurekit.embeddings.helper import Message
 from featurekit.embeddings.open_networks import OpenBackbone
-from featurekit.errors import ImageError, MissingDecoderError
+from featurekit.errors import FeaturekitError, ImageError, MissingDecoderError
 from featurekit.faces.align import CropKind
 from featurekit.faces.detectors import FaceFinder
 from featurekit.faces.face import STATUSES, Face
-from featurekit.faces.find import see_faces
+from featurekit.faces.find import Seen, in_reading_order, see_faces
 from featurekit.faces.images import ImageData
 from featurekit.faces.settings import FaceSettings
 from featurekit.files import leads_out, read_plain
@@ -29,7 +30,7 @@ _MAX_BYTES = 2**40  # to hash a file; a file that is too large to be decoded is 
 
 
 class Task(NamedTuple):
-    """An image to process: number, path, content hash and box of its row, and the face if it is known.
+    """An image to process: number, path, content hash and box of its row, and the faces if they are known.
 
     A task for an image in memory contains the image instead of a path, and is not sent to another process.
     """
@@ -37,24 +38,44 @@ class Task(NamedTuple):
     row: int
     path: str
     content: str
-    box: str
-    known: Face | None
+    box: str = ""
+    known: tuple[Face, ...] = ()
     image: ImageData | None = None
 
     def to_json(self) -> list[Any]:
         """Return the task as plain JSON values."""
-        facts = vars(self.known) if self.known else {}
-        known = {name: one.tolist() if isinstance(one, np.ndarray) else one for name, one in facts.items()}
-        return [self.row, self.path, self.content, self.box, known or None]
+        known = [
+            {name: one.tolist() if isinstance(one, np.ndarray) else one for name, one in vars(face).items()}
+            for face in self.known
+        ]
+        return [self.row, self.path, self.content, self.box, known]
 
     @classmethod
     def from_json(cls, content: Sequence[Any]) -> "Task":
         """Return the task that to_json() has turned into JSON values."""
         row, path, sha256_of_file, box, known = content
-        if known is not None:
-            places = {name: np.array(known[name], np.float32) for name in ("box", "landmarks")}
-            known = Face(**{**known, **places})
-        return cls(row, path, sha256_of_file, box, known)
+        arrays = ("box", "landmarks")
+        faces = [
+            Face(**{**face, **{name: np.array(face[name], np.float32) for name in arrays}}) for face in known
+        ]
+        return cls(row, path, sha256_of_file, box, tuple(faces))
+
+
+@dataclass
+class EmbeddedFace:
+    """A face of an image, and what was computed from it.
+
+    Attributes:
+        face: the face that was found, or the reason why there is no face.
+        aligned_by: "landmarks" or "box", see featurekit.faces.align.place(); "" without a face.
+        vectors: feature → vector.
+        crops: crops of the face, for the networks that take many faces at a time.
+    """
+
+    face: Face
+    aligned_by: str = ""
+    vectors: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    crops: Mapping[CropKind, NDArray[np.uint8]] = field(default_factory=dict)
 
 
 @dataclass
@@ -62,24 +83,42 @@ class Looked:
     """The result for one image.
 
     Attributes:
-        row: number of the image's row.
-        face: the face that was found, or the reason why there is no face.
+        row: number of its row.
+        faces: the chosen faces, from left to right; if there is none, one entry whose status says why.
         detected: whether the face detector was run on the image.
-        why: what is wrong with an image that was not processed.
-        size: the image's width and height in pixels.
-        aligned_by: "landmarks" or "box", see featurekit.faces.align.place(); "" without a face.
-        vectors: feature → vector, for the networks that take one face at a time.
-        crops: crops of the face, for the networks that take many faces at a time.
+        why: what is wrong with an image that was not processed; else "".
+        is_final: whether the result depends on nothing but the content of the image, so that it can be
+            stored. It is False if the file has changed, if no decoder for it is installed, and after an
+            unexpected error.
+        size: width and height of the image in pixels.
+        error: the unexpected error that was raised.
     """
 
     row: int
-    face: Face
+    faces: list[EmbeddedFace]
     detected: bool = False
     why: str = ""
+    is_final: bool = True
     size: tuple[int, int] = (0, 0)
-    aligned_by: str = ""
-    vectors: dict[str, NDArray[np.float32]] = field(default_factory=dict)
-    crops: dict[CropKind, NDArray[np.uint8]] = field(default_factory=dict)
+    error: Exception | None = None
+
+    @classmethod
+    def without_face(cls, row: int, status: str, why: str = "", *, is_final: bool = True) -> "Looked":
+        """Return the result for an image on which no face could be searched for."""
+        return cls(row, [EmbeddedFace(Face(status))], False, why, is_final)
+
+    def fail(self, error: Exception) -> "Looked":
+        """Make it the result for an image with which an unexpected error was raised, and return it."""
+        self.faces, self.why = [EmbeddedFace(Face("failed"))], unexpected(error)
+        self.is_final, self.error = False, error
+        return self
+
+
+def unexpected(error: Exception) -> str:
+    """Return the message for an image with which an unexpected error was raised."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    said = f"{type(error).__name__}: {error}".rstrip(": ")
+    return f"this image raised an unexpected error: {said} ({Path(last.filename).name}:{last.lineno})"
 
 
 class Looker:
@@ -87,10 +126,11 @@ class Looker:
 
     Args:
         root: folder that the tasks' paths are relative to and must not lead out of; None for absolute paths.
-        settings: how the face of an image is chosen.
+        settings: how the faces of an image are chosen.
         finder: the face detector.
         networks: networks to run on each face as soon as it is cut out.
         kept: template and side of the crops to return, for networks that are run later.
+        is_careful: whether an unexpected error with an image is part of its result instead of being raised.
     """
 
     def __init__(
@@ -100,18 +140,31 @@ class Looker:
         finder: FaceFinder,
         networks: Sequence[OpenBackbone],
         kept: Sequence[CropKind],
+        *,
+        is_careful: bool = False,
     ) -> None:
+        self._is_careful = is_careful
         self._root, self._settings, self._finder = root, settings, finder
         self._networks, self._kept = networks, kept
         self._kinds = list(dict.fromkeys([*(network.crop for network in networks), *kept]))
         self.clock = Clock()
 
     def __call__(self, task: Task) -> Looked:
-        """Decode one image, find and cut out its face, and run the networks on the crop."""
+        """Decode one image, find and cut out its faces, and run the networks on the crops."""
+        try:
+            return self._processed(task)
+        except FeaturekitError:
+            raise
+        except Exception as error:
+            if not self._is_careful:
+                raise
+            return Looked(task.row, []).fail(error)
+
+    def _processed(self, task: Task) -> Looked:
         with self.clock("read"):
             data, why = self._read(task)
         if data is None:
-            return Looked(task.row, Face("not_extracted"), why=why)
+            return Looked.without_face(task.row, "not_extracted", why, is_final=False)
         try:
             seen, size = see_faces(
                 data,
@@ -122,19 +175,22 @@ class Looker:
                 known=task.known,
                 clock=self.clock,
             )
-        except MissingDecoderError as error:  # the next pass may be able to
-            return Looked(task.row, Face("not_extracted"), why=str(error))
         except ImageError as error:
-            return Looked(task.row, Face(error.status))
-        one = seen[0]
-        looked = Looked(task.row, one.face, task.known is None, "", size, one.aligned_by)
-        if one.face.status == "ok":
+            again = isinstance(error, MissingDecoderError)  # a later pass may have the decoder
+            return Looked.without_face(task.row, error.status, str(error), is_final=not again)
+        faces = [self._embedded(one) for one in in_reading_order(seen)]
+        return Looked(task.row, faces, not task.known, size=size)
+
+    def _embedded(self, seen: Seen) -> EmbeddedFace:
+        """Run the networks on one face."""
+        vectors: dict[str, NDArray[np.float32]] = {}
+        if seen.face.status == "ok":
             for network in self._networks:
                 with self.clock(network.name):
-                    of_one = network.vectors(one.crops[network.crop][None])
-                looked.vectors |= {feature: vectors[0] for feature, vectors in of_one.items()}
-            looked.crops = {kind: one.crops[kind] for kind in self._kept}
-        return looked
+                    of_one = network.vectors(seen.crops[network.crop][None])
+                vectors |= {feature: rows[0] for feature, rows in of_one.items()}
+        crops = {kind: seen.crops[kind] for kind in self._kept if kind in seen.crops}
+        return EmbeddedFace(seen.face, seen.aligned_by, vectors, crops)
 
     def _read(self, task: Task) -> tuple[ImageData | None, str]:
         """Return an image in memory or the bytes of a file; else None, and what is wrong with the file."""
@@ -156,42 +212,54 @@ class Looker:
         """Process several images for another process, which reads the result with unpacked()."""
         looked = [self(Task.from_json(task)) for task in tasks]
         seconds, self.clock.seconds = self.clock.seconds, {}
-        faces = [one for one in looked if one.face.status == "ok"]
+        faces = [face for one in looked for face in one.faces]
+        found = [face for face in faces if face.face.status == "ok"]
         columns = {f"face {name}": column for name, column in face_columns(looked).items()}
-        for feature in faces[0].vectors if faces else ():
-            columns[f"vectors {feature}"] = np.stack([one.vectors[feature] for one in faces])
-        for kind in self._kept if faces else ():
-            columns[f"crops {kind[0]} {kind[1]}"] = np.stack([one.crops[kind] for one in faces])
-        return {
-            "rows": [[one.row, one.detected, one.why, one.aligned_by] for one in looked],
-            "seconds": seconds,
-        }, columns
+        for feature in found[0].vectors if found else ():
+            columns[f"vectors {feature}"] = np.stack([face.vectors[feature] for face in found])
+        for kind in self._kept if found else ():
+            columns[f"crops {kind[0]} {kind[1]}"] = np.stack([face.crops[kind] for face in found])
+        rows = [
+            [
+                *(one.row, one.detected, one.why, one.is_final, [face.aligned_by for face in one.faces]),
+                "".join(traceback.format_exception(one.error)) if one.error else "",
+            ]
+            for one in looked
+        ]
+        return {"rows": rows, "seconds": seconds}, columns
 
 
 def unpacked(message: Message) -> tuple[list[Looked], dict[str, float]]:
     """Return the result for each image, and the seconds of each step, from the message of Looker.answer()."""
     content, columns = message
-    faces = {name.removeprefix("face "): column for name, column in columns.items() if name[:5] == "face "}
-    looked = []
-    n_faces = 0
-    for number, (row, detected, why, aligned_by) in enumerate(content["rows"]):
-        width, height = map(int, faces["size"][number])
-        one = Looked(row, face_from(faces, number), detected, why, (width, height), aligned_by)
-        if one.face.status == "ok":
-            for name, column in columns.items():
-                what, *which = name.split(" ")
-                if what == "vectors":
-                    one.vectors[" ".join(which)] = column[n_faces]
-                elif what == "crops":
-                    one.crops[which[0], int(which[1])] = column[n_faces]
+    parts: dict[str, dict[str, NDArray[Any]]] = {"face": {}, "vectors": {}, "crops": {}}
+    for name, column in columns.items():
+        kind, _, rest = name.partition(" ")
+        parts[kind][rest] = column
+    crops = {(name.split(" ")[0], int(name.split(" ")[1])): column for name, column in parts["crops"].items()}
+    looked, n_faces, n_found = [], 0, 0
+    for row, detected, why, is_final, aligned_by, trace in content["rows"]:
+        width, height = map(int, parts["face"]["size"][n_faces])
+        faces = []
+        for by in aligned_by:
+            face = EmbeddedFace(face_from(parts["face"], n_faces), by)
             n_faces += 1
-        looked.append(one)
+            if face.face.status == "ok":
+                face.vectors = {feature: column[n_found] for feature, column in parts["vectors"].items()}
+                face.crops = {kind: column[n_found] for kind, column in crops.items()}
+                n_found += 1
+            faces.append(face)
+        error = RuntimeError(f"In another process:\n{trace}") if trace else None
+        looked.append(Looked(row, faces, detected, why, is_final, (width, height), error))
     return looked, content["seconds"]
 
 
 def face_columns(looked: Sequence[Looked]) -> dict[str, NDArray[Any]]:
-    """Return the faces of images as columns with one row for each image."""
-    faces = [one.face for one in looked]
+    """Return the faces of all images as columns, one row per face.
+
+    The column "size" has the width and height of the image in pixels.
+    """
+    faces = [face.face for one in looked for face in one.faces]
     return {
         "status": np.array([STATUSES.index(face.status) for face in faces], np.uint8),
         "box": np.stack([face.box for face in faces]).astype(np.float32),
@@ -199,7 +267,7 @@ def face_columns(looked: Sequence[Looked]) -> dict[str, NDArray[Any]]:
         "confidence": np.array([face.confidence for face in faces], np.float32),
         "n_found": np.array([face.n_found for face in faces], np.int32),
         "attempt": np.array([face.attempt for face in faces], np.int8),
-        "size": np.array([one.size for one in looked], np.int32),
+        "size": np.array([one.size for one in looked for _ in one.faces], np.int32),
     }
 
 

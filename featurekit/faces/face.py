@@ -26,6 +26,8 @@ STATUS_MEANINGS: Mapping[str, str] = {
     "failed": "reading the image failed with an unexpected error",
 }
 STATUSES = tuple(STATUS_MEANINGS)
+# The statuses of images that were read, and have no face that can be used.
+NO_FACE = ("no_face", "many_faces", "too_small")
 # The statuses of images that exist and cannot be read.
 BROKEN = ("empty_file", "undecodable", "truncated", "too_large", "unsupported_format")
 

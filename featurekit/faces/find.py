@@ -10,6 +10,7 @@ faces, and cuts them out. It decodes the image once more, in a larger size, if t
 otherwise be enlarged.
 """
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -60,8 +61,8 @@ def find_faces(
     """Return the chosen face of an image, or every face if settings.choose is "all".
 
     The list contains at least one Face: if no face was found, its status says why. For "all" and "only",
-    which count all faces, the largest size of the image is searched first. For "all" the faces are sorted by
-    confidence, the highest first.
+    which count all faces, the largest size of the image is searched first. For "all" the image is not
+    enlarged for that, and the faces are sorted by confidence, the highest first.
 
     Args:
         pixels: upright RGB pixels, shape (h, w, 3).
@@ -78,6 +79,13 @@ def find_faces(
     attempts = list(enumerate(settings.attempts))
     if settings.choose in ("all", "only"):
         attempts.sort(key=lambda attempt: -attempt[1][0])  # stable: of equal sizes the earlier one
+    if settings.choose == "all":
+        # More pixels than those of the image and its border show nothing more, and take longer.
+        longer = max(pixels.shape[:2])
+        attempts = [
+            (attempt, (min(size, 32 * math.ceil(longer * (1 + 2 * border) / 32)), border))
+            for attempt, (size, border) in attempts
+        ]
     chosen = [Face("no_face")]
     for attempt, (size, border) in attempts:
         found = _look(pixels, finder, size, border, factor)
@@ -197,7 +205,7 @@ def see_faces(
     kinds: Collection[CropKind],
     *,
     box: NDArray[np.float32] | None = None,
-    known: Face | None = None,
+    known: Sequence[Face] = (),
     clock: Clock | None = None,
 ) -> tuple[list[Seen], tuple[int, int]]:
     """Decode an image, find the chosen faces, and cut each face out for the networks.
@@ -208,7 +216,7 @@ def see_faces(
         settings: how the faces are chosen.
         kinds: template and side in pixels of each crop to cut out.
         box: for choose "box", the box of the face in the manifest, x1, y1, x2, y2 in pixels.
-        known: the face, if it is known already: then the detector is not run.
+        known: the faces, if they are known already: then the detector is not run.
         clock: adds up the seconds that "decode", "detect" and "align" take; None if they are not needed.
 
     Returns:
@@ -225,23 +233,28 @@ def see_faces(
         pixels = images.decode(data, factor=factor)
     size = (factor * pixels.shape[1], factor * pixels.shape[0])
     with clock("detect"):
-        faces = [known] if known else find_faces(pixels, finder, settings, box, factor=factor)
+        faces = list(known) or find_faces(pixels, finder, settings, box, factor=factor)
+    kind_names = {name for name, _ in kinds}
+    found = [face for face in faces if face.status == "ok"]
+    with clock("align"):
+        placed = [place(face.landmarks, face.box, kind_names, *size) for face in found]
+    # Decoded once more for all faces, so that the crop of a face does not depend on the order of the others.
+    wanted = (_factor_for(where[name][0] * side) for _, where in placed for name, side in kinds)
+    if (smallest := min(wanted, default=factor)) < factor:
+        with clock("decode"):
+            pixels, factor = images.decode(data, factor=smallest), smallest
+    cuts = iter(placed)
     seen = []
     for face in faces:
         if face.status != "ok":
             seen.append(Seen(face))
             continue
-        with clock("align"):
-            aligned_by, placed = place(face.landmarks, face.box, {name for name, _ in kinds}, *size)
-        wanted = min((_factor_for(placed[name][0] * side) for name, side in kinds), default=factor)
-        if wanted < factor:
-            with clock("decode"):
-                pixels, factor = images.decode(data, factor=wanted), wanted
+        aligned_by, where = next(cuts)
         with clock("align"):
             crops = {
                 (name, side): warp(pixels, factor * turn * side, shift * side, side)
                 for name, side in kinds
-                for turn, shift in [placed[name]]
+                for turn, shift in [where[name]]
             }
         seen.append(Seen(face, crops, aligned_by))
     return seen, size
@@ -262,7 +275,7 @@ def cut_out(data: images.ImageData, face: Face, kind: CropKind) -> NDArray[np.ui
         ImageError: the image cannot be decoded.
     """
     # The face is known, so the detector is not called.
-    (one,), _ = see_faces(data, lambda *_: [], FaceSettings(), [kind], known=face)
+    (one,), _ = see_faces(data, lambda *_: [], FaceSettings(), [kind], known=[face])
     return one.crops[kind]
 
 

@@ -45,10 +45,22 @@ def check_drawings(folder: Path, photographs: Sequence[Path], option: str) -> No
         )
 
 
-def draw_readings(readings: Sequence[Reading], models: Sequence[TrainedModel], folder: Path) -> list[Path]:
-    """Draw boxes and predictions on a copy of each image that has a face, and return the copies' paths."""
+def draw_readings(
+    readings: Sequence[Reading],
+    models: Sequence[TrainedModel],
+    folder: Path,
+    names: set[str] | None = None,
+) -> list[Path]:
+    """Draw boxes and predictions on a copy of each image that has a face, and return the copies' paths.
+
+    Args:
+        readings: the predictions.
+        models: the models that made them.
+        folder: folder for the copies.
+        names: names of files in the folder that must not be replaced, to which the new names are added.
+    """
     drawn = []
-    names: set[str] = set()
+    names = set() if names is None else names
     n_models = Counter(model.target.name for model in models)
     # The column of each model → its target, and whether several models predict this target.
     named = {

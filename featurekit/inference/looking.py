@@ -1,10 +1,9 @@
 """Find the faces on new images. If one image fails, the other images are still processed."""
 
-import traceback
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
+from featurekit.embeddings.worker import unexpected
 from featurekit.errors import FeaturekitError, ImageError
 from featurekit.faces.align import CropKind
 from featurekit.faces.detectors import FaceFinder
@@ -66,9 +65,11 @@ class Unexpected:
 
     def told(self, error: Exception) -> str:
         """Return a message about an unexpected error, or raise it if the first MOST images all failed."""
+        self.check(error)
+        return unexpected(error)
+
+    def check(self, error: Exception) -> None:
+        """Count an unexpected error, and raise it if the first MOST images all failed."""
         self._n_failed += 1
         if not self.has_read and self._n_failed >= self.MOST:
             raise error
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        said = f"{type(error).__name__}: {error}".rstrip(": ")
-        return f"this image raised an unexpected error: {said} ({Path(last.filename).name}:{last.lineno})"

@@ -1,30 +1,33 @@
 """Find the faces on images and predict their labels with several models in one pass."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.embeddings.open_networks import OpenBackbone, opened_once
+from featurekit.cache.file_index import FileIndex
+from featurekit.cache.store import Store
+from featurekit.embeddings.of_photographs import PhotographReader
 from featurekit.embeddings.recipe import Recipe
+from featurekit.embeddings.worker import Looked
 from featurekit.errors import FeaturekitError, ModelError
-from featurekit.faces.align import CropKind
 from featurekit.faces.face import STATUS_MEANINGS, Face
-from featurekit.faces.photographs import Photograph, as_photograph
+from featurekit.faces.photographs import Photograph
 from featurekit.faces.settings import FaceSettings
 from featurekit.inference.columns import columns_of
-from featurekit.inference.looking import Looked, Unexpected, look
+from featurekit.inference.looking import Unexpected
 from featurekit.inference.model import TrainedModel
 from featurekit.networks.engines import usable_cores
-from featurekit.progress import Progress
+from featurekit.progress import Clock, Progress, StepTimes
 from featurekit.uncertainty.calibration import apply_temperature
 
 # Images that go through the models together.
-BATCH = 32
+BATCH = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,21 +56,11 @@ class Reading:
     sets: Mapping[str, tuple[str, ...] | tuple[float, float]] = field(default_factory=dict)
 
 
-def read_each(
-    photographs: Sequence[Photograph | Path],
-    models: Sequence[TrainedModel],
-    *,
-    choose: str = "all",
-    device: str = "auto",
-    precision: str = "auto",
-    threads: int = 0,
-    risk: float | None = None,
-    progress: Progress | None = None,
-) -> Iterator[list[Reading]]:
-    """Find the faces on images and predict their labels with every model.
+class Predictor:
+    """Finds the faces on images and predicts their labels with every model.
 
     Args:
-        photographs: the images; a Path stands for the file.
+        photographs: the images.
         models: the models, which must all have the same settings of face detection.
         choose: which faces to use if an image has several: "all" or a name in
             featurekit.faces.settings.CHOICES.
@@ -77,36 +70,83 @@ def read_each(
         risk: the largest accepted proportion of wrong predictions. To stay below it, a model abstains from
             faces whose predictions are too uncertain. None to predict for all faces. Models of a regression
             target never abstain.
-        progress: callback that is called with (number of images done, number of all images).
+        store: the cache, in which stored faces and vectors are looked up, and to which new ones are added;
+            None to compute them all.
+        files: stored hashes of files that have not changed; None to hash every file.
 
-    Yields:
-        A list of Reading for each image in turn: one for each face, or a single one if no face was found.
+    Attributes:
+        has_store: whether there is a cache.
 
     Raises:
         ModelError: a model needs embeddings that this version of featurekit does not make, or is given twice.
-        Exception: an unexpected error, if the first images all fail; see Unexpected.
     """
-    threads = threads or usable_cores()
-    settings = replace(_common_settings(models, device, precision), choose=choose)
-    asked = [
-        (model, columns.answer, _least_confidence(model, risk))
-        for model, columns in zip(models, columns_of(models), strict=True)
-    ]
-    networks, finder = opened_once(_recipes_of(models), settings, threads)
-    kinds = list(dict.fromkeys(network.crop for network in networks))
-    unexpected = Unexpected()
 
-    def ask(looked: Sequence[Looked]) -> list[_Said]:
-        crops = [one.crops for photograph in looked for one in photograph.seen if one.face.status == "ok"]
-        return _answers(crops, networks, asked) if crops else []
+    def __init__(
+        self,
+        photographs: Sequence[Photograph],
+        models: Sequence[TrainedModel],
+        *,
+        choose: str = "all",
+        device: str = "auto",
+        precision: str = "auto",
+        threads: int = 0,
+        risk: float | None = None,
+        store: Store | None = None,
+        files: FileIndex | None = None,
+    ) -> None:
+        settings = replace(_common_settings(models, device, precision), choose=choose)
+        self._asked = [
+            (model, columns.answer, _least_confidence(model, risk))
+            for model, columns in zip(models, columns_of(models), strict=True)
+        ]
+        self._photographs, self._threads = photographs, threads or usable_cores()
+        self._reader = PhotographReader(
+            photographs,
+            {recipe.feature: recipe for recipe in _recipes_of(models, settings)},
+            settings,
+            store=store,
+            files=files,
+            threads=self._threads,
+            is_careful=True,
+        )
+        self.has_store = store is not None
+        self._clock = Clock()
+        self._started, self._seconds = 0.0, 0.0
 
-    with ThreadPoolExecutor(threads) as pool:
-        for start in range(0, len(photographs), BATCH):
-            batch = [as_photograph(one) for one in photographs[start : start + BATCH]]
-            looked = list(pool.map(lambda one: look(one, finder, settings, kinds), batch))
-            yield from _read_batch(batch, looked, ask, unexpected)
-            if progress:
-                progress(min(start + BATCH, len(photographs)), len(photographs))
+    def each(self, progress: Progress | None = None) -> Generator[list[Reading], None, None]:
+        """Yield a list of Reading for each image in turn: one for each face, or a single one without a face.
+
+        Args:
+            progress: callback that is called with (number of images done, number of all images).
+
+        Raises:
+            Exception: an unexpected error, if the first images all fail; see Unexpected.
+        """
+        unexpected = Unexpected()
+        self._started = started = time.perf_counter()
+        done, total = 0, len(self._photographs)
+        with closing(self._reader.each()) as found:
+            while batch := list(islice(found, BATCH)):
+                with self._clock("predict"):
+                    predictions = _predictions(batch, self._asked)
+                photographs = self._photographs[done : done + len(batch)]
+                yield from _read_batch(photographs, batch, predictions, unexpected)
+                done += len(batch)
+                self._seconds = time.perf_counter() - started
+                if progress:
+                    progress(done, total)
+
+    @property
+    def seconds_to_open(self) -> float:
+        """Seconds until the detector and the networks were ready; 0 if they were not needed."""
+        return self._reader.one_pass.opened - self._started if self._reader.one_pass else 0.0
+
+    def profile(self) -> StepTimes:
+        """Return the seconds that the threads spent in each step."""
+        reading = self._reader.one_pass
+        parts = {**(reading.clock.seconds if reading else {}), **self._clock.seconds}
+        n_read = len(self._photographs) - self._reader.n_stored if reading else 0
+        return StepTimes(n_read, self._seconds, self._threads, parts)
 
 
 def _common_settings(models: Sequence[TrainedModel], device: str, precision: str) -> FaceSettings:
@@ -125,8 +165,8 @@ def _common_settings(models: Sequence[TrainedModel], device: str, precision: str
     return settings
 
 
-def _recipes_of(models: Sequence[TrainedModel]) -> list[Recipe]:
-    """Return the recipes of all models, each once.
+def _recipes_of(models: Sequence[TrainedModel], settings: FaceSettings) -> list[Recipe]:
+    """Return the recipes of all models, each once, for faces that are found in the asked way.
 
     Raises:
         ModelError: two models have different recipes with the same name.
@@ -138,56 +178,60 @@ def _recipes_of(models: Sequence[TrainedModel]) -> list[Recipe]:
                 f"{model.name} and another model compute different vectors with the same name. Use them"
                 " in separate calls."
             )
-    return list(recipes.values())
+    return [replace(recipe, faces=settings.recipe()) for recipe in recipes.values()]
 
 
 def _read_batch(
     photographs: Sequence[Photograph],
-    looked: list[Looked],
-    ask: Callable[[Sequence[Looked]], list["_Said"]],
+    looked: Sequence[Looked],
+    predictions: Sequence["_Said"],
     unexpected: Unexpected,
 ) -> Iterator[list[Reading]]:
     """Yield the readings of each image of a batch.
 
     Args:
         photographs: the images.
-        looked: what was found on each.
-        ask: returns the predictions for all faces that were found.
-        unexpected: is told of images that were read, and of errors.
+        looked: the faces of each image.
+        predictions: the predictions for all faces that were found.
+        unexpected: decides whether an unexpected error becomes a row or is raised.
     """
-    looked, said = _asked_about(looked, ask)
-    answers = iter(said)
+    of_faces = iter(predictions)
     # This must be known before the first error is handled: other images of this batch may have been read.
     unexpected.has_read |= any(one.error is None for one in looked)
-    for photograph, one in zip(photographs, map(unexpected.settled, looked), strict=True):
+    for photograph, one in zip(photographs, looked, strict=True):
+        if one.error:
+            unexpected.check(one.error)
         yield [
-            _reading(photograph, number, face.face, one.message, answers)
-            for number, face in enumerate(one.seen, start=1)
+            _reading(photograph, number, face.face, one.why, of_faces)
+            for number, face in enumerate(one.faces, start=1)
         ]
 
 
-def _asked_about(
-    looked: list[Looked], ask: Callable[[Sequence[Looked]], list["_Said"]]
-) -> tuple[list[Looked], list["_Said"]]:
-    """Ask about a batch. If that raises an error, ask about each image alone and keep the error with it."""
+def _predictions(looked: Sequence[Looked], asked: Sequence["_Asked"]) -> list["_Said"]:
+    """Return the predictions for all faces of a batch.
+
+    If an unexpected error is raised, each image is predicted alone, and the error is kept with its image.
+    """
+    vectors = [face.vectors for one in looked for face in one.faces if face.face.status == "ok"]
+    if not vectors:
+        return []
     try:
-        return looked, ask(looked)
+        return _answers(vectors, asked)
     except FeaturekitError:
         raise
     except Exception as error:
         if len(looked) == 1:
-            return [Looked([], error=error)], []
-    # One image must not prevent predictions for the others of its batch.
-    each = [_asked_about([one], ask) for one in looked]
-    return [one for kept, _ in each for one in kept], [one for _, said in each for one in said]
+            looked[0].fail(error)
+            return []
+    return [said for one in looked for said in _predictions([one], asked)]
 
 
 def _reading(
-    photograph: Photograph, number: int, face: Face, message: str, answers: Iterator["_Said"]
+    photograph: Photograph, number: int, face: Face, message: str, predictions: Iterator["_Said"]
 ) -> Reading:
     """Return the reading of one face; if it was found, take the next of the predictions for found faces."""
     found = face.status == "ok"
-    said = next(answers) if found else _Said({}, set(), {})
+    said = next(predictions) if found else _Said({}, set(), {})
     return Reading(
         photograph=photograph,
         number=number if found else 0,
@@ -228,20 +272,13 @@ def _least_confidence(model: TrainedModel, risk: float | None) -> float:
     return float("inf") if threshold is None else threshold
 
 
-def _answers(
-    crops: Sequence[Mapping[CropKind, NDArray[np.uint8]]],
-    networks: Sequence[OpenBackbone],
-    asked: Sequence[_Asked],
-) -> list[_Said]:
-    """Return the predictions for each face."""
-    vectors = {
-        feature: part
-        for network in networks
-        for feature, part in network.vectors(np.stack([crop[network.crop] for crop in crops])).items()
-    }
-    said = [_Said({}, set(), {}) for _ in crops]
+def _answers(vectors: Sequence[Mapping[str, NDArray[np.float32]]], asked: Sequence[_Asked]) -> list[_Said]:
+    """Return the predictions for each face; vectors: feature → vector of each."""
+    said = [_Said({}, set(), {}) for _ in vectors]
     for model, name, least in asked:
-        found = model.predict(np.hstack([vectors[recipe.feature] for recipe in model.recipes]), model.recipes)
+        features = [recipe.feature for recipe in model.recipes]
+        joined = np.stack([np.concatenate([of_one[name] for name in features]) for of_one in vectors])
+        found = model.predict(joined, model.recipes)
         known = model.calibration
         columns = ("years",) if model.target.is_regression else model.target.classes
         shown = found

@@ -1,21 +1,23 @@
 """Make a table of predictions for new images, with one row per face, and write it to a file.
 
-The table is written when all images are done. If an error or the user ends the program early, the rows that
-are finished are written to another file beside it, whose name ends in ".partial".
+The rows are written while the images are read, to a file beside the table whose name ends in ".partial". The
+file gets the name of the table when all images are done.
 """
 
+import json
 import os
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pandas as pd
 
 from featurekit.data.manifest import csv_of
 from featurekit.errors import WorkspaceError
-from featurekit.files import whole_file
+from featurekit.files import make_folder, sync_folder
 from featurekit.inference.columns import BEFORE, BEHIND, columns_of
 from featurekit.inference.model import TrainedModel
 from featurekit.inference.predict import Reading
@@ -26,9 +28,8 @@ ABSTAINED = "abstained"  # stands in the table instead of a prediction
 ENDINGS = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
 PARTIAL = ".partial"
 _FIRST = BEFORE[:3]  # the columns that every file of a table begins with
-# Seconds after which the rows until then are written again, because a process that is killed cannot write
-# them.
-KEEP_EVERY = 60
+# Images without a prediction that are named, for each status.
+SHOWN = 10
 
 
 def readings_table(
@@ -44,7 +45,7 @@ def readings_table(
     too, has the folder of the model for each column of predictions.
 
     Args:
-        readings: the predictions for each face, from read_each().
+        readings: the predictions for each face, from Predictor.each().
         models: the models that made the predictions.
         sets: whether to add a column for the prediction set, or two columns for the prediction interval.
             These columns are empty for a model without a calibration.
@@ -129,7 +130,7 @@ def check_output(path: Path) -> None:
 
 
 def _holds_readings(path: Path) -> bool:
-    """Whether a file does not exist, is empty, or begins like a file of write_readings()."""
+    """Whether a file does not exist, is empty, or begins like a file of a TableFile."""
     ending = path.suffix.lower()
     if not path.is_file() or not path.stat().st_size:
         return True
@@ -156,32 +157,113 @@ def check_folder_for(path: Path) -> None:
         raise WorkspaceError(f"Cannot write {path}: there is no permission to write in {above}.")
 
 
-def write_readings(table: pd.DataFrame, path: Path) -> None:
-    """Write a table of predictions in the format that the ending of the file's name gives, one of ENDINGS.
+class TableFile:
+    """Writes a table of predictions in parts, so that it is never in memory as a whole.
 
-    The ending may be in capital letters, and PARTIAL may follow it.
+    The rows go to a file beside the table, whose name ends in PARTIAL. It gets the name of the table when the
+    table is complete.
+
+    Args:
+        path: file of the table; its ending gives the format: one of ENDINGS, also in capital letters.
     """
-    ending = Path(path.name.removesuffix(PARTIAL)).suffix.lower()
-    with whole_file(path) as file:
-        if ending == ".parquet":
-            table.to_parquet(file, index=False)
-        elif ending == ".json":
-            file.write((table.to_json(orient="records", indent=2) + "\n").encode())
-        elif ending == ".jsonl":
-            file.write(table.to_json(orient="records", lines=True).encode())
-        else:
-            file.write(csv_of(table, "\t" if ending == ".tsv" else ",").encode())
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.partial = path, path.with_name(path.name + PARTIAL)
+        self._ending = path.suffix.lower()
+        self._file: BinaryIO | None = None
+        self._parquet: Any = None
+
+    def append(self, table: pd.DataFrame) -> None:
+        """Write further rows.
+
+        Raises:
+            WorkspaceError: the rows cannot be written.
+        """
+        with self._in_one_line():
+            is_first = self._file is None
+            if self._file is None:
+                make_folder(self.path.parent)
+                self._file = self.partial.open("wb")
+            if self._ending == ".parquet":
+                self._append_to_parquet(table, self._file)
+            elif self._ending == ".jsonl":
+                self._file.write(table.to_json(orient="records", lines=True).encode())
+            elif self._ending == ".json":
+                rows = table.to_json(orient="records", indent=2).removeprefix("[").removesuffix("\n]")
+                self._file.write(("[" if is_first else ",").encode() + rows.encode())
+            else:
+                text = csv_of(table, "\t" if self._ending == ".tsv" else ",")
+                self._file.write((text if is_first else text.split("\n", 1)[1]).encode())
+            self._file.flush()
+
+    def _append_to_parquet(self, table: pd.DataFrame, file: BinaryIO) -> None:
+        import pyarrow
+        from pyarrow import parquet
+
+        rows = pyarrow.Table.from_pandas(table, preserve_index=False)
+        if self._parquet is None:
+            # As pandas writes them, so that pandas reads them.
+            attributes = {b"PANDAS_ATTRS": json.dumps(table.attrs).encode()}
+            schema = rows.schema.with_metadata({**(rows.schema.metadata or {}), **attributes})
+            self._parquet = parquet.ParquetWriter(file, schema)
+        self._parquet.write_table(rows.cast(self._parquet.schema))
+
+    def end(self) -> Path | None:
+        """Complete the format of the file that was begun, and return its path; None if no row was written.
+
+        Raises:
+            WorkspaceError: the file cannot be written.
+        """
+        if self._file is None:
+            return None
+        if not self._file.closed:
+            with self._in_one_line(), self._file as file:
+                if self._parquet:
+                    self._parquet.close()
+                elif self._ending == ".json":
+                    file.write(b"\n]\n")
+        return self.partial
+
+    def finish(self) -> None:
+        """Complete the file, and give it the name of the table.
+
+        Raises:
+            WorkspaceError: the file cannot be written.
+        """
+        if self.end():
+            with self._in_one_line():
+                with self.partial.open("rb+") as file:
+                    os.fsync(file.fileno())
+                self.partial.replace(self.path)
+                sync_folder(self.path.parent)
+
+    @contextmanager
+    def _in_one_line(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise WorkspaceError(f"Cannot write {self.path}: {error.strerror or error}.") from error
 
 
 class Collected:
-    """Collects predictions, and writes them to a file now and then in case the program ends early.
+    """Collects the predictions of a call, and writes them to a file while the images are read.
 
     Args:
         models: the models that make the predictions.
         n_photographs: number of images to read.
-        output: file for the table; None to write no file.
+        output: file for the table; None to keep all predictions in memory.
         options: keyword arguments for readings_table().
+
+    Attributes:
+        n_read: number of images that are done.
+        statuses: status → number of rows.
+        without: name, status and message of the first images without a prediction.
+        first: the first rows of the table, or all rows if there is no file.
+        n_rows: number of rows.
     """
+
+    SHOWN = 100  # rows that are kept to be printed if there is a file
+    _ROWS, _SECONDS = 2000, 10.0  # rows and seconds after which rows are written
 
     def __init__(
         self,
@@ -190,11 +272,14 @@ class Collected:
         output: Path | None = None,
         **options: bool,
     ) -> None:
-        self.readings: list[Reading] = []
-        self.n_read = 0
-        self._models, self._n_photographs, self._output = models, n_photographs, output
-        self._options = options
-        self._pause, self._kept = float(KEEP_EVERY), time.monotonic()
+        self.n_read, self.n_rows = 0, 0
+        self.statuses: Counter[str] = Counter()
+        self.without: list[tuple[str, str, str]] = []
+        self.first: list[Reading] = []
+        self._waiting: list[Reading] = []  # to be written
+        self._models, self._n_photographs, self._options = models, n_photographs, options
+        self._file = TableFile(output) if output else None
+        self._written = time.monotonic()
 
     @property
     def how_many(self) -> str:
@@ -202,19 +287,42 @@ class Collected:
         return f"{self.n_read:,} of {self._n_photographs:,} images"
 
     def add(self, readings: Sequence[Reading]) -> None:
-        """Add the predictions for all faces of one image."""
-        self.readings += readings
+        """Add the predictions for all faces of one image.
+
+        Raises:
+            WorkspaceError: the file cannot be written.
+        """
         self.n_read += 1
-        started = time.monotonic()
-        if started - self._kept >= self._pause:
-            self.keep()
-            self._kept = time.monotonic()
-            # Writing a table of very many rows takes long. At most a twentieth of the time is spent on it.
-            self._pause = max(KEEP_EVERY, 20 * (self._kept - started))
+        self.n_rows += len(readings)
+        for one in readings:
+            status = one.face.status
+            self.statuses[status] += 1
+            if status != "ok" and self.statuses[status] <= SHOWN:
+                self.without.append((one.photograph.name, status, one.message))
+        if self._file is None or len(self.first) < self.SHOWN:
+            self.first += readings
+        if self._file:
+            self._waiting += readings
+            if len(self._waiting) >= self._ROWS or time.monotonic() - self._written > self._SECONDS:
+                self._write()
+
+    def _write(self) -> None:
+        assert self._file is not None
+        if self._waiting:
+            self._file.append(self._table(self._waiting))
+            self._waiting = []
+        self._written = time.monotonic()
 
     def table(self) -> pd.DataFrame:
-        """Return the predictions that were added so far as a table."""
-        return readings_table(self.readings, self._models, **self._options)
+        """Return the rows that are kept to be printed."""
+        return self._table(self.first)
+
+    def unwritten(self) -> pd.DataFrame:
+        """Return the rows that are not in a file; without a file, all rows."""
+        return self._table(self._waiting if self._file else self.first)
+
+    def _table(self, readings: Sequence[Reading]) -> pd.DataFrame:
+        return readings_table(readings, self._models, **self._options)
 
     def keep(self) -> Path | None:
         """Write the predictions that were added so far to the .partial file, and return its path.
@@ -224,19 +332,20 @@ class Collected:
         Raises:
             WorkspaceError: the file cannot be written.
         """
-        if not self._output or not self.n_read:
+        if self._file is None:
             return None
-        path = _partial(self._output)
-        write_readings(self.table(), path)
+        try:
+            self._write()
+        finally:
+            path = self._file.end()
         return path
 
-    def write(self, table: pd.DataFrame) -> None:
-        """Write the whole table, and remove the .partial file."""
-        assert self._output is not None
-        write_readings(table, self._output)
-        with suppress(OSError):
-            _partial(self._output).unlink()
+    def finish(self) -> None:
+        """Write all predictions, and give the file the name of the table, if there is a file.
 
-
-def _partial(path: Path) -> Path:
-    return path.with_name(path.name + PARTIAL)
+        Raises:
+            WorkspaceError: the file cannot be written.
+        """
+        if self._file:
+            self._write()
+            self._file.finish()

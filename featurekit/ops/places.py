@@ -26,7 +26,7 @@ from featurekit.evaluation.comparable import hash_of_rows
 from featurekit.evaluation.outcomes import read_outcomes, read_predictions, write_outcomes
 from featurekit.evaluation.results import load_runs
 from featurekit.files import is_running, is_unfinished, whole_file, write_text, writer_of
-from featurekit.ops.traces import Traces, file_of, own_keys, rows_of_others
+from featurekit.ops.traces import Traces, file_of, most_faces, own_keys, rows_of_others
 from featurekit.project import ComparisonFolder, ProjectFolder
 from featurekit.report.gallery import shows_people
 from featurekit.text import as_it_was
@@ -97,7 +97,7 @@ def places_of(workspace: ProjectFolder, traces: Traces) -> list[Place]:
 def _places_of_cache(workspace: ProjectFolder, traces: Traces, manifest: Manifest) -> list[Place]:
     """Return the places below cache/, by the keys in a manifest from before the removal."""
     store = Store(workspace.cache)
-    own = own_keys(manifest, traces)
+    own = own_keys(manifest, traces, most_faces(workspace))
     keys = np.frombuffer(bytes.fromhex("".join(sorted(own))), np.uint8).reshape(-1, 32)
     places = []
     for shelf in store.shelves():

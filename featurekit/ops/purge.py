@@ -19,7 +19,7 @@ from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
 from featurekit.errors import WorkspaceError
 from featurekit.ops.places import files_below, places_of
-from featurekit.ops.traces import VERSION, Traces, keys_of, own_keys, rows_of_others
+from featurekit.ops.traces import VERSION, Traces, keys_of, most_faces, own_keys, rows_of_others
 from featurekit.project import ProjectFolder
 from featurekit.records import write_facts
 
@@ -72,7 +72,8 @@ def look(workspace: ProjectFolder, traces: Traces) -> Purged:
     places = tuple(one for one in counted if one[1])
     others = rows_of_others(manifest, traces)
     remembered = {bytes(key).hex() for shelf in store.shelves() for key in store.keys_on(shelf)}
-    shared = keys_of(manifest, others) & remembered
+    most = most_faces(workspace)
+    shared = keys_of(manifest, others, n_faces=most) & remembered
     mine = manifest.table[~others]
     there = {
         what: sum(len(list(workspace.root.glob(pattern))) for pattern in patterns)
@@ -85,14 +86,14 @@ def look(workspace: ProjectFolder, traces: Traces) -> Purged:
         shared=tuple(
             manifest.table["image_path"].iloc[row]
             for row in np.flatnonzero(~others)
-            if keys_of(manifest, np.arange(len(manifest)) == row) & shared
+            if keys_of(manifest, np.arange(len(manifest)) == row, n_faces=most) & shared
         ),
         joined=bool(
             manifest.info.get("tally", {}).get("rows whose subject was joined with another")
             and mine["content"][mine["content"] != ""].duplicated().any()
         ),
         learned={what: n for what, n in there.items() if n},
-        strangers=len(remembered - keys_of(manifest) - set(traces.keys)),
+        strangers=len(remembered - keys_of(manifest, n_faces=most) - set(traces.keys)),
     )
 
 
@@ -125,7 +126,7 @@ def what_is_left(workspace: ProjectFolder, traces: Traces) -> list[str]:
     counted = ((place.count(), place) for place in places_of(workspace, traces))
     left += [f"{n} {place.unit} in {place.name}" for n, place in counted if n]
     # The format of other files of the cache than shards is not known, but a hash would be in their bytes.
-    keys = own_keys(Manifest.load(workspace.manifest), traces)
+    keys = own_keys(Manifest.load(workspace.manifest), traces, most_faces(workspace))
     needles = [needle for key in keys for needle in (bytes.fromhex(key), key.encode())]
     for path in files_below(workspace.cache):
         if path.is_file() and path.suffix != ".safetensors":

@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
-from featurekit.embeddings.recipe import row_keys
+from featurekit.embeddings.recipe import MOST_STORED, face_keys, row_keys
 from featurekit.errors import ManifestError, UnknownNameError
 from featurekit.faces.settings import FaceSettings
+from featurekit.files import sha256_of_file
 from featurekit.project import ProjectFolder
 from featurekit.records import read_facts
 from featurekit.registry import unknown
@@ -60,12 +62,14 @@ def find_traces(workspace: ProjectFolder, subjects: Sequence[str], images: Seque
         images: paths of images, as in the manifest or relative to the current folder.
 
     Raises:
-        UnknownNameError: the manifest has no subject or image with a given name.
+        UnknownNameError: the manifest has no subject or image with a given name, and the cache has nothing of
+            an image file with that path.
         ManifestError: the manifest does not exist, or has no rows of other subjects.
     """
     manifest = Manifest.load(workspace.manifest)
     begun = read_facts(workspace.purge, VERSION, Traces) or Traces()
-    asked, chosen = [], np.zeros(len(manifest), bool)
+    most, chosen = most_faces(workspace), np.zeros(len(manifest), bool)
+    asked, predicted = [], Traces()
     for kind, name in (*(("subject", name) for name in subjects), *(("image", path) for path in images)):
         is_theirs = (
             manifest.subjects == name
@@ -74,26 +78,54 @@ def find_traces(workspace: ProjectFolder, subjects: Sequence[str], images: Seque
         )
         asked.append(f"{kind} {name}")
         if not is_theirs.any() and asked[-1] not in begun.asked:
-            known = sorted(set(manifest.table["subject_id" if kind == "subject" else "image_path"]) - {""})
-            raise UnknownNameError(
-                unknown(kind, name, known)
-                if known or kind == "image"
-                else f"{workspace.manifest} has no subjects. Name images with --image instead."
-            )
+            found = _predicted(workspace, Path(name), most) if kind == "image" else None
+            if found is None:
+                column = "subject_id" if kind == "subject" else "image_path"
+                known = sorted(set(manifest.table[column]) - {""})
+                raise UnknownNameError(
+                    unknown(kind, name, known)
+                    if known or kind == "image"
+                    else f"{workspace.manifest} has no subjects. Name images with --image instead."
+                )
+            predicted |= found
         chosen |= is_theirs
     table = manifest.table[chosen]
-    traces = begun | Traces(
-        asked=tuple(asked),
-        face_ids=tuple(table["face_id"]),
-        files=tuple(file_of(manifest, path) for path in table["image_path"] if path),
-        contents=tuple(content for content in table["content"] if content),
-        keys=tuple(sorted(keys_of(manifest, chosen))),
+    traces = (
+        begun
+        | predicted
+        | Traces(
+            asked=tuple(asked),
+            face_ids=tuple(table["face_id"]),
+            files=tuple(file_of(manifest, path) for path in table["image_path"] if path),
+            contents=tuple(content for content in table["content"] if content),
+            keys=tuple(sorted(keys_of(manifest, chosen, n_faces=most))),
+        )
     )
     if not rows_of_others(manifest, traces).any():
         raise ManifestError(
             f"{workspace.manifest} has only rows of {traces.who}. Delete the whole folder {workspace.root}."
         )
     return traces
+
+
+def _predicted(workspace: ProjectFolder, image: Path, n_faces: int) -> Traces | None:
+    """Return the traces of an image that only `predict` has read; None if the cache has nothing of it."""
+    try:
+        content = sha256_of_file(image)
+    except OSError:
+        return None
+    keys = {bytes(key).hex() for key in face_keys(np.frombuffer(bytes.fromhex(content), np.uint8), n_faces)}
+    store = Store(workspace.cache)
+    stored = {bytes(key).hex() for shelf in store.shelves() for key in store.keys_on(shelf)}
+    if not keys & stored:
+        return None
+    return Traces(files=(str(image.absolute()),), contents=(content,), keys=tuple(sorted(keys)))
+
+
+def most_faces(workspace: ProjectFolder) -> int:
+    """Return the largest number of faces of one image that the cache may have."""
+    several = any(shelf.recipe.get("choose") == "all" for shelf in Store(workspace.cache).shelves())
+    return MOST_STORED if several else 1
 
 
 def _names_of(image: str, root: Path) -> set[str]:
@@ -116,16 +148,29 @@ def rows_of_others(manifest: Manifest, traces: Traces) -> NDArray[np.bool_]:
     return ~manifest.table["face_id"].isin(traces.face_ids).to_numpy(bool)
 
 
-def keys_of(manifest: Manifest, rows: NDArray[np.bool_] | None = None) -> set[str]:
-    """Return the cache keys, in hex, of the faces in some or all rows, for each way to choose a face."""
+def keys_of(manifest: Manifest, rows: NDArray[np.bool_] | None = None, *, n_faces: int = 1) -> set[str]:
+    """Return the cache keys, in hex, of the faces in some or all rows, for each way to choose a face.
+
+    Args:
+        manifest: the manifest.
+        rows: mask of the rows, shape (n_rows,); None for all rows.
+        n_faces: largest number of faces of one image that the cache may have, from most_faces().
+    """
     table = manifest.table if rows is None else manifest.table[rows]
     if not len(table):
         return set()
     some = replace(manifest, table=table)
-    keys = [row_keys(some, FaceSettings(choose=choose)) for choose in ("center", "box")]
-    return {bytes(key).hex() for key in np.concatenate(keys) if key.any()}
+    first, by_box = (row_keys(some, FaceSettings(choose=choose)) for choose in ("center", "box"))
+    keys = np.concatenate([by_box, *(face_keys(key, n_faces) for key in first if key.any())])
+    return {bytes(key).hex() for key in keys if key.any()}
 
 
-def own_keys(manifest: Manifest, traces: Traces) -> set[str]:
-    """Return the cache keys of the subjects that no other row of the manifest has."""
-    return set(traces.keys) - keys_of(manifest, rows_of_others(manifest, traces))
+def own_keys(manifest: Manifest, traces: Traces, n_faces: int) -> set[str]:
+    """Return the cache keys of the subjects that no other row of the manifest has.
+
+    Args:
+        manifest: the manifest.
+        traces: the traces of the subjects.
+        n_faces: largest number of faces of one image that the cache may have, from most_faces().
+    """
+    return set(traces.keys) - keys_of(manifest, rows_of_others(manifest, traces), n_faces=n_faces)

@@ -156,11 +156,11 @@ def verify_run(
         looked = []
         for done, row in enumerate(rows, start=group * len(rows) + 1):
             path, content, box = manifest.table[["image_path", "content", "box"]].iloc[row]
-            looked.append(looker(Task(int(row), path, content, box, None)))
+            looked.append(looker(Task(int(row), path, content, box)))
             if progress:
                 progress(done, len(rows) * len(groups))
-        readable = [one for one in looked if one.face.status != "not_extracted"]
-        unread = [one for one in looked if one.face.status == "not_extracted"]
+        readable = [one for one in looked if one.is_final]
+        unread = [one for one in looked if not one.is_final]
         photographs |= {str(manifest.table["face_id"].iloc[one.row]): one.why for one in unread}
         keys = row_keys(manifest, settings)
         checked |= {i: _compared(jobs[i], readable, manifest, keys, store) for i in numbers}
@@ -258,12 +258,15 @@ def _compared(
     differing = []
     for i, one in enumerate(looked):
         face_id = str(manifest.table["face_id"].iloc[one.row])
-        old, new = cached.get(i), one.vectors.get(feature)
+        face = one.faces[0]
+        old, new = cached.get(i), face.vectors.get(feature)
         if old is None:
             why = "the cache has no vector of this face: its image has changed, or was removed"
             differing.append(Differing(face_id, why=why))
         elif new is None:
-            differing.append(Differing(face_id, why=f"no face is found in the image now ({one.face.status})"))
+            differing.append(
+                Differing(face_id, why=f"no face is found in the image now ({face.face.status})")
+            )
         elif old.tobytes() != new.tobytes():
             apart = new.astype(float) - old.astype(float)
             length = float(np.linalg.norm(old.astype(float)))

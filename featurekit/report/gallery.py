@@ -202,8 +202,8 @@ def _thumbnails(
     crops: dict[int, NDArray[np.uint8]] = {}
     for number, i in enumerate(known):
         path, content, box = (own.table[name].iloc[i] for name in ("image_path", "content", "box"))
-        looked = looker(Task(int(rows[i]), path, content, box, face_from(columns, number)))
-        crops |= {int(rows[i]): crop for crop in looked.crops.values()}
+        looked = looker(Task(int(rows[i]), path, content, box, (face_from(columns, number),)))
+        crops |= {int(rows[i]): crop for crop in looked.faces[0].crops.values()}
     gone = np.array([i for i, row in enumerate(rows) if int(row) not in crops], np.intp)
     if len(gone):
         kept = replace(make_recipes([PIXELS], settings, device="cpu")[PIXELS], faces=recipe)

@@ -17,8 +17,7 @@ from featurekit.errors import ModelError, PhotographError, TargetError, UnknownN
 from featurekit.evaluation.comparison import Comparison
 from featurekit.evaluation.planning import plan
 from featurekit.faces.settings import default_settings
-from featurekit.inference.table import write_readings
-from tests.inference.made_up import people
+from tests.inference.made_up import people, write_table
 
 GENDER, AGE = "gender--mean_color--logistic_regression", "age--mean_color--logistic_regression"
 QUIET = {"progress": False, "n_jobs": 1}
@@ -49,7 +48,7 @@ def photos(portraits):
 
 
 def as_csv(table, path):
-    write_readings(table, path)
+    write_table(table, path)
     return path.read_bytes()
 
 

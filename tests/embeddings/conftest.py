@@ -20,4 +20,5 @@ def job(manifest, settings, recipes):
         "settings": asdict(settings),
         "recipes": [asdict(recipe) for recipe in recipes.values()],
         "kept": [],
+        "is_careful": False,
     }

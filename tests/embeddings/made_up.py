@@ -5,4 +5,4 @@ from featurekit.embeddings.worker import Task
 
 def tasks_of(manifest, rows):
     table = manifest.table
-    return [Task(row, table["image_path"][row], table["content"][row], "", None) for row in rows]
+    return [Task(row, table["image_path"][row], table["content"][row]) for row in rows]

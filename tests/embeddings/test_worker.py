@@ -19,15 +19,18 @@ def test_what_needs_many_faces_at_once_gets_the_crops_that_a_helper_cut(manifest
     here = Looker(manifest.root, settings, open_finder(settings), [], kept)
     for one, task in zip(looked, tasks, strict=True):
         for kind in kept:
-            np.testing.assert_array_equal(one.crops[kind], here(task).crops[kind])
+            np.testing.assert_array_equal(one.faces[0].crops[kind], here(task).faces[0].crops[kind])
     assert seconds["decode"] > 0
 
 
-def test_a_known_face_survives_the_pipe_to_the_last_bit():
+def test_known_faces_survive_the_pipe_to_the_last_bit():
     box = np.array([1 / 3, 2, 3, 4], np.float32)
     face = Face("ok", box, np.full((5, 2), np.nan, np.float32), float(np.float32(0.1)), 2, 1)
-    back = Task.from_json(Task(7, "ä\udcff.jpg", "00", "1 2 3 4", face).to_json())
+    other = Face("too_small", box, face.landmarks, 0.5, 2, 1)
+    back = Task.from_json(Task(7, "ä\udcff.jpg", "00", "1 2 3 4", (face, other)).to_json())
     assert (back.row, back.path, back.box) == (7, "ä\udcff.jpg", "1 2 3 4")
-    np.testing.assert_array_equal(back.known.box, box)
-    assert back.known.box.dtype == np.float32
-    assert (back.known.confidence, back.known.n_found, back.known.attempt) == (face.confidence, 2, 1)
+    first, second = back.known
+    np.testing.assert_array_equal(first.box, box)
+    assert first.box.dtype == np.float32
+    assert (first.confidence, first.n_found, first.attempt) == (face.confidence, 2, 1)
+    assert (second.status, second.confidence) == ("too_small", 0.5)

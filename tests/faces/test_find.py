@@ -68,7 +68,18 @@ def test_all_gives_every_face_most_confident_first_from_the_largest_frame_at_onc
     for face, box in zip(faces, (LEFT, MIDDLE, LARGE), strict=True):
         np.testing.assert_allclose(face.box, box, atol=2)
     assert all(one.confidence >= two.confidence for one, two in pairwise(faces))
-    assert marker.sizes == [640]
+    assert marker.sizes == [480]
+
+
+@pytest.mark.parametrize(
+    ("side", "sizes"),
+    [(40, [64, 96, 64, 64]), (200, [256, 416, 320, 96]), (512, [640, 640, 320, 96])],
+)
+def test_all_does_not_enlarge_a_picture(side: int, sizes: list[int]) -> None:
+    marker = Marker()
+    faces = find_faces(np.zeros((side // 2, side, 3), np.uint8), marker, replace(SETTINGS, choose="all"))
+    assert [face.status for face in faces] == ["no_face"]
+    assert marker.sizes == sizes
 
 
 def test_only_refuses_to_choose() -> None:

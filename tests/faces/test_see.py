@@ -52,6 +52,6 @@ def test_a_face_that_is_known_is_not_looked_for_again() -> None:
 
     found = face_at(40, 30, 100)
     known = Face("ok", found.box, found.landmarks, 0.9, 1, 0)
-    (seen,), _ = see_faces(photograph(200, 200), never, SETTINGS, [("dlib", 64)], known=known)
+    (seen,), _ = see_faces(photograph(200, 200), never, SETTINGS, [("dlib", 64)], known=[known])
     assert seen.face is known
     assert seen.aligned_by == "landmarks"

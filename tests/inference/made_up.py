@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 
 from featurekit.data.manifest import Manifest
 from featurekit.data.prepare import prepare
-from featurekit.inference.predict import Reading, read_each
+from featurekit.faces.photographs import as_photograph
+from featurekit.inference.predict import Predictor, Reading
+from featurekit.inference.table import TableFile
 
 
 def people(root: Path, n: int, faces_each: int) -> Manifest:
@@ -28,6 +31,15 @@ def people(root: Path, n: int, faces_each: int) -> Manifest:
     return prepare("table", root / "people.csv", root=root, columns=columns)
 
 
-def read_photographs(*given: Any, **options: Any) -> Iterator[Reading]:
-    """Return the readings of all images, one after the other; the arguments are those of read_each()."""
-    return chain.from_iterable(read_each(*given, **options))
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write a table of predictions to a file at once."""
+    file = TableFile(path)
+    file.append(table)
+    file.finish()
+
+
+def read_photographs(photographs: Any, *given: Any, **options: Any) -> Iterator[Reading]:
+    """Return the readings of all images, one after the other; the arguments are those of Predictor()."""
+    return chain.from_iterable(
+        Predictor([as_photograph(one) for one in photographs], *given, **options).each()
+    )

@@ -25,11 +25,11 @@ from featurekit.faces.settings import default_settings
 from featurekit.inference.archive import SCHEMA
 from featurekit.inference.draw import draw_readings
 from featurekit.inference.model import TrainedModel, off_the_shelf_models
-from featurekit.inference.table import readings_table, write_readings
+from featurekit.inference.table import readings_table
 from featurekit.uncertainty.abstention import Abstention, Step
 from featurekit.uncertainty.calibration import Calibration
 from featurekit.uncertainty.conformal import ClassSets, YearRanges
-from tests.inference.made_up import read_photographs
+from tests.inference.made_up import read_photographs, write_table
 
 COLUMNS = {"image_path": "file", "subject_id": "person", "age": "years", "gender": "sex"}
 FITTED = [
@@ -229,7 +229,7 @@ def test_every_photograph_gets_a_line(world, tmp_path, portraits):
     table = readings_table(readings, [model])
     assert list(table["gender"]) == ["female", "", "male"]
     for name in ("out.csv", "out.json", "out.parquet"):
-        write_readings(table, tmp_path / name)
+        write_table(table, tmp_path / name)
         assert (tmp_path / name).stat().st_size > 0
     assert len(draw_readings(readings, [model], tmp_path / "drawn")) == 2
 
@@ -240,7 +240,7 @@ def test_no_file_name_becomes_a_formula(world, tmp_path, portraits, name, monkey
     (tmp_path / name).write_bytes((portraits / "photos" / "s1_0.png").read_bytes())
     monkeypatch.chdir(tmp_path)
     readings = list(read_photographs([Path(name)], [model]))
-    write_readings(readings_table(readings, [model]), tmp_path / "out.csv")
+    write_table(readings_table(readings, [model]), tmp_path / "out.csv")
     assert pd.read_csv(tmp_path / "out.csv")["photograph"].tolist() == [f"'{name}"]
 
 

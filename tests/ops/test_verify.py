@@ -12,9 +12,10 @@ from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
 from featurekit.embeddings.index import Ledger
 from featurekit.embeddings.recipe import Recipe, row_keys
-from featurekit.embeddings.worker import Looker
+from featurekit.embeddings.worker import EmbeddedFace, Looker
 from featurekit.errors import WeightsError, WorkspaceError
 from featurekit.evaluation.provenance import versions
+from featurekit.faces.face import Face
 from featurekit.networks.backbones import BACKBONES, Backbone
 from featurekit.ops import verify as verification
 from featurekit.ops.verify import verify_run
@@ -219,7 +220,7 @@ def test_a_face_that_is_not_found_any_more_is_named(workspace, monkeypatch):
 
     def blind(looker, task):
         looked = look(looker, task)
-        looked.face, looked.vectors = type(looked.face)("no_face"), {}
+        looked.faces = [EmbeddedFace(Face("no_face"))]
         return looked
 
     monkeypatch.setattr(Looker, "__call__", blind)
