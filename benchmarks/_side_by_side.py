@@ -208,7 +208,8 @@ def at_least(sides: Mapping[str, Measured], ours: str, rival: str, factor: float
         (theirs / max(1, sides[rival].n)) / (own / max(1, sides[ours].n))
         for theirs, own in zip(sides[rival].seconds, sides[ours].seconds, strict=False)
     ]
-    text = f"{got:.1f}× (rounds {min(pairs):.1f} to {max(pairs):.1f})"
+    digits = 1 if factor > 1 else 2
+    text = f"{got:.{digits}f}× (rounds {min(pairs):.{digits}f} to {max(pairs):.{digits}f})"
     return [Verdict(f"{ours} against {rival}", f"≥ {factor:g}×", text, got >= factor, timed=True)]
 
 
