@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -141,7 +141,7 @@ def predict(
         check_drawings(draw, paths, "--draw")
     models = _models(folders, sets, abstain_above, probabilities)
     collected = Collected(models, len(paths), output, sets=sets, probabilities=probabilities)
-    how = {"choose": faces, "device": device, "precision": precision, "threads": threads}
+    how: dict[str, Any] = {"choose": faces, "device": device, "precision": precision, "threads": threads}
     with cache_for_images(project, cache=not no_cache) as (store, files):
         given = [as_photograph(path) for path in paths]
         predictor = Predictor(given, models, risk=abstain_above, store=store, files=files, **how)
