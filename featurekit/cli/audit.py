@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import featurekit as fk
+from featurekit.api.telling import SHOWN
 from featurekit.cli._options import LARGEST_SEED, ComparisonName, Threads
 from featurekit.cli._output import print_table
 from featurekit.cli._workspace import comparison_of_command, dataset_of_command, project_of_command
@@ -123,10 +124,12 @@ def _print_checked(one: "Checked") -> None:
     elif one.n_faces:
         n_equal = one.n_faces - len(one.differing)
         typer.echo(f"{one.feature}: {n_equal} of {one.n_faces} faces have exactly the same vector as before.")
-    for differing in one.differing:
-        if not differing.why:
-            apart = f"{differing.largest:.3g}, which is {100 * differing.share:.2g} % of its length"
-            typer.echo(f"{one.feature} of {differing.face_id}: the vector differs by up to {apart}")
+    apart = [differing for differing in one.differing if not differing.why]
+    for differing in apart[:SHOWN]:
+        much = f"{differing.largest:.3g}, which is {100 * differing.share:.2g} % of its length"
+        typer.echo(f"{one.feature} of {differing.face_id}: the vector differs by up to {much}")
+    if len(apart) > SHOWN:
+        typer.echo(f"{one.feature}: … and the vectors of {len(apart) - SHOWN:,} more faces")
     for why in dict.fromkeys(differing.why for differing in one.differing if differing.why):
         theirs = [differing.face_id for differing in one.differing if differing.why == why]
         typer.echo(f"{one.feature} of {first_few(theirs)}: {why}")

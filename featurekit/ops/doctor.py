@@ -22,6 +22,7 @@ from pathlib import Path
 from featurekit.findings import Finding, Severity
 from featurekit.networks import weights
 from featurekit.networks.engines import usable_cores
+from featurekit.networks.precisions import fastest_on, fastest_precision, this_processor
 from featurekit.registry import BUILTIN, SESSION, Package, problems
 from featurekit.text import first_line
 from featurekit.version import __version__
@@ -295,21 +296,19 @@ def _not_cuda(topic: str, gpu: bool, message: str, repair: str, severity: Severi
 
 def check_processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> Finding:
     """Check whether the processor supports bf16, and with which instructions."""
-    text = cpuinfo.read_text() if cpuinfo.is_file() else ""
-    model = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
-    flags = re.search(r"^flags\s*:\s*(.+)$", text, re.MULTILINE)
-    name = model[1].strip() if model else platform.machine()
-    if flags is None:
+    processor = this_processor(cpuinfo)
+    name = processor.name or platform.machine()
+    if not processor.flags:
         return _found("processor", "ok", f"{name}; support of bf16 is not known")
-    known = set(flags[1].split())
-    what = (
-        "has AMX, so networks run in bf16, which is several times faster than fp32"
-        if "amx_bf16" in known
-        else "has AVX-512 bf16 but no AMX, so networks run in fp32, which is faster here"
-        if "avx512_bf16" in known
-        else "has no bf16, so networks run in fp32"
-    )
-    return _found("processor", "ok", f"{name}; {what}")
+    entry = fastest_on(processor)
+    if entry:
+        why = f"it is one of the {entry.kind}: {entry.measured}"
+    elif processor.flags & {"amx_bf16", "avx512_bf16"}:
+        why = "the speed of its bf16 has not been measured (to use bf16: --precision bf16)"
+    else:
+        why = "it has no bf16"
+    precision = fastest_precision(processor)
+    return _found("processor", "ok", f"{name}; networks run in {precision} by default, because {why}")
 
 
 def check_threads(

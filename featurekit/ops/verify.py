@@ -102,7 +102,8 @@ class _Job:
 
     Attributes:
         old: as a run keeps it.
-        now: the recipe that featurekit extract would use now; None if there is none.
+        now: the recipe that featurekit extract would use now, in the precision of the run; None if there is
+            none.
         why: why there is none.
     """
 
@@ -208,7 +209,8 @@ def _jobs(runs: Sequence[Run]) -> list[_Job]:
                 [_feature(recipe)],
                 settings_of(recipe["faces"]),
                 device=run.hardware["asked"]["device"],
-                precision=run.hardware["asked"]["precision"],
+                # Another precision would be a difference of today's machine or options, not of the run.
+                precision=recipe["precision"],
                 mirrored=recipe["mirrored"],
             )[_feature(recipe)]
         except FeaturekitError as error:

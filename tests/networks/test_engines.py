@@ -246,9 +246,9 @@ def test_a_precision_that_an_engine_lacks_is_an_error(onnx_network):
         open_session(onnx_network, device="cpu", precision="bf16", engine="onnxruntime")
 
 
-@pytest.mark.parametrize(("amx", "precision"), [(True, "bf16"), (False, "fp32")])
-def test_a_cpu_runs_in_bf16_by_itself_only_where_it_multiplies_whole_matrices(monkeypatch, amx, precision):
-    monkeypatch.setattr("featurekit.networks.engines.has_amx", lambda: amx)
+@pytest.mark.parametrize("precision", ["bf16", "fp32"])
+def test_a_cpu_runs_by_itself_in_the_precision_that_was_measured_to_be_faster(monkeypatch, precision):
+    monkeypatch.setattr("featurekit.networks.engines.fastest_precision", lambda: precision)
     assert resolve("cpu", "auto") == ("cpu", precision)
     assert resolve("cpu", "fp32") == ("cpu", "fp32")
 

@@ -197,16 +197,28 @@ def test_a_gpu_is_seen_by_its_device(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("flags", "said"),
+    ("vendor", "flags", "said"),
     [
-        ("fpu avx512_bf16 amx_bf16 amx_tile", "AMX"),
-        ("fpu avx512_bf16", "AVX-512 bf16"),
-        ("fpu avx2", "no bf16"),
-        (None, "not known"),
+        (
+            "Nobody",
+            "fpu avx512_bf16 amx_bf16 amx_tile",
+            "run in bf16 by default, because it is one of",
+        ),
+        ("AuthenticAMD", "fpu avx512_bf16", "run in bf16 by default, because it is one of the AMD"),
+        (
+            "GenuineIntel",
+            "fpu avx512_bf16",
+            "run in fp32 by default, because it is one of the Intel",
+        ),
+        ("Nobody", "fpu avx512_bf16", "in fp32 by default, because the speed of its bf16"),
+        ("AuthenticAMD", "fpu avx2", "in fp32 by default, because it has no bf16"),
+        ("AuthenticAMD", None, "not known"),
     ],
 )
-def test_bf16_is_read_from_the_processors_flags(tmp_path, flags, said):
-    lines = "processor\t: 0\nmodel name\t: Made Up 9000\n"
+def test_the_default_precision_is_that_of_the_table_and_doctor_says_which_entry_counts(
+    tmp_path, vendor, flags, said
+):
+    lines = f"processor\t: 0\nvendor_id\t: {vendor}\ncpu family\t: 25\nmodel name\t: Made Up 9000\n"
     lines += f"flags\t\t: {flags}\n" if flags else ""
     (tmp_path / "cpuinfo").write_text(lines * 2)
     finding = doctor.check_processor(tmp_path / "cpuinfo")

@@ -245,6 +245,37 @@ def test_another_recipe_is_named_part_by_part(featurekit, workspace):
     assert " and 13 more: the cache has no vector of this face" in output
 
 
+def test_vectors_are_computed_in_the_precision_of_the_run_whatever_is_faster_here(workspace, monkeypatch):
+    def in_bf16(content):
+        for recipe in content["recipes"]:
+            recipe["precision"] = "bf16"
+
+    change_runs(workspace, in_bf16)
+    asked, make = [], verification.make_recipes
+    monkeypatch.setattr(
+        verification,
+        "make_recipes",
+        lambda *given, **how: asked.append(how["precision"]) or make(*given, **how),
+    )
+    verified(workspace)
+    assert asked == ["bf16"]
+
+
+def test_of_many_faces_that_differ_ten_are_listed_and_the_others_counted(featurekit, workspace, monkeypatch):
+    look = Looker.__call__
+
+    def otherwise(looker, task):
+        looked = look(looker, task)
+        looked.faces[0].vectors = {name: 2 * vector for name, vector in looked.faces[0].vectors.items()}
+        return looked
+
+    monkeypatch.setattr(Looker, "__call__", otherwise)
+    code, output, _ = featurekit("verify-run")
+    assert code == 1
+    assert output.count("the vector differs by up to") == 10
+    assert "mean_color:mean: … and the vectors of 6 more faces" in output
+
+
 def test_another_weight_file_is_named_by_its_hash(workspace):
     def other(content):
         for recipe in content["recipes"]:

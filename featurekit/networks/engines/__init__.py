@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurekit.errors import EngineError
+from featurekit.networks.precisions import fastest_precision
 from featurekit.registry import Registry
 
 if TYPE_CHECKING:
@@ -148,9 +149,8 @@ def open_session(
 def resolve(device: str, precision: str) -> tuple[str, str]:
     """Return the device and the precision to use, with "auto" replaced by the choice for this machine.
 
-    The precision is bf16 on a GPU and on a processor with AMX, and fp32 otherwise. A processor that has bf16
-    only in AVX-512 is slower in bf16 than in fp32. In benchmarks/precision.py, bf16 changed no score by more
-    than 0.002.
+    The precision is bf16 on a GPU, and on a processor the faster one by featurekit.networks.precisions. In
+    benchmarks/precision.py, bf16 changed no score by more than 0.002.
 
     Raises:
         EngineError: the device or the precision has an unknown name, or "cuda" was requested and cannot be
@@ -167,14 +167,8 @@ def resolve(device: str, precision: str) -> tuple[str, str]:
             " --device cpu."
         )
     if precision == "auto":
-        precision = "fp32" if device == "cpu" and not has_amx() else "bf16"
+        precision = fastest_precision() if device == "cpu" else "bf16"
     return device, precision
-
-
-def has_amx() -> bool:
-    """Whether the processor has AMX instructions for matrices of bf16."""
-    info = Path("/proc/cpuinfo")
-    return info.is_file() and "amx_bf16" in info.read_text().split()
 
 
 def cuda_is_usable() -> bool:

@@ -1,0 +1,112 @@
+"""The precision that is faster on each kind of processor, as it was measured.
+
+A processor is described by its vendor and its instruction sets. The first entry of FASTEST that fits it
+counts. A processor that fits no entry computes in fp32. What bf16 costs in balanced accuracy is measured by
+`python benchmarks/precision.py`.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+_CPUINFO = Path("/proc/cpuinfo")
+
+
+@dataclass(frozen=True)
+class Processor:
+    """What decides the fastest precision of a processor.
+
+    Attributes:
+        name: name of the model, such as "AMD EPYC 9R14"; "" if it is not known.
+        vendor: vendor, as Linux names it, such as "AuthenticAMD"; "" if it is not known.
+        family: number of the family, such as 25; -1 if it is not known.
+        flags: instruction sets, such as "avx512_bf16"; empty if they are not known.
+    """
+
+    name: str
+    vendor: str
+    family: int
+    flags: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Fastest:
+    """The precision that is faster on one kind of processor.
+
+    Attributes:
+        kind: the kind of processor, in words.
+        vendor: vendor of the processors; "" for any.
+        needs: instruction set that the processors have.
+        precision: "fp32" or "bf16".
+        measured: the speed of bf16 in comparison with fp32, and on which processor it was measured.
+    """
+
+    kind: str
+    vendor: str
+    needs: str
+    precision: str
+    measured: str
+
+    def fits(self, processor: Processor) -> bool:
+        """Whether a processor is of this kind."""
+        return self.vendor in ("", processor.vendor) and self.needs in processor.flags
+
+
+FASTEST = (
+    Fastest(
+        "processors with AMX",
+        "",
+        "amx_bf16",
+        "bf16",
+        "5 to 19 times as fast as fp32 on an Intel Xeon with AMX",
+    ),
+    Fastest(
+        "AMD processors with AVX-512 bf16 (Zen 4 and later)",
+        "AuthenticAMD",
+        "avx512_bf16",
+        "bf16",
+        "1.1 to 2.0 times as fast as fp32 on an AMD EPYC of family 25, model 17 (Zen 4)",
+    ),
+    Fastest(
+        "Intel processors with AVX-512 bf16 and without AMX",
+        "GenuineIntel",
+        "avx512_bf16",
+        "fp32",
+        "bf16 takes 1.2 to 1.8 times as long as fp32 on an Intel Xeon without AMX",
+    ),
+)
+
+
+def this_processor(cpuinfo: Path = _CPUINFO) -> Processor:
+    """Return the processor of this machine, from a file as Linux writes it."""
+    text = cpuinfo.read_text() if cpuinfo.is_file() else ""
+
+    def entry(name: str) -> str:
+        found = re.search(rf"^{name}\s*:\s*(.+)$", text, re.MULTILINE)
+        return found[1].strip() if found else ""
+
+    family = entry("cpu family")
+    return Processor(
+        entry("model name"),
+        entry("vendor_id"),
+        int(family) if family.isdigit() else -1,
+        frozenset(entry("flags").split()),
+    )
+
+
+def fastest_on(processor: Processor) -> Fastest | None:
+    """Return the entry of FASTEST that counts for a processor, or None if no entry fits."""
+    return next((entry for entry in FASTEST if entry.fits(processor)), None)
+
+
+def fastest_precision(processor: Processor | None = None) -> str:
+    """Return "fp32" or "bf16", whichever is faster on a processor; None for the processor of this machine.
+
+    Example:
+        >>> fastest_precision(Processor("", "AuthenticAMD", 25, frozenset({"avx512_bf16"})))
+        'bf16'
+        >>> fastest_precision(Processor("", "", -1, frozenset()))
+        'fp32'
+    """
+    entry = fastest_on(processor or this_processor())
+    return entry.precision if entry else "fp32"
