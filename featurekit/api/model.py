@@ -1,5 +1,6 @@
 """Predict, explain and export with a fitted model."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -408,11 +409,14 @@ def predict(
 def cache_for_images(project: Project, *, cache: bool) -> Iterator[tuple[Store | None, FileIndex | None]]:
     """Give the cache of a project that has a data set, and its index of files; else None and None.
 
+    A cache that cannot be written is not used: somebody else's project may be readable only.
+
     Args:
         project: the project.
         cache: whether the cache is wanted.
     """
-    if not cache or not project.folder.manifest.is_file():
+    folder = project.folder.cache if project.folder.cache.is_dir() else project.folder.root
+    if not cache or not project.folder.manifest.is_file() or not os.access(folder, os.W_OK | os.X_OK):
         yield None, None
         return
     with FileIndex(project.folder.file_index) as files:

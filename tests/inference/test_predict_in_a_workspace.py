@@ -1,6 +1,8 @@
 """What `predict` takes from the cache and leaves in it, and how its table is written as images are read."""
 
+import os
 from collections import OrderedDict
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -112,6 +114,20 @@ def test_without_the_cache_nothing_is_stored_and_the_predictions_are_the_same(
 def test_outside_of_a_workspace_nothing_is_stored(featurekit, portraits, model, tmp_path):
     predicted(featurekit, portraits, model, tmp_path / "out.csv")
     assert not (tmp_path / "work" / "cache").exists()
+
+
+def test_a_workspace_that_cannot_be_written_is_read_all_the_same(
+    featurekit, portraits, model, workspace, tmp_path, monkeypatch
+):
+    may = os.access
+
+    def read_only(path, how, **options):
+        is_inside = not isinstance(path, int) and Path(path).is_relative_to(workspace)
+        return not (how & os.W_OK and is_inside) and may(path, how, **options)
+
+    monkeypatch.setattr(os, "access", read_only)
+    predicted(featurekit, portraits, model, tmp_path / "out.csv")
+    assert not (workspace / "cache" / "faces").exists()
 
 
 def test_each_of_several_faces_is_stored_and_found_again(
