@@ -114,7 +114,9 @@ def print_profile(found: StepTimes) -> None:
         [part, f"{seconds:.1f}", f"{1000 * seconds / found.n_read:.2f}", f"{seconds / whole:.0%}"]
         for part, seconds in found.parts.items()
     ]
-    rows.append(["waiting and starting", f"{whole - busy:.1f}", "", f"{1 - busy / whole:.0%}"])
+    rows.append(
+        ["waiting and starting", f"{max(whole - busy, 0):.1f}", "", f"{max(1 - busy / whole, 0):.0%}"]
+    )
     print_table(["step", "thread-seconds", "ms per image", "share of the threads' time"], rows)
     # Images per second that the same threads would read without waiting, starting and writing.
     limit = found.threads * found.n_read / (busy - found.parts.get("write", 0.0))

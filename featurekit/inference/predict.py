@@ -4,7 +4,6 @@ import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -27,7 +26,7 @@ from featurekit.progress import Clock, Progress, StepTimes
 from featurekit.uncertainty.calibration import apply_temperature
 
 # Images that go through the models together.
-BATCH = 64
+BATCH = 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,17 +123,20 @@ class Predictor:
         """
         unexpected = Unexpected()
         self._started = started = time.perf_counter()
-        done, total = 0, len(self._photographs)
+        total = len(self._photographs)
+        batch: list[Looked] = []
         with closing(self._reader.each()) as found:
-            while batch := list(islice(found, BATCH)):
-                with self._clock("predict"):
-                    predictions = _predictions(batch, self._asked)
-                photographs = self._photographs[done : done + len(batch)]
-                yield from _read_batch(photographs, batch, predictions, unexpected)
-                done += len(batch)
-                self._seconds = time.perf_counter() - started
+            for done, looked in enumerate(found, start=1):
+                batch.append(looked)
                 if progress:
                     progress(done, total)
+                if len(batch) == BATCH or done == total:
+                    with self._clock("predict"):
+                        predictions = _predictions(batch, self._asked)
+                    photographs = self._photographs[done - len(batch) : done]
+                    yield from _read_batch(photographs, batch, predictions, unexpected)
+                    batch = []
+                    self._seconds = time.perf_counter() - started
 
     @property
     def seconds_to_open(self) -> float:
