@@ -55,7 +55,7 @@ class FileIndex(AbstractContextManager["FileIndex"]):
         """Return the stored hash of a file, or None if there is no hash or the file has changed."""
         try:
             status = path.stat()
-        except OSError:
+        except (OSError, ValueError):  # no file can have such a name
             return None
         name, signature = os.fsencode(path.absolute()), _said(status)
         with self._lock:

@@ -29,8 +29,8 @@ from featurekit.embeddings.open_networks import Opened, open_networks
 from featurekit.embeddings.pool import CHUNK, HelperPool, fit_for_helpers
 from featurekit.embeddings.recipe import MOST_STORED, Recipe, face_keys, row_keys
 from featurekit.embeddings.vectors import remembered_statuses, row_statuses
-from featurekit.embeddings.worker import Looked, Looker, Task, face_columns, face_from
-from featurekit.errors import FeaturekitError, ManifestError
+from featurekit.embeddings.worker import Looked, Looker, Task, face_columns, face_from, keep_errors
+from featurekit.errors import ManifestError
 from featurekit.faces.detectors import FaceFinder
 from featurekit.faces.face import BROKEN, STATUSES, Face
 from featurekit.faces.find import open_finder
@@ -246,22 +246,22 @@ class Pass:
 
     Args:
         images: the images.
-        recipes: what to compute, from make_recipes().
-        settings: how faces are found; the same as in the recipes.
-        threads: how many threads or helper processes, one at least.
-        n_images: about how many images there are; helper processes are started for many only.
-        faces: where faces are stored; None to store nothing.
-        shelves: feature → where its vectors are stored.
-        opened: returns the networks and the detector, which may be open already; only called in a pass
-            without helper processes.
+        recipes: feature → recipe, which says how its vectors are computed, from make_recipes().
+        settings: how faces are found; the recipes must contain the same settings.
+        threads: number of threads or helper processes, at least 1.
+        n_images: approximate number of images; helper processes are started only for many images.
+        faces: stored faces, to which new faces are added; None to store nothing.
+        shelves: feature → its stored vectors, to which new vectors are added.
+        opened: function that returns the networks and the detector, which may be open already; the function
+            is not called if helper processes do the work.
         is_careful: whether an unexpected error with an image is part of its result instead of being raised.
 
     Attributes:
-        achieved: network → engine, device and precision, read back.
-        clock: seconds by part, summed over the threads.
-        opened: time.perf_counter() when detector and networks were ready.
-        n_detected: images a detector looked at.
-        unread: name and reason of each image that has changed, or could not be read this time.
+        achieved: network → engine, device and precision that are really used.
+        clock: seconds of each step, added up over the threads.
+        opened: value of time.perf_counter() when the detector and the networks were ready.
+        n_detected: number of images on which the face detector was run.
+        unread: name and reason of each image that has changed or could not be read this time.
     """
 
     def __init__(
@@ -325,9 +325,12 @@ class Pass:
         self._embedded = 0
 
     def results(self, tasks: Iterable[Task | Looked]) -> Generator[Looked, None, None]:
-        """Yield the result for each image, in order; what is a result already is passed on in its place.
+        """Yield the result for each image, in order.
 
-        Faces and vectors are written to the shelves from time to time, and when this ends in any way.
+        Faces and vectors are written to the cache from time to time, and when this ends in any way.
+
+        Args:
+            tasks: a task for each image to process, or the result for an image that is processed already.
         """
         under_way = (8 * self._threads + self._batch * (self._batch > 1)) // self._chunk + self._threads
         flushed, wait = time.monotonic(), _FIRST_SHARD_SECONDS
@@ -336,33 +339,35 @@ class Pass:
         rest = iter(tasks)
         try:
             with ThreadPoolExecutor(self._threads) as pool:
-                while True:
-                    while len(waiting) < under_way and (some := list(islice(rest, self._chunk))):
-                        own = [one for one in some if isinstance(one, Task)]
-                        waiting.append((some, pool.submit(self._look, own)))
-                    if not waiting:
-                        break
-                    some, future = waiting.popleft()
-                    found = iter(self._noted(future.result()))
-                    ready += [next(found) if isinstance(one, Task) else one for one in some]
-                    if len(self._computed) - self._embedded >= self._batch:
-                        self._embed()
-                    if len(self._computed) == self._embedded:
-                        yield from ready
-                        ready = []
-                    if len(self._computed) >= SHARD_ROWS or time.monotonic() - flushed > wait:
-                        self.flush()
-                        flushed, wait = time.monotonic(), min(2 * wait, SHARD_SECONDS)
+                try:
+                    while True:
+                        while len(waiting) < under_way and (some := list(islice(rest, self._chunk))):
+                            own = [one for one in some if isinstance(one, Task)]
+                            waiting.append((some, pool.submit(self._look, own)))
+                        if not waiting:
+                            break
+                        some, future = waiting.popleft()
+                        found = iter(self._noted(future.result()))
+                        ready += [next(found) if isinstance(one, Task) else one for one in some]
+                        if len(self._computed) - self._embedded >= self._batch:
+                            self._embed()
+                        if len(self._computed) == self._embedded:
+                            yield from ready
+                            ready = []
+                        if len(self._computed) >= SHARD_ROWS or time.monotonic() - flushed > wait:
+                            self.flush()
+                            flushed, wait = time.monotonic(), min(2 * wait, SHARD_SECONDS)
+                finally:
+                    for _, future in waiting:  # before the pool waits for them
+                        future.cancel()
             self._embed()
             yield from ready
         finally:
-            for _, future in waiting:
-                future.cancel()
             self.close()
             self.flush()  # also after an error, so that what was computed is kept
 
     def _noted(self, found: list[Looked]) -> list[Looked]:
-        """Count what was found on images, and keep what is to be written."""
+        """Count the results for some images, keep those that are to be written, and return them all."""
         for looked in found:
             self.n_detected += looked.detected
             if looked.is_final:
@@ -375,18 +380,10 @@ class Pass:
         """Run the networks that take many crops at a time on the crops collected so far."""
         fresh = self._computed[self._embedded :] if self._later else []
         self._embedded = len(self._computed)
-        try:
+        if self._is_careful:
+            keep_errors(fresh, self._run_later)
+        else:
             self._run_later(fresh)
-        except FeaturekitError:
-            raise
-        except Exception:
-            if not self._is_careful:
-                raise
-            for looked in fresh:  # one image must not cost the others of its batch
-                try:
-                    self._run_later([looked])
-                except Exception as error:
-                    looked.fail(error)
 
     def _run_later(self, looked: Sequence[Looked]) -> None:
         faces = [face for one in looked for face in one.faces if face.crops]

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import chain
@@ -18,13 +18,13 @@ from featurekit.embeddings.open_networks import opened_once
 from featurekit.embeddings.recipe import Recipe, face_keys
 from featurekit.embeddings.worker import EmbeddedFace, Looked, Task, face_from
 from featurekit.errors import ImageError
-from featurekit.faces.face import STATUS_MEANINGS
+from featurekit.faces.face import BROKEN, STATUS_MEANINGS
 from featurekit.faces.photographs import Photograph, content_of
 from featurekit.faces.settings import FaceSettings
 from featurekit.networks.engines import usable_cores
 from featurekit.progress import Progress
 
-# Photographs that are hashed and looked up in the cache together.
+# Images that are hashed and looked up in the cache together.
 BLOCK = 512
 
 
@@ -57,7 +57,7 @@ def vectors_of(
     """Find the chosen face of each image, and compute its vector.
 
     Args:
-        photographs: the images; an image that occurs twice is processed once.
+        photographs: the images; an image that occurs twice among 512 successive ones is processed once.
         features: the features whose vectors are joined, in this order, each as "backbone:layer".
         recipes: feature → recipe, which says how its vectors are computed, from make_recipes().
         settings: how faces are found; the recipes must contain the same settings.
@@ -88,20 +88,21 @@ def vectors_of(
 
 
 class PhotographReader:
-    """Finds the faces on photographs and computes their vectors, each only once where there is a store.
+    """Finds the faces on images and computes their vectors, except those that are in the cache.
 
     Args:
-        photographs: which.
-        recipes: what to compute, from make_recipes().
-        settings: how faces are found; the same as in the recipes.
-        store: where faces and vectors are looked up by content and stored; None to compute them each time.
-        files: the hashes of files that have not changed; None to read each file for its hash.
+        photographs: the images.
+        recipes: feature → recipe, which says how its vectors are computed, from make_recipes().
+        settings: how faces are found; the recipes must contain the same settings.
+        store: the cache, in which stored faces and vectors are looked up by the content of the image, and to
+            which new ones are added; None to compute them all.
+        files: stored hashes of files that have not changed; None to hash every file.
         threads: number of threads or helper processes; 0 for one per core.
-        is_careful: whether an unexpected error with a photograph is part of its result.
+        is_careful: whether an unexpected error with an image is part of its result instead of being raised.
 
     Attributes:
-        one_pass: the pass over the photographs that were not in the store; None if there was none.
-        n_stored: number of photographs whose faces and vectors were all in the store.
+        one_pass: the pass over the images that were not in the cache; None if all were.
+        n_stored: number of images whose faces and vectors were all in the cache.
     """
 
     def __init__(
@@ -133,11 +134,11 @@ class PhotographReader:
         self.n_stored = 0
 
     def each(self) -> Generator[Looked, None, None]:
-        """Yield the result for each photograph, in order.
+        """Yield the result for each image, in order.
 
         Raises:
             EngineError: a device or precision is not available.
-            WorkspaceError: the store cannot be written.
+            WorkspaceError: the cache cannot be written.
         """
         waiting: dict[int, Looked] = {}  # rows whose content comes again
         last = -1
@@ -154,7 +155,7 @@ class PhotographReader:
             yield looked
 
     def _results(self) -> Iterator[Looked]:
-        """Yield results; the networks are opened when the first photograph needs them."""
+        """Yield results; the networks are opened when the first image needs them."""
         items = self._items()
         for item in items:
             if isinstance(item, Looked):
@@ -175,7 +176,7 @@ class PhotographReader:
             yield from self.one_pass.results(chain([item], items))
 
     def _items(self) -> Iterator[Task | Looked]:
-        """Yield a task for each photograph, or its result if that is known without reading it."""
+        """Yield a task for each image, or its result if that is in the cache or the file cannot be read."""
         with ThreadPoolExecutor(self._threads) as pool:
             for start in range(0, len(self._photographs), BLOCK):
                 rows = range(start, min(start + BLOCK, len(self._photographs)))
@@ -204,12 +205,14 @@ class PhotographReader:
                         yield self._images.task(row, [face.face for face in stored.get(row, ())])
 
     def _hash(self, row: int) -> ImageError | None:
-        """Fill in the hash of a photograph; return what is wrong with it, if it cannot be read."""
-        path = self._photographs[row].path
+        """Fill in the hash of an image; return the error if the file cannot be read."""
+        path = self._photographs[row].path if self._files else None
         known = self._files.known(path) if self._files and path else None
         if not known:
+            status = None
+            with suppress(OSError, ValueError):  # read() says what is wrong
+                status = path.stat() if path else None
             try:
-                status = path.stat() if path and path.exists() else None
                 known = content_of(self._photographs[row].read())
             except ImageError as error:
                 return error
@@ -220,12 +223,13 @@ class PhotographReader:
         return None
 
     def _stored(self, rows: NDArray[np.intp]) -> dict[int, list[EmbeddedFace]]:
-        """Return the stored faces of photographs, by row.
+        """Return the faces of images that are in the cache, by row.
 
-        A face has vectors if those of all features are stored, and else none.
+        A face has no vectors unless those of all features are in the cache. An image that cannot be decoded
+        is left out, because the cache does not have the message that says why.
 
         Args:
-            rows: rows of the photographs.
+            rows: rows of the images.
         """
         if self._faces is None or not len(rows):
             return {}
@@ -254,5 +258,6 @@ class PhotographReader:
                 faces[number].vectors[feature] = vector
         of_row: dict[int, list[EmbeddedFace]] = {}
         for number, face in zip(numbers, faces, strict=True):
-            of_row.setdefault(int(there[number]), []).append(face)
+            if face.face.status not in BROKEN:
+                of_row.setdefault(int(there[number]), []).append(face)
         return of_row

@@ -5,7 +5,7 @@ sends the results back as arrays.
 """
 
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -112,6 +112,27 @@ class Looked:
         self.faces, self.why = [EmbeddedFace(Face("failed"))], unexpected(error)
         self.is_final, self.error = False, error
         return self
+
+
+def keep_errors(looked: Sequence[Looked], work: Callable[[Sequence[Looked]], object]) -> None:
+    """Do something with several images, or with each alone if an unexpected error is raised.
+
+    One image must not cost the others of its batch: the error is kept with the image that raises it alone.
+
+    Args:
+        looked: the results for the images.
+        work: function that is called with all of them, or with a list of a single one.
+    """
+    try:
+        work(looked)
+    except FeaturekitError:
+        raise
+    except Exception as error:
+        if len(looked) == 1:
+            looked[0].fail(error)
+            return
+        for one in looked:
+            keep_errors([one], work)
 
 
 def unexpected(error: Exception) -> str:

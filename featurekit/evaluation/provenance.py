@@ -9,7 +9,6 @@ from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +26,7 @@ from featurekit.faces.detectors import DETECTORS
 from featurekit.faces.face import STATUSES
 from featurekit.networks.backbones import BACKBONES
 from featurekit.networks.engines import usable_cores
+from featurekit.networks.precisions import this_processor
 from featurekit.registry import BUILTIN, Registry
 from featurekit.version import __version__
 
@@ -128,14 +128,11 @@ def hardware_of_all(runs: Sequence[Run]) -> dict[str, Any]:
 
 def processor() -> str:
     """Return the processor's name and the vector instructions that decide how fast it multiplies."""
-    info = Path("/proc/cpuinfo")
-    if not info.is_file():
+    here = this_processor()
+    if not here.is_known:
         return platform.processor() or platform.machine()
-    lines = (line.partition(":") for line in info.read_text().splitlines())
-    facts = {name.strip(): value.strip() for name, _, value in lines}
-    flags = facts.get("flags", "").split()
-    known = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if flag in flags]
-    return f"{facts.get('model name', platform.machine())} ({', '.join(known)})"
+    known = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if flag in here.flags]
+    return f"{here.name or platform.machine()} ({', '.join(known)})"
 
 
 _DECIDE_NUMBERS = (

@@ -13,8 +13,8 @@ from featurekit.cache.file_index import FileIndex
 from featurekit.cache.store import Store
 from featurekit.embeddings.of_photographs import PhotographReader
 from featurekit.embeddings.recipe import Recipe
-from featurekit.embeddings.worker import Looked
-from featurekit.errors import FeaturekitError, ModelError
+from featurekit.embeddings.worker import Looked, keep_errors
+from featurekit.errors import ModelError
 from featurekit.faces.face import STATUS_MEANINGS, Face
 from featurekit.faces.photographs import Photograph
 from featurekit.faces.settings import FaceSettings
@@ -214,18 +214,15 @@ def _predictions(looked: Sequence[Looked], asked: Sequence["_Asked"]) -> list["_
 
     If an unexpected error is raised, each image is predicted alone, and the error is kept with its image.
     """
-    vectors = [face.vectors for one in looked for face in one.faces if face.face.status == "ok"]
-    if not vectors:
-        return []
-    try:
-        return _answers(vectors, asked)
-    except FeaturekitError:
-        raise
-    except Exception as error:
-        if len(looked) == 1:
-            looked[0].fail(error)
-            return []
-    return [said for one in looked for said in _predictions([one], asked)]
+    said: list[_Said] = []
+
+    def predict(some: Sequence[Looked]) -> None:
+        vectors = [face.vectors for one in some for face in one.faces if face.face.status == "ok"]
+        if vectors:
+            said.extend(_answers(vectors, asked))
+
+    keep_errors(looked, predict)
+    return said
 
 
 def _reading(

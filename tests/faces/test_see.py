@@ -46,6 +46,19 @@ def test_a_large_photograph_is_decoded_small_and_again_only_where_the_face_would
     assert np.abs(crop.astype(int) - whole).max() <= 3
 
 
+def test_the_crop_of_a_face_does_not_depend_on_the_order_of_the_others() -> None:
+    data = photograph(5600, 4200)
+    # The small face needs the photograph in another size than the large one.
+    places = [(face_at(2000, 1200, 1700), 0.9), (face_at(300, 300, 250), 0.8)]
+    large, small = (Face("ok", one.box, one.landmarks, sure, 2, 0) for one, sure in places)
+    crops = []
+    for known in ([large, small], [small, large]):
+        seen, _ = see_faces(data, one_face(0, 0, 1), SETTINGS, [("dlib", 224)], known=known)
+        crops.append({id(one.face): one.crops["dlib", 224] for one in seen})
+    for face in (large, small):
+        np.testing.assert_array_equal(crops[0][id(face)], crops[1][id(face)])
+
+
 def test_a_face_that_is_known_is_not_looked_for_again() -> None:
     def never(pixels: NDArray[np.uint8], size: int) -> list[Detection]:
         raise AssertionError

@@ -1,6 +1,7 @@
 """What `predict` takes from the cache and leaves in it, and how its table is written as images are read."""
 
 import os
+import time
 from collections import OrderedDict
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from featurekit.cache.file_index import FileIndex
 from featurekit.cache.store import Store
 from featurekit.embeddings import extractor, of_photographs, open_networks, recipe
 from featurekit.embeddings.extractor import extract
@@ -17,7 +19,9 @@ from featurekit.embeddings.recipe import make_recipes
 from featurekit.evaluation.comparison import Comparison
 from featurekit.evaluation.planning import plan
 from featurekit.faces.detectors import Detection
+from featurekit.faces.photographs import as_photograph
 from featurekit.faces.settings import default_settings
+from featurekit.inference import predict
 from featurekit.inference.model import TrainedModel
 from featurekit.inference.table import Collected
 from tests.inference.made_up import people, read_photographs
@@ -90,6 +94,52 @@ def test_what_was_predicted_before_opens_no_network_and_is_the_same_to_the_last_
     assert "No image was read" in output
     pd.testing.assert_frame_equal(first, again)
     assert (tmp_path / "first.csv").read_bytes() == (tmp_path / "again.csv").read_bytes()
+
+
+def test_what_cannot_be_read_has_the_same_message_the_second_time(
+    featurekit, portraits, model, workspace, tmp_path
+):
+    whole = (portraits / "photos" / "s0_0.png").read_bytes()
+    (portraits / "photos" / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (portraits / "photos" / "broken.png").write_bytes(b"nothing")
+    (portraits / "photos" / "empty.png").write_bytes(b"")
+    tables = []
+    for name in ("first.csv", "second.csv"):
+        asked = ("predict", portraits / "photos", "--model", model, "--output", tmp_path / name)
+        assert featurekit(*asked)[0] == 1
+        tables.append((tmp_path / name).read_bytes())
+    assert tables[0] == tables[1]
+    table = pd.read_csv(tmp_path / "first.csv", keep_default_na=False).set_index("status")
+    assert set(table.index) == {"ok", "truncated", "undecodable", "empty_file"}
+    assert "incomplete" in table.loc["truncated", "message"]
+
+
+@pytest.mark.parametrize("name", ["x" * 300 + ".jpg", "a\0b.jpg"])
+def test_a_name_that_no_file_can_have_is_a_row_in_a_workspace_too(portraits, model, workspace, name):
+    with FileIndex(workspace / "cache" / "files.sqlite") as files:
+        (reading,) = read_photographs(
+            [Path(name)], [TrainedModel.load(model)], store=Store(workspace / "cache"), files=files
+        )
+    assert reading.face.status != "ok"
+    assert reading.message
+
+
+def test_an_end_in_the_middle_reads_no_image_that_was_only_waiting(portraits, model, monkeypatch):
+    paths, seen = sorted((portraits / "photos").iterdir()), []
+    process = extractor.Looker.__call__
+
+    def slowly(looker, task):
+        seen.append(task.row)
+        time.sleep(0.05)
+        return process(looker, task)
+
+    monkeypatch.setattr(extractor.Looker, "__call__", slowly)
+    monkeypatch.setattr(predict, "BATCH", 1)
+    given = [as_photograph(path) for path in paths]
+    each = predict.Predictor(given, [TrainedModel.load(model)], threads=2).each()
+    next(each)
+    each.close()
+    assert len(seen) < len(paths) / 2
 
 
 def test_vectors_of_an_extraction_serve_a_prediction_and_the_other_way_round(
