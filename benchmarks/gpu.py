@@ -95,7 +95,7 @@ FULL = Size(
     expected=(25.0, 18.0, 40.0),
 )
 TINY = Size(
-    *(12, 2, (640, 480), (6, 1), 12, 1, ("resnet18",), 2, ("resnet18", {"side": 32, "epochs": 1})),
+    *(10, 1, (640, 480), (5, 1), 10, 1, ("resnet18",), 2, ("resnet18", {"side": 32, "epochs": 1})),
     expected=(0.0, 0.0, 0.0),
 )
 
@@ -250,7 +250,7 @@ def rival_turns(bench: Bench, network: str, kind: str) -> list[Turn]:
             raise RuntimeError(f"{len(vectors)} vectors for {n} pictures, or not all finite.")
         return {"seconds": seconds, "n": n, "notes": ["untrained weights: speed only"]}
 
-    some = next(iter(rival.loader(everyone[: rival.BATCH], 0)))
+    some = next(iter(rival.loader(everyone[: rival.BATCH if on_gpu else 1], 0)))
     rival.batches(plain, [some], device)
     rival.batches(fast, [some], device, on_gpu)
     rival.loop(plain, few[:2], device)
