@@ -391,7 +391,10 @@ def run(
     options: argparse.Namespace, budget: Budget, result: dict[str, Any], store: Callable[[], None]
 ) -> None:
     """Run every part that there is time for; the result is stored after each."""
+    import torch
+
     budget.check()
+    torch.set_num_threads(options.threads)
     size = FULL if options.device == "cuda" else TINY
     untrained = list(dict.fromkeys([*size.networks, size.cnn[0]]))
     with (

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from datetime import datetime
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -305,8 +306,12 @@ def test_made_pictures_are_few_but_of_different_bytes(gpu, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_whole_runs_on_a_stand_in_which_is_never_kept(gpu, monkeypatch, tmp_path, capsys):
+def test_the_whole_runs_on_a_stand_in_which_is_never_kept(gpu, monkeypatch, tmp_path, capsys, request):
+    import torch
     from PIL import Image
+
+    # The script sets the number of threads of this process.
+    request.addfinalizer(partial(torch.set_num_threads, torch.get_num_threads()))
 
     def flat(people, each, threads):
         return [
