@@ -82,6 +82,7 @@ def test_fits_that_need_much_memory_run_one_by_one(log):
 
     def alone():
         running.append(1)
+        sleep(0.02)  # in which another one would start
         assert len(running) == 1
         running.pop()
 
