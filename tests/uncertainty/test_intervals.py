@@ -74,7 +74,7 @@ def test_pieces_that_fit_into_memory_draw_the_same_persons(monkeypatch, at_once)
 
     whole = everything()
     monkeypatch.setattr(resampling, "_AT_ONCE", at_once)
-    monkeypatch.setattr(paired_tests, "_IN_CACHE", at_once)
+    monkeypatch.setattr(paired_tests, "IN_CACHE", at_once)
     assert all(np.array_equal(one, other) for one, other in zip(everything(), whole, strict=True))
 
 
