@@ -284,7 +284,7 @@ class Results:
                 self.data,
                 margin_points=margin_points,
                 margin_years=margin_years,
-                known=before and before.evidence,
+                known=before.evidence if before else None,
                 keep=page is None or (self._are_all and not has_margin),
                 progress=told,
             )
