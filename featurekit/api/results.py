@@ -275,6 +275,8 @@ class Results:
         page = None if path is None else Path(path)
         if page is not None and page.suffix.lower() not in (".html", ".htm"):
             raise WorkspaceError(f"A report is an .html file. Got '{page.name}' instead.")
+        before: Weighed | None = self.__dict__.get("_weighed")
+        has_margin = margin_points is not None or margin_years is not None
         with shown(progress, "comparing", "pieces") as told:
             weighed = weigh(
                 self.folder,
@@ -282,8 +284,8 @@ class Results:
                 self.data,
                 margin_points=margin_points,
                 margin_years=margin_years,
-                known=self.evidence,
-                keep=page is None,
+                known=before.evidence if before else None,
+                keep=page is None or (self._are_all and not has_margin),
                 progress=told,
             )
         for text in weighed.warnings():

@@ -17,6 +17,7 @@ import pandas as pd
 
 from featurekit.cache.store import Store
 from featurekit.checks.base import CHECKS, Check, Given, feature_name
+from featurekit.checks.suspiciously_close import tell_faces_apart
 from featurekit.data.manifest import Manifest, csv_of
 from featurekit.data.splits import FoldSet, make_fold_set
 from featurekit.embeddings.index import Ledger
@@ -113,7 +114,8 @@ def audit(
         predictions: name of each fitted model → table of its predictions for every tested face.
         pictures: whether to read the images in order to find near duplicates.
         seed: seed of the random number generator.
-        threads: number of threads that read images; 0 for one per core. It does not change the findings.
+        threads: number of threads that read images or compare vectors; 0 for one per core. It does not
+            change the findings.
         progress: called by slow checks with (steps done, steps in total).
 
     Returns:
@@ -267,7 +269,7 @@ def look_up(
             "+"; None to choose them automatically.
         pictures: whether the audit will read the images.
         seed: seed of the random number generator; None if the user gave no seed.
-        threads: number of threads that read images; 0 if the user gave no number.
+        threads: number of threads that read images or compare vectors; 0 if the user gave no number.
         say: called with one line of text about each part of the comparison that the audit leaves out.
 
     Raises:
@@ -276,12 +278,12 @@ def look_up(
     """
     folder = workspace.report(name)
     folds = _folds(folder, manifest, say)
-    if threads and not pictures:
-        raise WorkspaceError(
-            "--threads has no effect with --no-images, because only the reading of images uses several"
-            " threads. Leave it out."
-        )
     embeddings = vectors_for(manifest, Ledger.load(workspace.extracted), Store(workspace.cache), features)
+    if threads and not pictures and (embeddings is None or not tell_faces_apart(embeddings)):
+        raise WorkspaceError(
+            "--threads has no effect with --no-images here: only reading images and comparing the vectors of"
+            " a network use several threads. Leave it out."
+        )
     if seed is not None and embeddings is None:
         raise WorkspaceError(
             "--seed has no effect: only checks of vectors use random numbers, and there are no vectors."

@@ -39,7 +39,7 @@ class Given:
         predictions: name of each fitted model → table of its predictions for every tested face.
         pictures: whether a check may read the images.
         seed: seed of the random number generator.
-        threads: number of threads that read images.
+        threads: number of threads that read images or compare vectors.
         progress: called by slow checks with (steps done, steps in total).
         face_ids: face_id of each row of the manifest.
         numbers: fold in which each row is tested; -1 for unusable rows, and for all rows without folds.

@@ -5,6 +5,7 @@ Hashes of 64 bits find pairs of images that may be the same. The correlations of
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,7 +38,7 @@ _PLAIN = 1.0
 # If more images than this have one part of the hash in common, each is compared only with the next NEXT_ONLY
 # in the order of the hashes.
 MOST_IN_COMMON, NEXT_ONLY = 5_000, 16
-_IMAGES_AT_ONCE = 512
+_IMAGES_AT_ONCE, _IMAGES_A_TASK = 512, 16
 
 
 class _Alike(NamedTuple):
@@ -181,7 +182,9 @@ def look_at(
     details = np.full((len(paths), len(detail)), np.nan, np.float16)
     with ThreadPoolExecutor(threads) as pool:
         for start in range(0, len(paths), _IMAGES_AT_ONCE):
-            some = list(pool.map(lambda path: _thumbnail(root, path), paths[start : start + _IMAGES_AT_ONCE]))
+            here = paths[start : start + _IMAGES_AT_ONCE]
+            tasks = [here[first : first + _IMAGES_A_TASK] for first in range(0, len(here), _IMAGES_A_TASK)]
+            some = [one for of in pool.map(partial(_thumbnails, root), tasks) for one in of]
             there = start + np.flatnonzero([one is not None for one in some])
             if len(there):
                 grey = np.stack([one for one in some if one is not None]).astype(np.float32)
@@ -195,6 +198,10 @@ def look_at(
             if progress:
                 progress(min(start + _IMAGES_AT_ONCE, len(paths)), len(paths))
     return hashes, details
+
+
+def _thumbnails(root: Path, paths: Sequence[str]) -> list[NDArray[np.uint8] | None]:
+    return [_thumbnail(root, path) for path in paths]
 
 
 def _thumbnail(root: Path, path: str) -> NDArray[np.uint8] | None:

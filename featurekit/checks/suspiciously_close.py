@@ -5,12 +5,14 @@ neighbour.
 """
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featurekit.checks._columns import target_of
-from featurekit.checks.base import AT_ONCE, NO_FOLDS, Given, check, feature_name, in_pieces, lacking
+from featurekit.checks.base import NO_FOLDS, Given, check, feature_name, in_pieces, lacking
 from featurekit.data.splits import Fold
 from featurekit.embeddings.vectors import Vectors
 from featurekit.findings import Finding
@@ -28,6 +30,7 @@ CLOSE, NEIGHBOUR = 0.5, 20
 FEWEST_NUMBERS = 64
 FEWEST_FACES = 3 * NEIGHBOUR  # training faces, so that the NEIGHBOURth nearest is another person
 MOST_TESTED = 20_000  # faces that are compared; if there are more, these are drawn at random
+_AT_ONCE = 5_000_000  # distances that a thread compares at once
 _MANY_CLOSE = 0.005  # share of close faces that makes the finding a warning
 
 
@@ -46,7 +49,7 @@ def look(given: Given) -> Finding:
             "Next: featurekit extract.",
         )
     of = feature_name(embeddings)
-    if embeddings.vectors.dtype.kind != "f" or embeddings.vectors.shape[1] < FEWEST_NUMBERS:
+    if not tell_faces_apart(embeddings):
         return lacking(
             NAME,
             f"The features {of} cannot tell faces apart: this check needs feature vectors of a network with"
@@ -63,7 +66,9 @@ def look(given: Given) -> Finding:
             f"Every fold needs at least {FEWEST_FACES} training faces.",
         )
     is_tested = _some(len(rows), given.seed)
-    ratio = _nearest(_unit_vectors(embeddings, here), folds, is_tested, given.progress)
+    ratio = _nearest(
+        _unit_vectors(embeddings, here), folds, is_tested, threads=given.threads, progress=given.progress
+    )
     close = np.flatnonzero(ratio < CLOSE)
     n_tested = int(is_tested.sum())
     share = len(close) / n_tested
@@ -81,6 +86,11 @@ def look(given: Given) -> Finding:
         details=scores,
         rows=given.ids(rows[close[np.argsort(ratio[close], kind="stable")]]),
     )
+
+
+def tell_faces_apart(embeddings: Vectors) -> bool:
+    """Whether vectors have enough numbers, and of the right kind, to tell close faces from all others."""
+    return embeddings.vectors.dtype.kind == "f" and embeddings.vectors.shape[1] >= FEWEST_NUMBERS
 
 
 def _folds(given: Given, rows: NDArray[np.intp]) -> list[Fold]:
@@ -104,6 +114,8 @@ def _nearest(
     unit: NDArray[np.float32],
     folds: Sequence[Fold],
     is_tested: NDArray[np.bool_],
+    *,
+    threads: int = 1,
     progress: Progress | None = None,
 ) -> NDArray[np.float64]:
     """Return each face's distance to the nearest training face over that to the NEIGHBOURth nearest.
@@ -112,6 +124,7 @@ def _nearest(
         unit: feature vectors of length 1, shape (n_faces, dim).
         folds: folds with at least NEIGHBOUR training faces each.
         is_tested: mask of the faces to compute the ratio for, shape (n_faces,).
+        threads: number of threads, which does not change the result.
         progress: called with (faces done, faces in total).
 
     Returns:
@@ -119,18 +132,28 @@ def _nearest(
     """
     ratio = np.full(len(unit), np.nan)
     n_tested, done = int(is_tested.sum()), 0
-    for fold in folds:
-        test = fold.test[is_tested[fold.test]]
-        train = unit[fold.train].T
-        for piece in in_pieces(test, max(AT_ONCE // len(fold.train), 1)):
-            distances = np.clip(1 - unit[piece] @ train, 0, None)
-            distances.partition((0, NEIGHBOUR - 1), axis=1)
-            usual = distances[:, NEIGHBOUR - 1]
-            ratio[piece] = np.divide(distances[:, 0], usual, out=np.ones(len(piece)), where=usual > 0)
-            done += len(piece)
-            if progress:
-                progress(done, n_tested)
+    with ThreadPoolExecutor(threads) as pool:
+        for fold in folds:
+            train = unit[fold.train].T
+            tests = list(in_pieces(fold.test[is_tested[fold.test]], max(_AT_ONCE // len(fold.train), 1)))
+            for piece, found in zip(
+                tests, pool.map(_ratios, (unit[piece] for piece in tests), repeat(train)), strict=True
+            ):
+                ratio[piece] = found
+                done += len(piece)
+                if progress:
+                    progress(done, n_tested)
     return ratio
+
+
+def _ratios(test: NDArray[np.float32], train: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return for each row of test, shape (n, dim), what _nearest() does; train has the shape (dim, m)."""
+    distances = test @ train
+    np.subtract(1, distances, out=distances)
+    np.maximum(distances, 0, out=distances)
+    distances.partition((0, NEIGHBOUR - 1), axis=1)
+    usual = distances[:, NEIGHBOUR - 1]
+    return np.asarray(np.divide(distances[:, 0], usual, out=np.ones(len(test)), where=usual > 0))
 
 
 def _some(n_faces: int, seed: int) -> NDArray[np.bool_]:

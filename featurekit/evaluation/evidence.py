@@ -6,15 +6,18 @@ subject. The result is saved as evidence.json beside the runs, so that a second 
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from itertools import count
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
 from featurekit.data.manifest import Manifest
 from featurekit.data.targets import TARGETS, Target
 from featurekit.errors import WorkspaceError
+from featurekit.estimators._threads import one_blas_thread
 from featurekit.evaluation.confidence import Confidence, confidence_of, coverage_of
 from featurekit.evaluation.cost import Trade, trades_of
 from featurekit.evaluation.differences import ALPHA, Difference, common_faces, differences_of
@@ -23,6 +26,7 @@ from featurekit.evaluation.outcomes import Outcomes, collect, hash_of
 from featurekit.evaluation.results import Run
 from featurekit.evaluation.scores import renamed
 from featurekit.evaluation.slices import Limit, Slice, limits_of, slices_of
+from featurekit.networks.engines import usable_cores
 from featurekit.progress import Progress
 from featurekit.project import ComparisonFolder
 from featurekit.records import read_facts, write_facts
@@ -189,16 +193,19 @@ def _of_targets(
     """Return the statistics of each target, by name."""
     names = sorted({run.target for run in runs})
     n_steps = len(runs) + 2 * len(names)
-    steps = count(1)
+    steps, lock = count(1), Lock()
 
     def step() -> None:
         if progress:
-            progress(next(steps), n_steps)
+            with lock:
+                progress(next(steps), n_steps)
 
-    return {
-        name: _of_target(outcomes, [run for run in runs if run.target == name], margins, seed, step)
-        for name in names
-    }
+    def found(name: str) -> TargetEvidence:
+        return _of_target(outcomes, [run for run in runs if run.target == name], margins, seed, step)
+
+    # For small products, several threads wait for each other most of the time, but whole targets do not.
+    with one_blas_thread(), ThreadPoolExecutor(min(usable_cores(), len(names))) as pool:
+        return dict(zip(names, pool.map(found, names), strict=True))
 
 
 def _of_target(

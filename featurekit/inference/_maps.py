@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 
 from featurekit.embeddings.open_networks import OpenBackbone
 from featurekit.estimators._networks.augmentation import NOTHING, changed
-from featurekit.estimators._networks.estimator import CNN
 from featurekit.faces.align import TEMPLATES, CropKind, similarity
 from featurekit.faces.detectors._frame import import_cv2
 from featurekit.inference.model import TrainedModel
@@ -30,6 +29,7 @@ from featurekit.networks.weights import home
 if TYPE_CHECKING:
     import torch
 
+    from featurekit.estimators._networks.estimator import CNN
     from featurekit.estimators._networks.heads import Head
 
 # The crop that maps are drawn over, and its side in pixels.
@@ -163,7 +163,7 @@ class _Map(NamedTuple):
     columns: slice
 
 
-def last_maps(cnn: CNN) -> list[_Map]:
+def last_maps(cnn: "CNN") -> list[_Map]:
     """Return a feature map of each network that a CNN is made of, without networks that have none.
 
     It is the last one with _MIN_CELLS cells a side or, if none has so many, the last one with the most.
@@ -201,7 +201,7 @@ def last_maps(cnn: CNN) -> list[_Map]:
     return [_Map(last[number], *views[number]) for number in sorted(last)]
 
 
-def gradcam(cnn: CNN, maps: Sequence[_Map], crop: NDArray[np.uint8], number: int) -> NDArray[np.float32]:
+def gradcam(cnn: "CNN", maps: Sequence[_Map], crop: NDArray[np.uint8], number: int) -> NDArray[np.float32]:
     """Return how much each pixel of an image adds to the score of a class or to the years, by Grad-CAM."""
     import torch
 
@@ -241,7 +241,7 @@ def _score(head: "Head", outputs: "torch.Tensor", number: int) -> "torch.Tensor"
     return logs[:, number] - torch.cat([logs[:, :number], logs[:, number + 1 :]], dim=1).logsumexp(dim=1)
 
 
-def attention(cnn: CNN, crop: NDArray[np.uint8]) -> NDArray[np.float32]:
+def attention(cnn: "CNN", crop: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return the mean of a network's own masks, minus its minimum."""
     import torch
 
@@ -256,7 +256,7 @@ def attention(cnn: CNN, crop: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.asarray(heat - heat.min())
 
 
-def _views(cnn: CNN, crop: NDArray[np.uint8]) -> "torch.Tensor":
+def _views(cnn: "CNN", crop: NDArray[np.uint8]) -> "torch.Tensor":
     """Return the input of a network for a face: its crop, and the mirror image if the network reads both."""
     import torch
 

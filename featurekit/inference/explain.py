@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 
 from featurekit.embeddings.open_networks import open_networks
 from featurekit.errors import FeaturekitError, ImageError, ModelError, TargetError, UnknownNameError
-from featurekit.estimators._networks.estimator import CNN
 from featurekit.faces.face import STATUS_MEANINGS
 from featurekit.faces.find import Seen, cut_out, in_reading_order, open_finder, see_faces
 from featurekit.faces.images import ImageData
@@ -213,6 +212,9 @@ _MakeHeat = Callable[[FaceCrops, int], NDArray[Any]]
 
 def _way(reader: Reader, how: str) -> tuple[str, _MakeHeat]:
     """Return the method to use, and the function that makes its maps."""
+    # Imports scikit-learn, for which an error in an option of `featurekit predict` must not wait.
+    from featurekit.estimators._networks.estimator import CNN
+
     model, cnn = reader.model, reader.model.estimator
     if isinstance(cnn, CNN) and how != "occlusion":
         if how != "gradcam" and hasattr(cnn.network_.body, "attention"):

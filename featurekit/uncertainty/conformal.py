@@ -463,7 +463,7 @@ def _held(answers: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[np.float64], 
 
 def _at_most(share: float, n: float, promised: float) -> float:
     """Return the p-value of a share this small if the promise is kept (exact binomial test)."""
-    from scipy.stats import beta
+    from scipy.special import betaincc
 
     hits = share * n
-    return float(beta.sf(promised, hits + 1, n - hits)) if hits < n else 1.0
+    return float(betaincc(hits + 1, n - hits, promised)) if hits < n else 1.0

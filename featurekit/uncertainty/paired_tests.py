@@ -11,11 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.uncertainty.resampling import pieces
+from featurekit.uncertainty.resampling import IN_CACHE, pieces
 
 # A candidate this many standard errors outside the margin does not get inside it by chance.
 CLEARLY_WORSE = 3.0
-_IN_CACHE = 200_000  # numbers that fit into the cache of a processor
 _LAST_BITS = 1e-9  # relative rounding error of a sum; smaller differences between two sums mean nothing
 FLIPS = 20_000
 
@@ -169,7 +168,7 @@ def corrected_t(differences: NDArray[np.float64], n_train: float, n_test: float)
         n_train: number of images in a training part.
         n_test: number of images in a test part.
     """
-    from scipy import stats
+    from scipy.special import stdtr
 
     k = len(differences)
     mean, variance = float(differences.mean()), float(differences.var(ddof=1)) if k > 1 else float("nan")
@@ -177,7 +176,7 @@ def corrected_t(differences: NDArray[np.float64], n_train: float, n_test: float)
         return 1.0
     if k < 2 or variance == 0:
         return None
-    return float(2 * stats.t.sf(abs(mean / np.sqrt((1 / k + n_test / n_train) * variance)), k - 1))
+    return float(2 * stdtr(k - 1, -abs(mean / np.sqrt((1 / k + n_test / n_train) * variance))))
 
 
 def _of_family(
@@ -210,7 +209,7 @@ def _of_family(
     highest = np.full(n_flips, -np.inf)
     order = np.argsort(real, kind="stable")
     # Starting with the least significant pair, each one is compared with the highest T of those up to itself.
-    for start, end in pieces(len(order), n_flips, _IN_CACHE):
+    for start, end in pieces(len(order), n_flips, IN_CACHE):
         block = order[start:end]
         t = _of_flips(flipped, places[block], scale[block], bend[block], is_two_sided=counts is None)
         threshold = real[block, None] - room
@@ -331,7 +330,7 @@ def _flipped_sums(columns: NDArray[np.float64], *, seed: int, n_flips: int) -> N
 def _coins(n: int, *, seed: int, n_flips: int) -> Iterator[tuple[int, NDArray[np.float64]]]:
     """Yield the first flip of each piece, and its flips: 1 for a subject that keeps its sign, else 0."""
     rng = np.random.default_rng(seed)
-    for start, end in pieces(n_flips, n):
+    for start, end in pieces(n_flips, n, IN_CACHE):
         # Each flip draws whole words of 64 bits, so that the signs do not depend on the size of the pieces.
         drawn = rng.integers(0, 2**64, (end - start, -(-n // 64)), dtype=np.uint64)
         bits = np.unpackbits(drawn.astype("<u8").view(np.uint8), axis=1, count=n, bitorder="little")

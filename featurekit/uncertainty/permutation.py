@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.uncertainty.resampling import per_subject, pieces
+from featurekit.uncertainty.resampling import IN_CACHE, per_subject, pieces
 
 PERMUTATIONS = 12_000  # of subjects, for a p-value that can be below 0.0001
 
@@ -77,22 +77,26 @@ class _Exchange:
         kinds = kinds.reshape(-1)
         self._of_each = np.stack([sums, sizes, squares])[:, np.argsort(kinds, kind="stable")]
         self._starts = np.searchsorted(np.sort(kinds), np.arange(len(self._shares)))
-        whole = np.add.reduceat(self._of_each, self._starts, axis=1)[:, None]
-        real, self._errors = self._statistics(whole, self._within.sum(axis=0)[None], None)
+        self._whole = np.add.reduceat(self._of_each, self._starts, axis=1)[:, None]
+        real, self._errors = self._statistics(self._whole, self._within.sum(axis=0)[None], None)
         self.real = real[0]
 
     def drawn(self, rng: np.random.Generator, n_permutations: int) -> NDArray[np.float64]:
         """Return the statistics after each exchange, shape (n_permutations, n_slices)."""
         n_subjects = self._of_each.shape[1]
-        # If subjects differ only in their sums, no exchange changes the standard errors.
-        is_fixed = np.ptp(self._of_each[1:], axis=1).max() == 0
-        changing = self._of_each[: 1 if is_fixed else 3]
+        # What is the same for all subjects has the same sum after every exchange.
+        differs = np.flatnonzero(np.ptp(self._of_each, axis=1))
+        is_fixed = not {1, 2}.intersection(differs.tolist())
         mixed = self._within[np.any(self._within != 0, axis=1)]
         drawn = np.empty((n_permutations, len(self.real)))
         for start, end in pieces(n_permutations, 5 * n_subjects):
-            places = np.tile(np.arange(n_subjects, dtype=np.int32), (end - start, 1))
-            rng.permuted(places, axis=1, out=places)
-            added = np.stack([np.add.reduceat(one[places], self._starts, axis=1) for one in changing])
+            added = np.repeat(self._whole, end - start, axis=1)
+            for first, last in pieces(end - start, n_subjects, IN_CACHE):
+                places = np.tile(np.arange(n_subjects), (last - first, 1))
+                rng.permuted(places, axis=1, out=places)
+                for which in differs:
+                    exchanged = self._of_each[which].take(places)
+                    np.add.reduceat(exchanged, self._starts, axis=1, out=added[which, first:last])
             signs = rng.integers(0, 2, (end - start, len(mixed)), dtype=np.int8) * 2.0 - 1.0
             drawn[start:end] = self._statistics(added, signs @ mixed, self._errors if is_fixed else None)[0]
         return drawn

@@ -102,7 +102,7 @@ def expected_calibration_error(
         subjects: subject of each face, shape (n,).
         seed: seed of the random number generator.
     """
-    from scipy.stats import norm
+    from scipy.special import ndtri
 
     check_lengths(probabilities, subjects)
     confidence, right = _likeliest(probabilities, y)
@@ -122,7 +122,7 @@ def expected_calibration_error(
         return float(shares @ (_mean_size(off, std) - off))
 
     seen = float(plain(sums))
-    half = float(norm.ppf((1 + LEVEL) / 2) * plain(resampled_sums(of_each, seed=seed)).std())
+    half = float(ndtri((1 + LEVEL) / 2) * plain(resampled_sums(of_each, seed=seed)).std())
     return CalibrationError(
         value=max(seen - by_chance(off), 0.0),
         plain=seen,

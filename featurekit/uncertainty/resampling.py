@@ -5,8 +5,9 @@ wrong on one is likely to be wrong on the others. All statistics of this package
 therefore count subjects with all of their images, never single images.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from threading import local
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,6 +17,8 @@ LEVEL = 0.95
 RESAMPLES = 2_000
 FEWEST = 30  # subjects in a slice; for fewer no number is given
 _AT_ONCE = 20_000_000  # numbers in one piece of a large product
+IN_CACHE = 500_000  # numbers in one piece of a product that is read again soon
+_KEPT = 64_000_000  # bytes of resamples that are kept for the next score of the same subjects
 
 Fitted = TypeVar("Fitted")
 Answer = TypeVar("Answer", bound=np.generic)
@@ -89,12 +92,43 @@ def resampled_sums(
         n_resamples: number of resamples.
     """
     n = len(of_each)
-    rng = np.random.default_rng(seed)
     sums = np.empty((n_resamples, of_each.shape[1]))
-    for rows in pieces(n_resamples, n):
-        drawn = np.stack([np.bincount(rng.integers(0, n, n), minlength=n) for _ in range(*rows)])
-        sums[slice(*rows)] = drawn.astype(np.float64) @ of_each
+    for first, counts in _resamples(n, seed, n_resamples):
+        for start, end in pieces(len(counts), n, IN_CACHE):
+            sums[first + start : first + end] = counts[start:end].astype(np.float64) @ of_each
     return sums
+
+
+class _Last(local):
+    """The resamples that this thread drew last: all scores of all models of a target use the same ones."""
+
+    of: tuple[int, int, int] | None = None
+    pieces: tuple[tuple[int, NDArray[np.uint8]], ...] = ()
+
+
+_last = _Last()
+
+
+def _resamples(n: int, seed: int, n_resamples: int) -> Iterable[tuple[int, NDArray[np.uint8]]]:
+    """Return the first resample of each piece, and how often each resample has each of n subjects."""
+    if n * n_resamples > _KEPT:
+        return _drawn(n, seed, n_resamples)
+    if _last.of != (n, seed, n_resamples):
+        _last.of, _last.pieces = None, ()
+        _last.pieces = tuple(_drawn(n, seed, n_resamples))
+        _last.of = n, seed, n_resamples
+    return _last.pieces
+
+
+def _drawn(n: int, seed: int, n_resamples: int) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """Yield what _resamples() returns."""
+    rng = np.random.default_rng(seed)
+    for start, end in pieces(n_resamples, n):
+        counts = np.empty((end - start, n), np.uint8)  # no subject is drawn 256 times of n
+        for first, last in pieces(end - start, n, IN_CACHE):
+            for number, drawn in enumerate(rng.integers(0, n, (last - first, n)), first):
+                counts[number] = np.bincount(drawn, minlength=n)
+        yield start, counts
 
 
 def interval(estimates: NDArray[np.float64]) -> Interval:
@@ -109,11 +143,11 @@ def interval(estimates: NDArray[np.float64]) -> Interval:
 
 def exact_interval(share: float, n: float, doubt: float) -> Interval:
     """Return the exact interval of a share (Clopper & Pearson 1934); n need not be a whole number."""
-    from scipy.stats import beta
+    from scipy.special import betaincinv
 
     hits = share * n
-    low = float(beta.ppf(doubt / 2, hits, n - hits + 1)) if share > 0 else 0.0
-    high = float(beta.ppf(1 - doubt / 2, hits + 1, n - hits)) if share < 1 else 1.0
+    low = float(betaincinv(hits, n - hits + 1, doubt / 2)) if share > 0 else 0.0
+    high = float(betaincinv(hits + 1, n - hits, 1 - doubt / 2)) if share < 1 else 1.0
     return Interval(low, high)
 
 

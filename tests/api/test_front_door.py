@@ -45,6 +45,19 @@ def test_the_front_door_is_lazy():
     assert done.stdout.strip() == "[]"
 
 
+def test_a_report_and_an_error_in_an_option_wait_for_no_library_of_models():
+    modules = ("report.of_comparison", "checks.audit", "inference.draw", "inference.explain", "api.model")
+    heavy = ("sklearn", "torch", "matplotlib", "scipy.stats", "xgboost", "openvino")
+    asked = f"""
+import sys, numpy, featurekit.{", featurekit.".join(modules)}
+from featurekit.uncertainty import paired_tests, resampling
+resampling.exact_interval(0.5, 10.0, 0.05), paired_tests.corrected_t(numpy.arange(3.0), 20, 10)
+print([m for m in {heavy!r} if m in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_importing_takes_less_than_a_third_of_a_second():
     asked = "import time; t = time.perf_counter(); import featurekit; print(time.perf_counter() - t)"
     times = []

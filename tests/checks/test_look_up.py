@@ -2,6 +2,7 @@
 
 import pytest
 
+from featurekit.checks import suspiciously_close
 from featurekit.checks.audit import look_up
 from featurekit.data.manifest import Manifest
 from featurekit.errors import WorkspaceError
@@ -34,6 +35,15 @@ def test_after_a_fit_its_folds_vectors_and_answers_are_at_hand(featurekit, works
     assert at_hand.embeddings is not None
     assert "gender--mean_color--logistic_regression" in at_hand.predictions
     assert capfd.readouterr() == ("", "")
+
+
+def test_threads_that_compare_vectors_have_an_effect_without_images(featurekit, workspace, monkeypatch):
+    assert featurekit("extract", "--backbone", "mean_color", "--detector", "whole_image")[0] == 0
+    manifest, options = Manifest.load(workspace.manifest), {"threads": 2, "pictures": False}
+    with pytest.raises(WorkspaceError, match="--threads has no effect"):  # three numbers tell no faces apart
+        look_up(workspace, manifest, "table", **options)
+    monkeypatch.setattr(suspiciously_close, "FEWEST_NUMBERS", 3)
+    assert look_up(workspace, manifest, "table", **options).embeddings is not None
 
 
 @pytest.mark.parametrize(

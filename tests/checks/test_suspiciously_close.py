@@ -100,5 +100,5 @@ def test_pieces_do_not_change_what_is_close(manifest, monkeypatch):
     values = strangers()
     values[2] = values[0] + 0.05 * strangers(1, seed=1)
     whole = found(manifest, "suspiciously_close", embeddings=vectors(manifest, values))
-    monkeypatch.setattr(suspiciously_close, "AT_ONCE", 1_000)
+    monkeypatch.setattr(suspiciously_close, "_AT_ONCE", 1_000)
     assert found(manifest, "suspiciously_close", embeddings=vectors(manifest, values)) == whole

@@ -74,8 +74,32 @@ def test_pieces_that_fit_into_memory_draw_the_same_persons(monkeypatch, at_once)
 
     whole = everything()
     monkeypatch.setattr(resampling, "_AT_ONCE", at_once)
-    monkeypatch.setattr(paired_tests, "_IN_CACHE", at_once)
+    monkeypatch.setattr(paired_tests, "IN_CACHE", at_once)
     assert all(np.array_equal(one, other) for one, other in zip(everything(), whole, strict=True))
+
+
+def test_all_scores_of_the_same_persons_share_one_set_of_resamples(monkeypatch):
+    drawn = []
+
+    def counted(n, seed, n_resamples):
+        drawn.append((n, seed))
+        return original(n, seed, n_resamples)
+
+    original = resampling._drawn
+    monkeypatch.setattr(resampling, "_drawn", counted)
+    rng = np.random.default_rng(0)
+    one, other, fewer = (rng.random((n, 2)) for n in (53, 53, 41))
+    options = {"n_resamples": 20}
+    before = [resampled_sums(columns, seed=8, **options) for columns in (one, other)]
+    assert drawn == [(53, 8)]
+    resampled_sums(fewer, seed=8, **options)
+    resampled_sums(fewer, seed=9, **options)
+    assert drawn == [(53, 8), (41, 8), (41, 9)]
+    # Resamples that would take too much memory are drawn for every score, and are the same ones.
+    monkeypatch.setattr(resampling, "_KEPT", 0)
+    after = [resampled_sums(columns, seed=8, **options) for columns in (one, other)]
+    assert drawn[3:] == [(53, 8), (53, 8)]
+    assert np.array_equal(before, after)
 
 
 @pytest.mark.slow

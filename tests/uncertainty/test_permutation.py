@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from featurekit.uncertainty import permutation
 from featurekit.uncertainty.permutation import slice_gaps
 from tests.uncertainty.made_up import people
 
@@ -42,6 +43,16 @@ def test_two_sides_of_one_slice_have_one_p_value_and_opposite_gaps():
     gaps, p_values = slice_gaps(years, people(300), np.stack([inside, ~inside], axis=1), seed=0)
     assert gaps[0] == pytest.approx(-gaps[1])
     assert p_values[0] == p_values[1]
+
+
+@pytest.mark.parametrize("n_persons", [120, 40])  # one photograph of each, or three
+def test_pieces_that_fit_into_the_cache_exchange_the_same_persons(monkeypatch, n_persons):
+    rng = np.random.default_rng(3)
+    inside, years = rng.random((120, 2)) < 0.4, rng.gamma(2.0, 2.0, 120)
+    persons = np.arange(120) % n_persons
+    whole = slice_gaps(years, persons, inside, seed=4, n_permutations=200)
+    monkeypatch.setattr(permutation, "IN_CACHE", 7 * n_persons)
+    assert np.array_equal(slice_gaps(years, persons, inside, seed=4, n_permutations=200), whole)
 
 
 def test_where_nothing_or_everything_is_wrong_no_gap_is_shown():
