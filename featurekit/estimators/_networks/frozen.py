@@ -18,7 +18,7 @@ from torch import nn
 
 from featurekit.estimators._networks.augmentation import NOTHING, Augmentation, Change, changed
 from featurekit.estimators._networks.halves import split
-from featurekit.estimators._networks.sampler import Faces, change_of, on_device
+from featurekit.estimators._networks.sampler import Faces, as_given, change_of, on_device
 from featurekit.estimators._networks.schedule import Schedule
 from featurekit.networks.engines import Network, Session, available_memory, open_session
 
@@ -52,7 +52,7 @@ class FrozenHalf:
 
     def results(self, crop: NDArray[np.uint8], change: Change) -> list[torch.Tensor]:
         """Return the results for a face of shape (s, s, 3) that is changed first."""
-        pixels = changed(crop, change, self._side).permute(1, 2, 0).numpy()
+        pixels = changed(crop, change, self._side)
         return [torch.from_numpy(one[0]).to(self.dtype) for one in self._session(pixels[None])]
 
     @property
@@ -148,7 +148,9 @@ def open_frozen_half(
         half = FrozenHalf(session, Rest(upper, heads), side, precision)
         with torch.inference_mode():
             got = upper(*(one[None].float() for one in half.results(face, NOTHING)))
-            wanted = body(on_device(changed(face, NOTHING, side)[None], "cpu"))
+            wanted = body(
+                on_device(as_given(face[None], np.zeros(1, np.intp), [NOTHING], side, "cpu"), "cpu")
+            )
     except (
         Exception
     ):  # a network of a user's own may do anything; torch trains it without an engine, as before

@@ -162,7 +162,8 @@ def as_given(
         )
     if device == "cuda":
         return changed_together(torch.from_numpy(crops[rows]).to(device, non_blocking=True), changes, side)
-    return torch.stack([changed(crops[row], one, side) for row, one in zip(rows, changes, strict=True)])
+    faces = np.stack([changed(crops[row], one, side) for row, one in zip(rows, changes, strict=True)])
+    return torch.from_numpy(faces).permute(0, 3, 1, 2)
 
 
 def on_device(inputs: torch.Tensor, device: str) -> torch.Tensor:

@@ -300,7 +300,7 @@ def test_an_answer_is_the_mean_over_the_views(n_views):
     heads = cnn.heads_[0]
     each = []
     for view in VIEWS[n_views]:
-        pixels = torch.stack([changed(face, view, SIDE) for face in X]).float()
+        pixels = torch.tensor(np.stack([changed(face, view, SIDE) for face in X])).permute(0, 3, 1, 2).float()
         with torch.inference_mode():
             each.append(heads.answer(cnn.network_(pixels)["gender"]).numpy())
     assert len(each) == n_views
