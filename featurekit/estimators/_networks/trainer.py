@@ -121,7 +121,7 @@ def _where_it_was(
     network: torch.nn.Module, schedule: Schedule, setting: Setting
 ) -> tuple[Progress, dict[str, torch.Tensor], torch.optim.Optimizer]:
     """Return the progress, the best weights and the optimizer of a training; set the network accordingly."""
-    optimizer = make_optimizer(network, schedule, setting.device)
+    optimizer = make_optimizer(network, schedule)
     at, best, checkpoint = Progress(), deepcopy(network.state_dict()), setting.checkpoint
     if checkpoint is not None and checkpoint.is_file():
         try:
@@ -135,7 +135,7 @@ def _where_it_was(
                     0.0,
                 )
             network.load_state_dict(best)
-            optimizer = make_optimizer(network, schedule, setting.device)
+            optimizer = make_optimizer(network, schedule)
     return at, best, optimizer
 
 
