@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 # Number of parts of a pretrained network, from the pixels to the features; each has its own learning rate.
 PARTS = 4
 # Number of views of each face, unless another number is given, while a part of the network is frozen.
-FROZEN_VIEWS = 4
+FROZEN_VIEWS = 6
 # Targets that one network learns together, because each helps to learn the others.
 TOGETHER = (AGE.name, AGE_GROUP.name, GENDER.name)
 

@@ -14,7 +14,7 @@ from featurekit.estimators._networks import frozen, trainer
 from featurekit.estimators._networks.augmentation import NOTHING
 from featurekit.estimators._networks.estimator import CNN
 from featurekit.estimators._networks.halves import split
-from featurekit.estimators._networks.schedule import Schedule, set_stage
+from featurekit.estimators._networks.schedule import FROZEN_VIEWS, Schedule, set_stage
 from featurekit.estimators.levi_hassner import levi_hassner
 from featurekit.estimators.residual_attention import residual_attention
 from featurekit.estimators.wide_gabor import wide_gabor
@@ -249,7 +249,7 @@ def test_a_number_of_views_without_effect_is_noted(facts, said):
     [note] = cnn(epochs=1, **facts).fit(X, y).summary_["notes"]
     assert note.startswith("frozen_views=2 has no effect")
     assert said in note
-    default = {"frozen_views": 4}
+    default = {"frozen_views": FROZEN_VIEWS}
     assert not cnn(epochs=1, **(facts | default)).fit(X, y).summary_["notes"]
 
 
