@@ -116,13 +116,7 @@ def batches(
         rows = order[step * size : (step + 1) * size]
         if read is not None and view is not None:
             return rows, [], read(view, rows)
-        rng = np.random.default_rng([*seed, step, 1])
-        changes = [
-            (augmentation.draw(rng) if augmentation else NOTHING)
-            if view is None
-            else change_of(augmentation, seed[0], view, row)
-            for row in rows
-        ]
+        changes = _changes_of(augmentation, [*seed, step, 1], view, rows)
         if device == "cuda":  # only one thread may use the GPU
             return rows, changes, None
         return rows, changes, (as_given(faces.crops, faces.rows[rows], changes, side, device),)
@@ -141,6 +135,16 @@ def batches(
             rng = np.random.default_rng([*seed, step, 2])
             mixed = float(rng.beta(mixup, mixup)), rng.permutation(len(rows))
         yield inputs, labels, mixed
+
+
+def _changes_of(
+    augmentation: Augmentation | None, seed: Sequence[int], view: int | None, rows: NDArray[np.intp]
+) -> list[Change]:
+    """Return the changes of the faces of a batch."""
+    if view is not None:
+        return [change_of(augmentation, seed[0], view, row) for row in rows]
+    rng = np.random.default_rng(seed)
+    return [augmentation.draw(rng) if augmentation else NOTHING for _ in rows]
 
 
 def change_of(augmentation: Augmentation | None, seed: int, view: int, row: int) -> Change:

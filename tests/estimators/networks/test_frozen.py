@@ -264,3 +264,24 @@ def test_frozen_weights_and_the_statistics_stay_as_they_were(always):
         f"body.{name}" for name in ("2.wide.weight", "2.wide.bias", "2.narrow.weight", "2.narrow.bias")
     }
     assert any(name.startswith("body.2") for name in changed)
+
+
+def test_in_bf16_results_are_kept_in_half_the_memory(always, monkeypatch):
+    """The engine runs in fp32 here, because not every processor can run it in bf16."""
+    X, y = people()
+    opened = []
+    opening = frozen.open_session
+
+    def in_fp32(network, **given):
+        return opening(network, **(given | {"precision": "fp32"}))
+
+    def recording(self, *given):
+        views(self, *given)
+        opened.append(self)
+
+    views = frozen.Views.__init__
+    monkeypatch.setattr(frozen, "open_session", in_fp32)
+    monkeypatch.setattr(frozen.Views, "__init__", recording)
+    fitted = cnn(precision="bf16").fit(X, y)
+    assert [one.dtype for view in opened for one in view._kept] == [torch.bfloat16] * 2
+    assert np.isfinite(fitted.predict_proba(X)).all()
