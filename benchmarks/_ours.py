@@ -50,6 +50,7 @@ def extracted(
     detector: str = "centerface",
     detector_weights: str | None = None,
     precision: str = "auto",
+    mirrored: bool = False,
 ) -> "tuple[Manifest, Extraction, Store, FaceSettings, dict[str, Any]]":
     """Extract the pictures of job["folder"] into a store of its own.
 
@@ -65,7 +66,7 @@ def extracted(
 
     manifest = prepare("utkface", Path(job["folder"]))
     settings = default_settings(detector, detector_weights=detector_weights)
-    recipes = make_recipes(features, settings, device="cpu", precision=precision)
+    recipes = make_recipes(features, settings, device="cpu", precision=precision, mirrored=mirrored)
     store = Store(Path(job["scratch"]) / "cache")
     extraction = extract(manifest, recipes, settings, store, threads=int(job["threads"]))
     found = extraction.statuses.get("ok", 0)

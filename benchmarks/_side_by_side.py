@@ -502,10 +502,15 @@ def disturbance(result: Mapping[str, Any]) -> str:
     return f"The machine was not quiet: other programs used up to {most:.1f} cores, so that no ratio is sure."
 
 
+def machine_name(machine: Mapping[str, Any]) -> str:
+    """Return the name of the processor, after that of the GPU where one took part."""
+    return " beside ".join(filter(None, (machine.get("gpu", ""), machine["processor"])))
+
+
 def in_words(machine: Mapping[str, Any]) -> str:
     """Return one line about the machine."""
     return (
-        f"{machine['processor']} ({', '.join(machine['flags']) or 'no vector extension known here'}),"
+        f"{machine_name(machine)} ({', '.join(machine['flags']) or 'no vector extension known here'}),"
         f" {machine['cores']} cores of which {machine['cores_used']} are used, {machine['threads']} threads"
         f" a side, {machine['memory_gb']} GB, load {machine['load_before']} before"
     )
@@ -592,7 +597,7 @@ def plot(result: Mapping[str, Any]) -> str:
             y += bar + gap
         y += 20
     machine = result["hardware"]
-    foot = f"{machine['processor']}, {machine['threads']} threads a side; bars are medians of"
+    foot = f"{machine_name(machine)}, {machine['threads']} threads a side; bars are medians of"
     foot += f" {result['rounds']} rounds, lines reach from the least to the greatest"
     text(24, y + 4, foot, 11, 'fill="#57606a"')
     if not result["complete"]:
@@ -632,7 +637,17 @@ def last_run(results: Sequence[Mapping[str, Any]]) -> str:
     results = [result for result in results if result["complete"]]
     if not results:
         return "Nothing has been run in full yet.\n"
-    return "\n".join(line for result in results for line in _told(result))
+    lines = [line for result in results for line in _told(result)]
+    if not any(result["name"] == "gpu" for result in results):
+        lines += [
+            "### Networks on a GPU",
+            "",
+            "    python benchmarks/gpu.py",
+            "",
+            "This was not run on a GPU yet.",
+            "",
+        ]
+    return "\n".join(lines)
 
 
 def _told(result: Mapping[str, Any]) -> Iterator[str]:
@@ -641,6 +656,8 @@ def _told(result: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"{in_words(result['hardware'])}; {result['rounds']} rounds, {result['created']}.", "")
     if disturbance(result):
         yield from (f"**{disturbance(result)}**", "")
+    if left_out := result.get("left_out"):
+        yield from (*(f"- Left out: {what}" for what in left_out), "")
     versions: set[str] = set()
     for case in result["cases"]:
         if case["sides"]:

@@ -6,13 +6,14 @@
 An SVM of gender is fitted on other pictures first, which is not counted. Then each side reads the same chips
 of UTKFace: `extract` computes and stores the vectors, `predict` computes them without a cache and predicts
 from them, with the most central face of each picture or with all faces. Opening the networks is outside the
-time.
+time. There are two cases: three features that are computed fast, and the six of the kept report, of each face
+and its mirror image.
 """
 
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,13 +24,14 @@ import _side_by_side as harness
 EXTRACT, CENTER, ALL = "extract", "predict --faces center", "predict --faces all"
 WANTED = {CENTER: 0.9, ALL: 0.8}
 LIMIT = 2000
-FEATURES = ("dlib_age", "dlib_gender", "mobilenet_v2")
+THREE = ("dlib_age", "dlib_gender", "mobilenet_v2")
+SIX = ("dlib_age", "dlib_age:middle", "dlib_gender", "mobilenet_v2", "mobilenet_v2:middle", "dlib_face")
 
 
 def work(job: Mapping[str, Any]) -> dict[str, Any]:
     """Extract, or predict with the fitted model."""
     if not job["model"]:
-        return _ours.extracted(job, FEATURES)[-1]
+        return _ours.extracted(job, job["features"], mirrored=job["mirrored"])[-1]
     from featurekit.faces.photographs import as_photograph
     from featurekit.inference.model import TrainedModel
     from featurekit.inference.predict import Predictor
@@ -70,7 +72,7 @@ def judge(sides: Mapping[str, harness.Measured]) -> list[harness.Verdict]:
     return verdicts
 
 
-def fitted(options: Any, scratch: Path) -> Path:
+def fitted(options: Any, scratch: Path, features: Sequence[str], *, mirrored: bool) -> Path:
     """Fit an SVM of gender on pictures that no side reads; return the folder of the model."""
     folder = options.data / "UTKFace" if (options.data / "UTKFace").is_dir() else options.data
     named = sorted(path for path in folder.iterdir() if harness.labels_of(path))
@@ -81,49 +83,61 @@ def fitted(options: Any, scratch: Path) -> Path:
         (scratch / "training" / path.name).write_bytes(path.read_bytes())
     workspace = scratch / "workspace"
     _ours.run_command(["prepare", "utkface", str(scratch / "training")], workspace)
-    names = [word for name in FEATURES for word in ("--backbone", name)]
-    _ours.run_command(["extract", "--device", "cpu", *names], workspace)
-    features = "+".join(FEATURES)
-    fit = ["fit", "--model", "svm", "--target", "gender", "--features", features, "--folds", "3"]
+    names = [word for name in features for word in ("--backbone", name)]
+    _ours.run_command(["extract", "--device", "cpu", *names, *(["--mirror"] if mirrored else [])], workspace)
+    fit = ["fit", "--model", "svm", "--target", "gender", "--features", "+".join(features), "--folds", "3"]
     _ours.run_command(fit, workspace)
     (model,) = (workspace / "models").glob("gender--*--svm")
     return model
 
 
+def case_of(
+    files: Sequence[Path], options: Any, scratch: Path, features: Sequence[str], *, mirrored: bool
+) -> harness.Case:
+    """Return the comparison for some features."""
+    print("Fitting a model once, which is not counted …", flush=True)
+    scratch.mkdir()
+    model = fitted(options, scratch, features, mirrored=mirrored)
+    job = {"folder": str(files[0].parent), "features": list(features), "mirrored": mirrored}
+    extract = harness.Side(
+        name=EXTRACT,
+        about="extract(), the vectors stored",
+        script=Path(__file__),
+        job={**job, "model": ""},
+    )
+    center, every = (
+        replace(
+            extract,
+            name=name,
+            about="detect, align, the same networks, an SVM of gender",
+            job={**job, "model": str(model), "faces": faces},
+        )
+        for name, faces in ((CENTER, "center"), (ALL, "all"))
+    )
+    of = ", of each face and its mirror image" if mirrored else ""
+    return harness.Case(
+        title=f"{len(files):,} face chips, 200 × 200: {', '.join(features)}{of}",
+        unit="pictures",
+        sides=[extract, center, every],
+        judge=judge,
+        files=files,
+    )
+
+
 def main() -> int:
-    """Run the comparison."""
+    """Run the comparisons."""
     options = harness.options_for(__doc__, limit=LIMIT).parse_args()
     with (
         harness.pictures_of_utkface(options.data, options.limit) as folder,
         tempfile.TemporaryDirectory(prefix="featurekit-predict.") as scratch,
     ):
-        print("Fitting a model once, which is not counted …", flush=True)
-        model = fitted(options, Path(scratch))
         files = sorted(folder.iterdir())
-        extract = harness.Side(
-            name=EXTRACT,
-            about="extract(), the vectors stored",
-            script=Path(__file__),
-            job={"folder": str(folder), "model": ""},
-        )
-        center, every = (
-            replace(
-                extract,
-                name=name,
-                about="detect, align, the same networks, an SVM of gender",
-                job={"folder": str(folder), "model": str(model), "faces": faces},
-            )
-            for name, faces in ((CENTER, "center"), (ALL, "all"))
-        )
-        case = harness.Case(
-            title=f"{len(files):,} face chips, 200 × 200: {', '.join(FEATURES)}",
-            unit="pictures",
-            sides=[extract, center, every],
-            judge=judge,
-            files=files,
-        )
+        cases = [
+            case_of(files, options, Path(scratch) / "three", THREE, mirrored=False),
+            case_of(files, options, Path(scratch) / "six", SIX, mirrored=True),
+        ]
         complete = options.limit >= LIMIT
-        return harness.compare("predict", "Prediction beside extraction", [case], options, complete=complete)
+        return harness.compare("predict", "Prediction beside extraction", cases, options, complete=complete)
 
 
 if __name__ == "__main__":

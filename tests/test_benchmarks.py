@@ -129,6 +129,18 @@ def test_the_readme_tells_complete_results_and_leaves_the_rest_of_itself(harness
     assert harness.last_run([trial]) == "Nothing has been run in full yet.\n"
 
 
+def test_the_readme_says_whether_there_was_a_gpu(harness):
+    result = result_of(harness, [measured(harness, "featurekit", [1.0] * 3)], [])
+    assert "This was not run on a GPU yet." in harness.last_run([result])
+    on_gpu = result | {"name": "gpu", "left_out": ["openvino, which is not installed."]}
+    on_gpu["hardware"] = result["hardware"] | {"gpu": "A GPU"}
+    told = harness.last_run([result, on_gpu])
+    assert "not run on a GPU" not in told
+    assert "A GPU beside A processor (avx2)" in told
+    assert "- Left out: openvino, which is not installed." in told
+    assert "not run on a GPU" in harness.last_run([result, on_gpu | {"complete": False}])
+
+
 def test_a_ratio_beside_a_busy_neighbour_says_so(harness):
     ours, rival = measured(harness, "featurekit", [1.0]), measured(harness, "rival", [9.0], others=1.2)
     verdicts = harness.at_least({"featurekit": ours, "rival": rival}, "featurekit", "rival", 8.0)

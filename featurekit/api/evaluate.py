@@ -84,8 +84,8 @@ def evaluate(
         allow_ethnicity: whether a label column of ethnicities may be a target.
         device: "auto", "cpu" or "cuda", for models that support it.
         n_jobs: number of threads, which does not change the results; None or -1 for one per core.
-        parallel_folds: number of splits that are fitted at the same time; 0 for as many as threads and memory
-            allow.
+        parallel_folds: largest number of fits, of splits or of models that are saved, at the same time; 0 for
+            as many as threads and memory allow.
         command: the command that is recorded in the runs; None to record this call.
         project: the project; None for the project of the current folder.
         progress: whether to show a progress bar, or a function that is called with (fits done, fits to do).

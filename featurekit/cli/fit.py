@@ -94,8 +94,8 @@ Tune = Annotated[
 Jobs = Annotated[
     int,
     typer.Option(
-        help="Number of folds that are fitted at the same time, which does not change the results; 0 means as"
-        " many as the threads and the memory allow.",
+        help="Largest number of fits (of folds, or of models that are saved) at the same time, which does not"
+        " change the results; 0 means as many as the threads and the memory allow.",
         min=0,
     ),
 ]

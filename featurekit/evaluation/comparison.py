@@ -1,11 +1,10 @@
 """A comparison of models: a folder, a manifest, and the folds that all of its runs share."""
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cache
-from itertools import groupby
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path
-from threading import Lock, get_ident
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,54 +22,27 @@ from featurekit.embeddings.vectors import (
 )
 from featurekit.errors import ModelError, WorkspaceError
 from featurekit.estimators import Resources
+from featurekit.estimators._threads import one_blas_thread
 from featurekit.estimators.given import HOW_TO_SAVE, NO_PROBABILITIES
 from featurekit.evaluation.comparable import scored_on
-from featurekit.evaluation.cross_validation import cross_validate
-from featurekit.evaluation.examples import Examples, examples_of, vectors_of
+from featurekit.evaluation.examples import Examples, vectors_of
 from featurekit.evaluation.final_fit import final_model
-from featurekit.evaluation.fitting import Fitting
+from featurekit.evaluation.fitting import Fitting, may_take
 from featurekit.evaluation.out_of_fold import OutOfFold, confusion_of, predictions_of, scores_of
+from featurekit.evaluation.plan_fits import Count, PeakMemory, PlanFits, rough_seconds
 from featurekit.evaluation.planning import Plan
 from featurekit.evaluation.provenance import made_with, now, parameters_of
+from featurekit.evaluation.queue import Batch, run_batches
 from featurekit.evaluation.readiness import RARE, check_networks, make_ready
 from featurekit.evaluation.replaced import forget, how_to_have_back, set_aside
 from featurekit.evaluation.results import NOT_SAVED, Run
 from featurekit.faces.face import STATUSES
 from featurekit.inference.model import TrainedModel
 from featurekit.networks.backbones import BACKBONES
-from featurekit.networks.engines import resolve, usable_cores, watch_memory
+from featurekit.networks.engines import resolve, usable_cores
 from featurekit.networks.engines.torch import keep_memory
 from featurekit.progress import Progress
 from featurekit.project import ComparisonFolder
-
-
-@dataclass
-class _Count:
-    """How many fits of a comparison are done; a fit in progress counts as a fraction."""
-
-    n_fits: int
-    progress: Progress
-    watch: Callable[[str], None]
-    fitted: int = 0
-    in_progress: dict[int, float] = field(default_factory=dict)
-    lock: Lock = field(default_factory=Lock)
-
-    def fit_done(self) -> None:
-        """Count a fit of this thread."""
-        with self.lock:
-            self.fitted += 1
-            self.in_progress.pop(get_ident(), None)
-            self._tell()
-
-    def part_done(self, text: str, share: float) -> None:
-        """Count a share of the fit that is in progress in this thread, and pass on a few words about it."""
-        with self.lock:
-            self.in_progress[get_ident()] = share
-            self.watch(text)
-            self._tell()
-
-    def _tell(self) -> None:
-        self.progress(self.fitted + sum(self.in_progress.values()), self.n_fits)
 
 
 @dataclass(frozen=True)
@@ -82,7 +54,7 @@ class _Shared:
         store: where the vectors are.
         statuses: status of each row of the manifest, shape (n_rows,).
         models: where classifiers fitted on all faces are saved; None to fit none.
-        jobs: number of folds that are fitted at the same time.
+        jobs: largest number of fits at the same time.
         command: the command line, for the record.
         say: called with each message for the user.
     """
@@ -184,7 +156,7 @@ class Comparison:
             models_folder: folder in which classifiers fitted on all faces are saved; None to fit none.
             threads: number of threads to use; 0 for one per core.
             tune: whether every fold searches for parameters inside its training part.
-            jobs: number of folds that are fitted at the same time; 0 for the number of threads.
+            jobs: largest number of fits, also of saved models, at the same time; 0 for one per thread.
             device: "auto", "cpu" or "cuda", for classifiers that can use a GPU; None for their default.
             checkpoints: folder from which an interrupted training continues; None for none.
             command: command line that is stored in each run.
@@ -207,7 +179,7 @@ class Comparison:
         ready, plans = self._made_ready(plans, shared, rare=rare, skip=skip, device=device)
         ready._begin(models_folder, say)
         n_fits = len(plans) * (self.folds.n_folds + (models_folder is not None))
-        count = _Count(n_fits, progress or (lambda *_: None), watch or (lambda _: None))
+        count = Count(n_fits, progress or (lambda *_: None), watch or (lambda _: None))
         may_use = Resources(device=device, threads=threads, checkpoints=checkpoints, progress=count.part_done)
         runs = ready._run_all(plans, shared, Fitting(seed=self.seed, tune=tune, resources=may_use), count)
         if self.replaces:
@@ -284,79 +256,81 @@ class Comparison:
             )
         self.folds.save(ComparisonFolder(self.folder).folds)
 
-    def _run_all(self, plans: Sequence[Plan], shared: _Shared, fitting: Fitting, count: _Count) -> list[Run]:
+    def _run_all(self, plans: Sequence[Plan], shared: _Shared, fitting: Fitting, count: Count) -> list[Run]:
         """Run plans that are ready, those with the same features together, so that these are loaded once."""
         if any(one.kind.reads == "crops" for one in plans):
             keep_memory()
-        order = sorted(
-            range(len(plans)),
-            key=lambda i: (not plans[i].looks_at_nothing, plans[i].reads, plans[i].features),
-        )
+        memory = may_take()  # once for all fits, because what they may use must not depend on each other
+        resources = replace(fitting.resources, memory=memory)
         done: dict[int, Run] = {}
-        for _, group in groupby(order, key=lambda i: (plans[i].looks_at_nothing, plans[i].reads)):
-            numbers = list(group)
-            vectors = vectors_of(plans[numbers[0]], self.manifest, shared.ledger, shared.store)
-            for i in numbers:
-                own = replace(
-                    fitting,
-                    features=plans[i].feature_name,
-                    blocks=vectors.blocks,
-                    networks=plans[i].networks,
-                    parameters=plans[i].parameters,
-                )
-                done[i] = self._run_one(plans[i], vectors, shared, own, count.fit_done)
-        # What a model lacks is said once for all of its targets.
-        lacking = {
-            note if run.classifier in note else f"{run.classifier}: {note}"
-            for run in done.values()
-            for note in run.notes
-            if note.startswith(NOT_SAVED) or NO_PROBABILITIES in note
-        }
-        for text in sorted(lacking):
-            shared.say(text)
-        return [done[i] for i in range(len(plans))]
+        vectors, peaks = _LatestVectors(self.manifest, shared), PeakMemory()
+        sizes = [self._size(one, shared, fitting) for one in plans]
 
-    def _run_one(
-        self,
-        one: Plan,
-        embeddings: Vectors,
-        shared: _Shared,
-        fitting: Fitting,
-        fit_done: Callable[[], None],
-    ) -> Run:
-        """Fit, score and save one combination."""
-        examples = examples_of(self.manifest, one, embeddings)
-        most_memory = watch_memory()
-        out = cross_validate(
-            one.kind,
-            one.target,
-            examples.X,
-            examples.y,
-            examples.subjects,
-            examples.folds(self.folds),
-            fitting,
-            also=examples.also,
-            jobs=shared.jobs,
-            say=shared.say,
-            done=fit_done,
-        )
-        run = self._record(one, embeddings, examples, out, shared, fitting.resources.threads, most_memory())
-        if shared.models is not None:
+        def finish(fits: PlanFits) -> None:
+            done[fits.number] = self._finish(fits, shared)
+
+        batches = []
+        for number in in_order(plans, [seconds for seconds, _ in sizes]):
+            one, (seconds, n_bytes) = plans[number], sizes[number]
+            fits = PlanFits(
+                number,
+                one,
+                self.manifest,
+                self.folds,
+                partial(vectors.of, one),
+                replace(
+                    fitting,
+                    features=one.feature_name,
+                    networks=one.networks,
+                    parameters=one.parameters,
+                    resources=resources,
+                ),
+                shared.jobs,
+                shared.models is not None,
+                count,
+                peaks,
+                shared.say,
+                finish,
+            )
+            batches.append(Batch(open=fits.open, seconds=seconds, bytes=n_bytes))
+        with one_blas_thread():
+            run_batches(batches, threads=resources.threads, jobs=shared.jobs, memory=memory)
+        _say_what_is_lacking([done[number] for number in range(len(plans))], shared.say)
+        return [done[number] for number in range(len(plans))]
+
+    def _size(self, one: Plan, shared: _Shared, fitting: Fitting) -> tuple[float, int]:
+        """Return about how long all fits of a plan take on one thread, and the bytes of its vectors."""
+        found = shared.statuses == STATUSES.index("ok")
+        n_rows = int((found & self.manifest.labelled(one.target)).sum())
+        recipes = [shared.ledger.recipes[part] for part in one.reads if part in shared.ledger.recipes]
+        dim = sum(BACKBONES[recipe.backbone].layers[recipe.layer] for recipe in recipes)
+        n_fits = self.folds.n_folds + (shared.models is not None)
+        seconds = rough_seconds(one.kind, n_rows, dim, len(one.target.classes), tune=fitting.tune)
+        if one.looks_at_nothing:
+            return seconds * n_fits, 0
+        # Crops are bytes, and are not copied for a plan.
+        return seconds * n_fits, n_rows * dim * (1 if one.kind.reads == "crops" else 4)
+
+    def _finish(self, fits: PlanFits, shared: _Shared) -> Run:
+        """Score and save one plan, all of whose fits are done."""
+        one, examples, embeddings, out = fits.plan, fits.examples, fits.embeddings, fits.out
+        peak = fits.peaks.end(fits.number)
+        run = self._record(one, embeddings, examples, out, shared, fits.fitting.resources.threads, peak)
+        if shared.models is not None and fits.fitted is not None:
             model = final_model(
                 run.name,
                 one,
                 examples,
                 out,
-                fitting,
+                fits.fitted,
+                seed=self.seed,
                 manifest=self.manifest,
-                folds=self.folds,
                 settings=shared.ledger.settings,
                 recipes=embeddings.recipes,
                 weights=run.weights,
                 notes=run.notes,
             )
             run = replace(_saved(run, one, model, shared.models), created=now())
-            fit_done()
         run.save(self.folder, predictions_of(self.manifest, one.target, examples.rows, examples.y, out))
         return run
 
@@ -430,6 +404,47 @@ class Comparison:
                 " tests it.",
             )
         return notes + tuple(rare.sentence for rare in one.left_out)
+
+
+class _LatestVectors:
+    """Loads the vectors of plans; plans with the same features follow each other, and share them."""
+
+    def __init__(self, manifest: Manifest, shared: _Shared) -> None:
+        self._manifest, self._shared = manifest, shared
+        self._latest: tuple[object, Vectors] | None = None
+
+    def of(self, one: Plan) -> Vectors:
+        """Return the vectors that a plan reads."""
+        key = (one.looks_at_nothing, one.reads)
+        if self._latest is None or self._latest[0] != key:
+            self._latest = None  # they need not be in memory beside the next ones
+            self._latest = key, vectors_of(one, self._manifest, self._shared.ledger, self._shared.store)
+        return self._latest[1]
+
+
+def in_order(plans: Sequence[Plan], seconds: Sequence[float]) -> list[int]:
+    """Return the numbers of plans in the order in which they are run.
+
+    Plans with the same features follow each other. The features whose plans take longest together are first,
+    and among the plans with the same features the one that takes longest.
+    """
+    alike: defaultdict[object, list[int]] = defaultdict(list)
+    for number, one in enumerate(plans):
+        alike[one.looks_at_nothing, one.reads].append(number)
+    groups = sorted(alike.values(), key=lambda numbers: -sum(seconds[i] for i in numbers))
+    return [i for numbers in groups for i in sorted(numbers, key=lambda i: -seconds[i])]
+
+
+def _say_what_is_lacking(runs: Sequence[Run], say: Callable[[str], None]) -> None:
+    """Say what models lack, once for all of their targets."""
+    lacking = {
+        note if run.classifier in note else f"{run.classifier}: {note}"
+        for run in runs
+        for note in run.notes
+        if note.startswith(NOT_SAVED) or NO_PROBABILITIES in note
+    }
+    for text in sorted(lacking):
+        say(text)
 
 
 def _saved(run: Run, one: Plan, model: TrainedModel, models: Path) -> Run:

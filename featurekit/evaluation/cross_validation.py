@@ -2,8 +2,8 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,8 +15,17 @@ from featurekit.errors import FoldError
 from featurekit.estimators import Classifier, ClassifierKind, check_training_labels
 from featurekit.estimators._threads import one_blas_thread
 from featurekit.evaluation.examples import is_known
-from featurekit.evaluation.fitting import Fitting, fit_classifier, said_where, side_by_side
+from featurekit.evaluation.fitting import (
+    Fitting,
+    bytes_needed,
+    fit_classifier,
+    fixed_threads,
+    may_take,
+    said_where,
+    side_by_side,
+)
 from featurekit.evaluation.out_of_fold import OutOfFold
+from featurekit.evaluation.queue import LEAST, Batch, Fit, run_batches
 from featurekit.evaluation.tuning import Search
 from featurekit.inference.model import spread_out
 from featurekit.networks.engines import resolve
@@ -49,9 +58,9 @@ def cross_validate(
 ) -> OutOfFold:
     """Fit a new classifier in every fold, and predict the faces of its test part.
 
-    Folds that are fitted at the same time run in threads and share the vectors. The results do not depend on
-    the number of jobs or threads, not even in the last bit: matrix products always use one thread, and
-    results are stored by the number of the fold.
+    Folds that are fitted at the same time run in threads and share the vectors; the last one uses the threads
+    that have become idle. The results do not depend on the number of jobs or threads, not even in the last
+    bit: matrix products always use one thread, and results are stored by the number of the fold.
 
     Args:
         kind: kind of classifier to fit.
@@ -74,25 +83,58 @@ def cross_validate(
     """
     if not folds:
         raise FoldError("There is no fold to fit on.")
-    jobs, fitting = _share(kind, target, folds, fitting or Fitting(), jobs=jobs, say=say)
+    fitting = fitting or Fitting()
+    tested = FoldResults(len(folds))
+    jobs, fits = fold_fits(
+        kind, target, X, y, subjects, folds, fitting, tested, also=also, jobs=jobs, say=say, done=done
+    )
+    memory = may_take() if fitting.resources.memory is None else fitting.resources.memory
+    with one_blas_thread():
+        run_batches(
+            [Batch(open=lambda: fits)], threads=max(fitting.resources.threads, 1), jobs=jobs, memory=memory
+        )
+    return tested.together(target, y, folds)
 
-    def run(number: int) -> _Tested:
-        with said_where(kind, target, fitting, f"fold {number}"):
-            tested = _run_fold(kind, target, X, y, subjects, folds[number], fitting, also=also or {})
-        if done:
-            done()
-        return tested
 
-    pool = ThreadPoolExecutor(jobs)
-    try:
-        with one_blas_thread():
-            results = list(pool.map(run, range(len(folds))))
-    except BaseException as error:
-        # If a fold failed, the others finish first. If the user stops the program, it does not wait for them.
-        pool.shutdown(wait=isinstance(error, Exception), cancel_futures=True)
-        raise
-    pool.shutdown()
-    return _together(target, y, folds, results)
+def fold_fits(
+    kind: ClassifierKind,
+    target: Target,
+    X: Any,
+    y: NDArray[Any],
+    subjects: NDArray[np.str_],
+    folds: Sequence[Fold],
+    fitting: Fitting,
+    results: "FoldResults",
+    *,
+    also: Mapping[Target, NDArray[Any]] | None = None,
+    jobs: int = 1,
+    seconds: Callable[[int], float] = lambda n_rows: LEAST,
+    say: Callable[[str], None] | None = None,
+    done: Callable[[], None] | None = None,
+) -> tuple[int, list[Fit]]:
+    """Return how many folds can be fitted at the same time, and a fit for each fold.
+
+    The arguments are those of cross_validate(), and these: `results`, where the result of each fold is
+    stored, and `seconds`, the rough duration of a fit on some number of training faces.
+    """
+    jobs, shared = _share(kind, target, folds, fitting, jobs=jobs, say=say)
+
+    def fit_of(number: int, fold: Fold) -> Fit:
+        def run(threads: int) -> None:
+            own = shared.with_threads(threads)
+            with said_where(kind, target, own, f"fold {number}"):
+                results.tested[number] = _run_fold(kind, target, X, y, subjects, fold, own, also=also or {})
+            if done:
+                done()
+
+        return Fit(
+            run=run,
+            seconds=seconds(len(fold.train)),
+            threads=fixed_threads(kind, shared),
+            bytes_needed=partial(bytes_needed, kind, target, shared, len(fold.train)),
+        )
+
+    return jobs, [fit_of(number, fold) for number, fold in enumerate(folds)]
 
 
 def _share(
@@ -157,26 +199,35 @@ def _run_fold(
     )
 
 
-def _together(
-    target: Target, y: NDArray[Any], folds: Sequence[Fold], results: Sequence[_Tested]
-) -> OutOfFold:
-    """Put the results of each fold in the places of its rows."""
-    fold_of = np.full(len(y), -1, dtype=np.intp)
-    predicted = np.full(len(y), np.nan if target.is_regression else -1, dtype=y.dtype)
-    probabilities = np.full((len(y), len(target.classes)), np.nan)
-    for number, (fold, tested) in enumerate(zip(folds, results, strict=True)):
-        fold_of[fold.test] = number
-        predicted[fold.test] = tested.predicted
-        if tested.probabilities is not None:
-            probabilities[fold.test] = tested.probabilities
-    return OutOfFold(
-        fold_of,
-        predicted,
-        probabilities,
-        sum(tested.seconds_fit for tested in results),
-        sum(tested.seconds_predict for tested in results),
-        results[0].classifier,
-        tuple(tested.found for tested in results if tested.found is not None),
-        tuple(one.classifier.training_ for one in results if hasattr(one.classifier, "training_")),
-        all(getattr(tested.classifier, "gives_probabilities_", True) for tested in results),
-    )
+class FoldResults:
+    """The results of the folds, which are stored as they come.
+
+    Attributes:
+        tested: result of each fold, by its number.
+    """
+
+    def __init__(self, n_folds: int) -> None:
+        self.tested: list[_Tested | None] = [None] * n_folds
+
+    def together(self, target: Target, y: NDArray[Any], folds: Sequence[Fold]) -> OutOfFold:
+        """Put the results of each fold in the places of its rows."""
+        results = [one for one in self.tested if one is not None]
+        fold_of = np.full(len(y), -1, dtype=np.intp)
+        predicted = np.full(len(y), np.nan if target.is_regression else -1, dtype=y.dtype)
+        probabilities = np.full((len(y), len(target.classes)), np.nan)
+        for number, (fold, tested) in enumerate(zip(folds, results, strict=True)):
+            fold_of[fold.test] = number
+            predicted[fold.test] = tested.predicted
+            if tested.probabilities is not None:
+                probabilities[fold.test] = tested.probabilities
+        return OutOfFold(
+            fold_of,
+            predicted,
+            probabilities,
+            sum(tested.seconds_fit for tested in results),
+            sum(tested.seconds_predict for tested in results),
+            results[0].classifier,
+            tuple(tested.found for tested in results if tested.found is not None),
+            tuple(one.classifier.training_ for one in results if hasattr(one.classifier, "training_")),
+            all(getattr(tested.classifier, "gives_probabilities_", True) for tested in results),
+        )

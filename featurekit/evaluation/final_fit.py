@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +15,14 @@ from featurekit.data.splits import FoldSet
 from featurekit.embeddings.index import Ledger
 from featurekit.embeddings.recipe import Recipe, describe_weights
 from featurekit.errors import EmbeddingError
-from featurekit.estimators import ClassifierKind, Resources
+from featurekit.estimators import Classifier, ClassifierKind, Resources
 from featurekit.evaluation.examples import Examples, examples_of, vectors_of
 from featurekit.evaluation.fitting import Fitting, fit_classifier, may_take, said_where
 from featurekit.evaluation.out_of_fold import OutOfFold
 from featurekit.evaluation.outcomes import gives_probabilities, probabilities_of, read_predictions
 from featurekit.evaluation.planning import Plan, full_names
 from featurekit.evaluation.results import NOT_SAVED, Run
+from featurekit.evaluation.tuning import Search
 from featurekit.faces.settings import FaceSettings
 from featurekit.inference.model import TrainedModel
 from featurekit.networks.engines import usable_cores
@@ -30,60 +31,79 @@ from featurekit.uncertainty.calibration import Calibration, calibrate_classes, c
 from featurekit.uncertainty.conformal import MISSED
 
 
+class Fitted(NamedTuple):
+    """A classifier fitted on all faces and, if parameters were searched for, the result of the search."""
+
+    classifier: Classifier
+    found: Search | None
+
+
+def fit_on_everything(plan: Plan, everything: Examples, fitting: Fitting) -> Fitted:
+    """Fit the classifier of a plan on all faces that are in a training or test part of some fold.
+
+    Args:
+        plan: plan with the target and the classifier.
+        everything: these faces.
+        fitting: settings of the fit.
+
+    Raises:
+        EstimatorError: a user's own estimator failed.
+    """
+    memory = may_take() if fitting.resources.memory is None else fitting.resources.memory
+    with said_where(plan.kind, plan.target, fitting, "all faces"):
+        classifier, found = fit_classifier(
+            plan.kind,
+            plan.target,
+            everything.X,
+            everything.y,
+            everything.subjects,
+            replace(fitting, resources=replace(fitting.resources, memory=memory)),
+            also=everything.also,
+        )
+    return Fitted(classifier, found)
+
+
 def final_model(
     name: str,
     plan: Plan,
     examples: Examples,
     out: OutOfFold,
-    fitting: Fitting,
+    fitted: Fitted,
     *,
+    seed: int,
     manifest: Manifest,
-    folds: FoldSet,
     settings: FaceSettings,
     recipes: Sequence[Recipe],
     weights: Sequence[Mapping[str, Any]],
     notes: Sequence[str],
 ) -> TrainedModel:
-    """Return a model fitted on all faces that are in a training or test part of some fold.
+    """Return a classifier that was fitted on all faces as a model, calibrated on the predictions of a run.
 
     Args:
         name: name of the model.
         plan: plan with the target and the classifier.
         examples: labelled faces of the plan.
         out: out-of-fold predictions of the run.
-        fitting: settings of the fit.
+        fitted: the fitted classifier, from fit_on_everything().
+        seed: seed of the random number generator.
         manifest: manifest of the faces.
-        folds: the fold in which each subject was tested.
         settings: settings with which faces were found.
         recipes: settings with which the vectors were computed, one recipe for each feature.
         weights: names, hashes and licences of the weight files that were used.
         notes: a sentence for each choice that was made during cross-validation, such as tuned parameters.
-
-    Raises:
-        EstimatorError: a user's own estimator failed.
     """
-    everything = examples.part(folds.numbers[examples.rows] >= 0)
-    with said_where(plan.kind, plan.target, fitting, "all faces"):
-        final, found = fit_classifier(
-            plan.kind,
-            plan.target,
-            everything.X,
-            everything.y,
-            everything.subjects,
-            replace(fitting, resources=replace(fitting.resources, memory=may_take())),
-            also=everything.also,
-        )
+    found = fitted.found
     chosen = ", ".join(f"{key}={value}" for key, value in found.best.items()) if found else ""
     return TrainedModel(
         name=name,
         target=plan.target,
         classifier=plan.kind.name,
-        estimator=final,
+        estimator=fitted.classifier,
         settings=settings,
         recipes=tuple(recipes),
         training={
             **_learned_from(manifest, examples, out),
-            "seed": fitting.seed,
+            "seed": seed,
             "notes": [*notes, *([f"Tuned on all faces: {chosen}."] if chosen else [])],
         },
         weights=tuple(weights),
@@ -159,14 +179,15 @@ def fit_on_all(
         tune=run.tuned,
         resources=resources or Resources(threads=usable_cores()),
     )
+    everything = examples.part(folds.numbers[examples.rows] >= 0)
     return final_model(
         run.name,
         plan,
         examples,
         _out_of_fold(run, files.prediction(run.name), manifest, examples),
-        fitting,
+        fit_on_everything(plan, everything, fitting),
+        seed=run.seed,
         manifest=seen,
-        folds=folds,
         settings=ledger.settings,
         recipes=vectors.recipes,
         weights=describe_weights(vectors.recipes, ledger.settings, plan.networks),

@@ -54,6 +54,14 @@ class Fitting:
             resources=self.resources,
         )
 
+    def with_blocks(self, blocks: tuple[int, ...]) -> "Fitting":
+        """Return the same settings for vectors of other parts."""
+        return replace(self, blocks=blocks)
+
+    def with_threads(self, threads: int) -> "Fitting":
+        """Return the same settings with another number of threads."""
+        return replace(self, resources=replace(self.resources, threads=threads))
+
 
 @contextmanager
 def said_where(kind: ClassifierKind, target: Target, fitting: Fitting, where: str) -> Iterator[None]:
@@ -108,6 +116,18 @@ def fit_classifier(
 def may_take() -> int:
     """Return how many bytes kernel matrices may use now: half of the free memory."""
     return available_memory() // 2
+
+
+def bytes_needed(kind: ClassifierKind, target: Target, fitting: Fitting, n_rows: int, threads: int) -> int:
+    """Return the bytes that the matrices of a fit on n_rows take with some threads."""
+    classifier = fitting.with_threads(threads).fresh(kind, target)
+    return classifier.bytes_needed(n_rows, searching=fitting.tune and kind.grid is not None)
+
+
+def fixed_threads(kind: ClassifierKind, fitting: Fitting) -> int | None:
+    """Return the number of threads that a fit must have for its results to stay the same; None for any."""
+    # The sums of torch are rounded differently with another number of threads.
+    return fitting.resources.threads if kind.reads == "crops" else None
 
 
 def side_by_side(

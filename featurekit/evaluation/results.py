@@ -52,8 +52,8 @@ class Run:
         seconds: duration of "extract", "fit" and "predict" for all folds together. "extract" is the time for
             the features of the run, and "fit" includes the parameter search.
         bytes_on_disk: size of the model fitted on all faces; 0 if none was saved.
-        peak_bytes: peak memory of the process while the folds were fitted and predicted, with the vectors;
-            None if the system does not report it, or nothing was fitted.
+        peak_bytes: peak memory of the process while the run was made, with the vectors and with the fits of
+            other runs at the same time; None if the system does not report it, or nothing was fitted.
         recipes: settings (Recipe) with which each part of the feature set was extracted.
         weights: name, sha256, and the three licences of each weight file that was used.
         hardware: requested and used engine, device and precision; processor, cores and memory.

@@ -3,7 +3,7 @@
 The procedure is the same for all detectors. The image gets a border, because detectors miss faces that fill
 the whole image. The image is scaled to a small size first, because that is several times faster and is enough
 for images that show little more than a face. A larger size is tried if no face was found, or only a face that
-is small.
+is small. A face that was found says how large that size has to be.
 
 see_faces() does all steps for an image: it decodes the image only as large as the detector needs, finds the
 faces, and cuts them out. It decodes the image once more, in a larger size, if the crop of a face would
@@ -11,8 +11,8 @@ otherwise be enlarged.
 """
 
 import math
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,10 @@ from featurekit.progress import Clock
 
 # Shorter side of a face in its frame, in pixels, from which on no larger frame is tried.
 _LARGE = 24
+# Shorter side, in pixels, that a face should have in the frame that is tried after one in which it is small.
+_WANTED = 30
+# The sides of frames are multiples of this number of pixels, because detectors halve them five times.
+_STEP = 32
 # Least intersection over union of a manifest's box and the face; boxes drawn by hand are not exact.
 _MIN_BOX_OVERLAP = 0.2
 # How far around a manifest's box a face is searched for, in box sides.
@@ -61,8 +65,8 @@ def find_faces(
     """Return the chosen face of an image, or every face if settings.choose is "all".
 
     The list contains at least one Face: if no face was found, its status says why. For "all" and "only",
-    which count all faces, the largest size of the image is searched first. For "all" the image is not
-    enlarged for that, and the faces are sorted by confidence, the highest first.
+    which count all faces, the largest size of the image is searched first. For "all" the faces are sorted by
+    confidence, the highest first. The image is not enlarged: that shows nothing more, and takes longer.
 
     Args:
         pixels: upright RGB pixels, shape (h, w, 3).
@@ -72,54 +76,145 @@ def find_faces(
         factor: factor by which the image was decoded smaller than the original image. All boxes and
             landmarks, also the returned ones, are in pixels of the original image.
     """
-    if settings.choose == "box":
-        if box is None or not np.isfinite(box).all():
-            return [Face("no_face")]
-        return [_find_in_box(pixels, finder, settings, box, factor)]
+    height, width = (factor * side for side in pixels.shape[:2])
+    if settings.choose != "box":
+        return _search(
+            pixels,
+            finder,
+            settings,
+            _frames(settings, max(pixels.shape[:2])),
+            lambda found, attempt: _chosen(found, attempt, settings, width, height),
+            factor,
+        )
+    if box is None or not np.isfinite(box).all() or (box[2:] <= box[:2]).any():
+        return [Face("no_face")]
+    # A small frame of a whole large photograph does not show a small face; a frame of its surroundings does.
+    reach = _BOX_SURROUNDINGS * float((box[2:] - box[:2]).max())
+    limit = np.array([pixels.shape[1], pixels.shape[0]])
+    x1, y1 = np.clip(np.floor((box[:2] - reach) / factor), 0, limit).astype(int)
+    x2, y2 = np.clip(np.ceil((box[2:] + reach) / factor), 0, limit).astype(int)
+    if x2 <= x1 or y2 <= y1:
+        return [Face("no_face")]
+    corner = factor * np.array([x1, y1], np.float32)
+    longer = int(max(x2 - x1, y2 - y1))
+    first, *others = _frames(settings, longer)
+    return _search(
+        pixels[y1:y2, x1:x2],
+        finder,
+        settings,
+        [_closer(first, shorter_side(box) / factor, longer) or first, *others],
+        lambda found, attempt: _in_box(found, attempt, settings, box, corner),
+        factor,
+    )
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """A square into which an image is scaled.
+
+    Attributes:
+        attempt: number of the attempt of the settings that it belongs to.
+        size: side of the square, in pixels.
+        inner: longer side of the image in the square, in pixels; the rest is border.
+    """
+
+    attempt: int
+    size: int
+    inner: int
+
+
+def _frames(settings: FaceSettings, longer: int) -> list[_Frame]:
+    """Return the frames of the attempts for an image with this longer side, in their order."""
     attempts = list(enumerate(settings.attempts))
     if settings.choose in ("all", "only"):
         attempts.sort(key=lambda attempt: -attempt[1][0])  # stable: of equal sizes the earlier one
-    if settings.choose == "all":
-        # More pixels than those of the image and its border show nothing more, and take longer.
-        longer = max(pixels.shape[:2])
-        attempts = [
-            (attempt, (min(size, 32 * math.ceil(longer * (1 + 2 * border) / 32)), border))
-            for attempt, (size, border) in attempts
-        ]
-    chosen = [Face("no_face")]
-    for attempt, (size, border) in attempts:
-        found = _look(pixels, finder, size, border, factor)
-        if found:
-            height, width = (factor * side for side in pixels.shape[:2])
-            chosen = _chosen(found, attempt, settings, width, height)
-            in_frame = shorter_side(chosen[0].box) / max(width, height) * size / (1 + 2 * border)
-            # A face that is large in its frame would look the same in a larger frame.
-            if settings.choose in ("all", "only") or in_frame >= _LARGE:
-                break
-    return chosen
+    # In a small image, several attempts may end in the same frame.
+    frames: dict[tuple[int, int], _Frame] = {}
+    for number, (size, border) in attempts:
+        inner = round(size / (1 + 2 * border))
+        # The image as it is, with at least half of the border, so that few pixels are searched in vain.
+        enough = _STEP * math.ceil(longer * (1 + border) / _STEP)
+        if enough <= size and longer < inner:
+            size, inner = enough, longer
+        frames.setdefault((size, inner), _Frame(number, size, inner))
+    return list(frames.values())
 
 
-def _look(
-    pixels: NDArray[np.uint8], finder: FaceFinder, size: int, border: float, factor: int
-) -> list[Detection]:
+def _closer(frame: _Frame, side: float, longer: int) -> _Frame | None:
+    """Return a larger frame in which a face has the side _WANTED, or None if this frame is large enough.
+
+    Args:
+        frame: the frame that the new one has the attempt and the border of.
+        side: shorter side of the face, in pixels of the image.
+        longer: longer side of the image, in pixels.
+    """
+    inner = longer * min(_WANTED / side, 1.0)
+    if inner <= frame.inner:
+        return None
+    size = _STEP * math.ceil(frame.size * inner / frame.inner / _STEP)
+    return replace(frame, size=size, inner=min(size * frame.inner // frame.size, longer))
+
+
+def _search(
+    pixels: NDArray[np.uint8],
+    finder: FaceFinder,
+    settings: FaceSettings,
+    frames: Sequence[_Frame],
+    choose: Callable[[list[Detection], int], list[Face]],
+    factor: int,
+) -> list[Face]:
+    """Return the chosen faces from the first frame in which they are large, else from the last with a face.
+
+    Args:
+        pixels: pixels of the image.
+        finder: the face detector.
+        settings: how the face is chosen.
+        frames: the frames, in the order in which they are tried.
+        choose: returns the chosen faces among those found in an attempt, one entry at least.
+        factor: factor by which the image was decoded smaller than the original image.
+    """
+    longer = max(pixels.shape[:2])
+    chosen, n_found, waiting = [Face("no_face")], 0, list(frames)
+    while waiting:
+        frame = waiting.pop(0)
+        found = _look(pixels, finder, frame, factor)
+        if not found:
+            continue
+        n_found = max(n_found, len(found))
+        faces = choose(found, frame.attempt)
+        if faces[0].status == "no_face":
+            continue
+        chosen = faces
+        side = shorter_side(chosen[0].box) / factor
+        # A face that is large in its frame would look the same in a larger frame.
+        if settings.choose in ("all", "only") or side * frame.inner / longer >= _LARGE:
+            break
+        # Only frames that show it larger are worth a further look, and first the smallest that is enough.
+        waiting = [other for other in waiting if other.inner > frame.inner]
+        closer = _closer(frame, side, longer)
+        if waiting and closer and closer.size < waiting[0].size:
+            waiting.insert(0, replace(closer, attempt=waiting[0].attempt))
+    return chosen if chosen[0].status != "no_face" else [Face("no_face", n_found=n_found)]
+
+
+def _look(pixels: NDArray[np.uint8], finder: FaceFinder, frame: _Frame, factor: int) -> list[Detection]:
     """Return the faces on an image with a border around it, in pixels of the photograph."""
-    inner = round(size / (1 + 2 * border))
-    if inner == size:
+    margin = (frame.size - frame.inner) // 2
+    if not margin:
         return [
             Detection(factor * one.box, factor * one.landmarks, one.confidence)
-            for one in finder(pixels, size)
+            for one in finder(pixels, frame.size)
         ]
+    height, width = pixels.shape[:2]
     # Scaled before it is framed, so that a large photograph is not copied for its border.
-    margin = (size - inner) // 2
-    framed = np.zeros((size, size, 3), np.uint8)
-    framed[margin : margin + inner, margin : margin + inner], scale = fit_frame(pixels, inner)
+    framed, scale = fit_frame(pixels, frame.size, frame.inner)
     found = []
-    for one in finder(framed, size):
+    for one in finder(framed, frame.size):
         box = ((one.box - margin) / np.tile(scale, 2)).astype(np.float32)
-        landmarks = ((one.landmarks - margin) / scale).astype(np.float32)
         middle = middle_of(box)
         # A face whose middle is in the border is not on the image.
-        if 0 <= middle.real <= pixels.shape[1] and 0 <= middle.imag <= pixels.shape[0]:
+        if 0 <= middle.real <= width and 0 <= middle.imag <= height:
+            landmarks = ((one.landmarks - margin) / scale).astype(np.float32)
             found.append(Detection(factor * box, factor * landmarks, one.confidence))
     return found
 
@@ -141,34 +236,29 @@ def _chosen(
     return [_face(one, len(found), attempt, settings) for one in meant]
 
 
-def _find_in_box(
-    pixels: NDArray[np.uint8],
-    finder: FaceFinder,
+def _in_box(
+    found: list[Detection],
+    attempt: int,
     settings: FaceSettings,
     box: NDArray[np.float32],
-    factor: int,
-) -> Face:
-    """Return the face that overlaps most with a box, searched for around the box."""
-    # A small frame of a whole large photograph does not show a small face; a frame of its surroundings does.
-    reach = _BOX_SURROUNDINGS * float((box[2:] - box[:2]).max())
-    limit = np.array([pixels.shape[1], pixels.shape[0]])
-    x1, y1 = np.clip(np.floor((box[:2] - reach) / factor), 0, limit).astype(int)
-    x2, y2 = np.clip(np.ceil((box[2:] + reach) / factor), 0, limit).astype(int)
-    if x2 <= x1 or y2 <= y1 or (box[2:] <= box[:2]).any():
-        return Face("no_face")
-    corner = factor * np.array([x1, y1], np.float32)
-    n_found = 0
-    for attempt, (size, border) in enumerate(settings.attempts):
-        found = [
-            Detection(one.box + np.tile(corner, 2), one.landmarks + corner, one.confidence)
-            for one in _look(pixels[y1:y2, x1:x2], finder, size, border, factor)
-        ]
-        n_found = max(n_found, len(found))
-        if found:
-            overlaps = intersection_over_union(box, np.stack([one.box for one in found]))
-            if overlaps.max() >= _MIN_BOX_OVERLAP:
-                return _face(found[int(overlaps.argmax())], len(found), attempt, settings)
-    return Face("no_face", n_found=n_found)
+    corner: NDArray[np.float32],
+) -> list[Face]:
+    """Return the face that overlaps most with a box, if one overlaps enough.
+
+    Args:
+        found: faces on the surroundings of the box, in pixels of the photograph from their corner.
+        attempt: number of the attempt.
+        settings: how the face is chosen.
+        box: the box, in pixels of the photograph.
+        corner: upper left corner of the surroundings, x and y, in pixels of the photograph.
+    """
+    moved = [
+        replace(one, box=one.box + np.tile(corner, 2), landmarks=one.landmarks + corner) for one in found
+    ]
+    overlaps = intersection_over_union(box, np.stack([one.box for one in moved]))
+    if overlaps.max() < _MIN_BOX_OVERLAP:
+        return [Face("no_face", n_found=len(found))]
+    return [_face(moved[int(overlaps.argmax())], len(found), attempt, settings)]
 
 
 def _face(one: Detection, n_found: int, attempt: int, settings: FaceSettings) -> Face:

@@ -13,13 +13,14 @@ from featurekit.networks import weights
 from featurekit.records import Hash, Word
 from featurekit.registry import unknown
 
-# Raise whenever featurekit.faces starts to find other faces or to cut them out differently.
-FACES_VERSION = 3
+# Raise both whenever faces are cut out differently, and the first whenever other faces are found.
+FACES_VERSION = 4
+_WHOLE_IMAGE_VERSION = 3  # of detectors that do not search, and so find what they always found
 
 CHOICES = ("center", "largest", "box", "only", "all")
 
 # (side of the frame in pixels, border on each side as a part of the image's longer side)
-ATTEMPTS = ((96, 0.1), (320, 0.25), (640, 0.1), (640, 0.5))
+ATTEMPTS = ((64, 0.2), (320, 0.25), (640, 0.1), (640, 0.5))
 
 _Side = Annotated[int, Interval(ge=0, le=4096)]
 _Border = Annotated[float, Interval(ge=0, le=4096)]
@@ -34,7 +35,8 @@ class FaceSettings:
         weights_sha256: sha256 of the detector's weight file; "" if it has no weight file.
         attempts: pairs of (size, border), in the order in which they are tried. Size is the side in pixels of
             the square that the image is scaled to; border is the width of the border around the image, as a
-            fraction of the image's longer side.
+            fraction of the image's longer side. An image that is smaller is not enlarged, and gets a
+            smaller square. After an attempt with a small face, a square between two sizes may be tried.
         choose: which of several faces is used. "center" uses the face nearest to the middle of the image,
             "largest" the largest face, "box" the face in the box that the manifest gives, and "all" every
             face. "only" uses no face of an image with several faces: the image gets the status many_faces.
@@ -58,15 +60,16 @@ class FaceSettings:
 
     def recipe(self) -> dict[str, Any]:
         """Return all settings that decide which face and landmarks are found, as plain JSON values."""
+        detector = DETECTORS[self.detector]
         return {
             "decoding": dict(images.DECODING),
             "detector": self.detector,
-            "detector_settings": DETECTORS[self.detector].facts,
+            "detector_settings": detector.facts,
             "detector_weights": self.weights_sha256,
             "attempts": [list(attempt) for attempt in self.attempts],
             "choose": self.choose,
             "min_face": self.min_face,
-            "faces_version": FACES_VERSION,
+            "faces_version": FACES_VERSION if detector.searches else _WHOLE_IMAGE_VERSION,
         }
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from featurekit.data.manifest import Manifest
 from featurekit.errors import FoldError, WorkspaceError
-from featurekit.evaluation import comparison
+from featurekit.evaluation import plan_fits
 from featurekit.evaluation import replaced as _replaced
 from featurekit.evaluation.replaced import how_to_have_back, set_aside
 from featurekit.evaluation.results import load_runs
@@ -104,7 +104,7 @@ def test_what_new_folds_replaced_is_gone_once_the_fit_has_ended_well(featurekit,
 def test_a_fit_that_fails_half_way_says_where_what_it_replaced_is_and_a_shell_brings_it_back(
     featurekit, workspace, monkeypatch
 ):
-    folder, whole = workspace.report("table"), comparison.cross_validate
+    folder, whole = workspace.report("table"), plan_fits.fold_fits
     before = everything_in(folder, workspace.models)
     n_fitted = []
 
@@ -114,7 +114,7 @@ def test_a_fit_that_fails_half_way_says_where_what_it_replaced_is_and_a_shell_br
             raise FoldError("made to fail")
         return whole(*arguments, **options)
 
-    monkeypatch.setattr(comparison, "cross_validate", fail_at_the_second)
+    monkeypatch.setattr(plan_fits, "fold_fits", fail_at_the_second)
     result = featurekit(*FIT, "--new-folds", "--folds", "2")
     one_line(result, "made to fail")
     [replaced] = ComparisonFolder(folder).replaced_folders()
@@ -137,8 +137,8 @@ def test_a_fit_that_is_killed_loses_nothing(workspace):
     script = (
         "import os, signal, sys\n"
         "from featurekit.cli import app\n"
-        "from featurekit.evaluation import comparison\n"
-        "comparison.cross_validate = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "from featurekit.evaluation import plan_fits\n"
+        "plan_fits.fold_fits = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)\n"
         f"sys.argv = ['featurekit', '-w', {str(workspace.root)!r}, *{[*FIT, '--new-folds']!r}]\n"
         "app.main()\n"
     )

@@ -58,7 +58,7 @@ def test_of_several_faces_the_one_that_is_meant_is_chosen(
     face = find_face(picture(LEFT, MIDDLE, LARGE), Marker(), replace(SETTINGS, choose=choose))
     assert face.status == "ok"
     assert face.n_found == 3
-    np.testing.assert_allclose(face.box, expected, atol=3)
+    np.testing.assert_allclose(face.box, expected, atol=6)  # a pixel of the frame, or two
 
 
 def test_all_gives_every_face_most_confident_first_from_the_largest_frame_at_once() -> None:
@@ -68,12 +68,12 @@ def test_all_gives_every_face_most_confident_first_from_the_largest_frame_at_onc
     for face, box in zip(faces, (LEFT, MIDDLE, LARGE), strict=True):
         np.testing.assert_allclose(face.box, box, atol=2)
     assert all(one.confidence >= two.confidence for one, two in pairwise(faces))
-    assert marker.sizes == [480]
+    assert marker.sizes == [448]  # 400 pixels, as they are, and a border
 
 
 @pytest.mark.parametrize(
     ("side", "sizes"),
-    [(40, [64, 96, 64, 64]), (200, [256, 416, 320, 96]), (512, [640, 640, 320, 96])],
+    [(40, [64]), (200, [224, 320, 256, 64]), (512, [576, 640, 320, 64])],
 )
 def test_all_does_not_enlarge_a_picture(side: int, sizes: list[int]) -> None:
     marker = Marker()
@@ -95,7 +95,7 @@ def test_a_speck_beside_a_face_is_no_second_face() -> None:
     for choose in ("center", "only"):
         face = find_face(pixels, Marker(), replace(SETTINGS, choose=choose))
         assert face.status == "ok"
-        np.testing.assert_allclose(face.box, LARGE, atol=3)
+        np.testing.assert_allclose(face.box, LARGE, atol=6)  # a pixel of the frame, or two
 
 
 def test_a_face_of_few_pixels_is_too_small_and_keeps_its_box() -> None:
@@ -107,27 +107,47 @@ def test_a_face_of_few_pixels_is_too_small_and_keeps_its_box() -> None:
 
 def test_a_picture_without_a_face_says_so_after_every_attempt() -> None:
     marker = Marker()
-    face = find_face(picture(), marker, SETTINGS)
+    face = find_face(picture(width=800), marker, SETTINGS)
     assert (face.status, face.n_found, face.attempt, face.confidence) == ("no_face", 0, -1, 0.0)
     assert np.isnan(face.landmarks).all()
     assert marker.sizes == [size for size, _ in SETTINGS.attempts]
 
 
+@pytest.mark.parametrize(
+    ("side", "sizes"), [(40, [64]), (200, [64, 256, 224, 320]), (400, [64, 320, 448, 640])]
+)
+def test_no_frame_enlarges_a_picture(side: int, sizes: list[int]) -> None:
+    marker = Marker()
+    assert find_face(np.zeros((side // 2, side, 3), np.uint8), marker, SETTINGS).status == "no_face"
+    assert marker.sizes == sizes
+
+
 def test_the_smallest_frame_comes_first_and_a_larger_one_only_where_nothing_was_found() -> None:
     marker = Marker()
-    find_face(picture(LARGE), marker, SETTINGS)
-    assert marker.sizes == [96]
-    needs_more = Marker(min_side=20)
+    find_face(picture((100, 50, 330, 280)), marker, SETTINGS)
+    assert marker.sizes == [64]
+    needs_more = Marker(min_side=15)
     face = find_face(picture(LEFT), needs_more, SETTINGS)
-    assert needs_more.sizes == [96, 320]
+    assert needs_more.sizes == [64, 320]
     assert (face.status, face.attempt) == ("ok", 1)
 
 
-def test_a_face_that_is_small_in_its_frame_is_looked_at_in_a_larger_one() -> None:
+def test_a_face_that_is_small_in_its_frame_is_looked_at_in_the_frame_that_it_needs() -> None:
+    marker = Marker()
+    face = find_face(picture(LARGE), marker, SETTINGS)
+    assert marker.sizes == [64, 160]
+    assert (face.status, face.attempt) == ("ok", 1)
+    np.testing.assert_allclose(face.box, LARGE, atol=6)  # a pixel of the frame, or two
+
+
+def test_a_face_that_stays_small_is_looked_at_in_the_largest_frame_that_shows_more() -> None:
     marker = Marker()
     face = find_face(picture((180, 120, 212, 160)), marker, SETTINGS)
-    assert marker.sizes == [96, 320, 640]
+    assert marker.sizes == [64, 320, 448]  # 640 with a border of half the picture shows it no larger
     assert (face.status, face.attempt) == ("ok", 2)
+    tiny = Marker()
+    assert find_face(picture((8, 8, 28, 32), width=40, height=40), tiny, SETTINGS).status == "ok"
+    assert tiny.sizes == [64]
 
     class OnceOnly(Marker):
         def __call__(self, pixels: NDArray[np.uint8], size: int) -> list[Detection]:
@@ -137,13 +157,21 @@ def test_a_face_that_is_small_in_its_frame_is_looked_at_in_a_larger_one() -> Non
     assert (face.status, face.attempt) == ("ok", 1)  # what was found is not lost where more is not
 
 
+def test_the_first_frame_for_a_box_shows_a_face_of_its_size() -> None:
+    marker = Marker()
+    face = find_face(picture(LEFT, MIDDLE), marker, BOX, np.array(MIDDLE, np.float32))
+    assert face.status == "ok"
+    assert marker.sizes == [160]
+    np.testing.assert_allclose(face.box, MIDDLE, atol=2)
+
+
 @pytest.mark.parametrize("choose", ["center", "box", "all"])
 def test_faces_on_reduced_pixels_are_those_of_the_photograph(choose: str) -> None:
     settings, box = replace(SETTINGS, choose=choose), np.array(LARGE, np.float32)
     whole = find_faces(picture(LARGE), Marker(), settings, box)[0]
     half = find_faces(picture(LARGE)[::2, ::2], Marker(), settings, box, factor=2)[0]
     assert (half.status, half.attempt) == (whole.status, whole.attempt)
-    np.testing.assert_allclose(half.box, whole.box, atol=6)  # a pixel of the frame
+    np.testing.assert_allclose(half.box, whole.box, atol=8)  # a pixel of the frame
 
 
 def test_a_border_lets_a_detector_find_a_face_that_fills_the_picture() -> None:

@@ -22,33 +22,45 @@ def import_cv2() -> Any:
     return cv2
 
 
-def fit_frame(pixels: NDArray[np.uint8], size: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Scale an image until its longer side is size, in the upper left corner of a black square.
+def fit_frame(
+    pixels: NDArray[np.uint8], size: int, inner: int | None = None
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Scale an image into a black square.
+
+    Args:
+        pixels: the image, shape (h, w, 3).
+        size: side of the square in pixels. An image that is such a square is returned as it is.
+        inner: what the longer side of the image becomes, in pixels; the rest is a border of equal width on
+            the left and above, and at least that wide on the right and below. None for size.
 
     Returns:
         The frame (size, size, 3), and how many of its pixels one pixel of the image became, (x, y);
         the two differ by rounding only.
     """
-    cv2 = import_cv2()
+    longer, margin = inner or size, (size - (inner or size)) // 2
     height, width = pixels.shape[:2]
-    scale = size / max(height, width)
-    inner = (max(1, round(width * scale)), max(1, round(height * scale)))
+    if height == width == longer == size:
+        return pixels, np.ones(2, np.float32)
+    cv2 = import_cv2()
+    scale = longer / max(height, width)
+    fitted = (max(1, round(width * scale)), max(1, round(height * scale)))
     frame = np.zeros((size, size, 3), np.uint8)
-    if inner == (width, height):
-        frame[:height, :width] = pixels
+    there = frame[margin : margin + fitted[1], margin : margin + fitted[0]]
+    if fitted == (width, height):
+        there[:] = pixels
     else:
         # Bilinear sampling drops pixels if it reduces by more than two, so whole blocks are averaged first.
         # (INTER_AREA does both in one step, and takes four times as long.)
         block = max(int(1 / scale), 1)
-        x, y = block * inner[0] / width, block * inner[1] / height
-        frame[: inner[1], : inner[0]] = cv2.warpAffine(
+        x, y = block * fitted[0] / width, block * fitted[1] / height
+        there[:] = cv2.warpAffine(
             by_blocks(pixels, block),
             np.array([[1 / x, 0, 0.5 / x - 0.5], [0, 1 / y, 0.5 / y - 0.5]]),
-            inner,
+            fitted,
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_REPLICATE,
         )
-    return frame, np.array([inner[0] / width, inner[1] / height], np.float32)
+    return frame, np.array([fitted[0] / width, fitted[1] / height], np.float32)
 
 
 def by_blocks(pixels: NDArray[np.uint8], block: int) -> NDArray[np.uint8]:
@@ -82,13 +94,12 @@ def detections(
         scale: what fit_frame() returned.
         overlap: of two boxes that share more than this part of their union, the less confident is dropped.
     """
+    kept = _suppress(boxes, confidences, overlap)
+    boxes = (boxes[kept] / np.tile(scale, 2)).astype(np.float32)
+    landmarks = (landmarks[kept] / scale).astype(np.float32)
     return [
-        Detection(
-            (boxes[row] / np.tile(scale, 2)).astype(np.float32),
-            (landmarks[row] / scale).astype(np.float32),
-            float(np.clip(confidences[row], 0.0, 1.0)),
-        )
-        for row in _suppress(boxes, confidences, overlap)
+        Detection(box, points, min(max(float(confidence), 0.0), 1.0))
+        for box, points, confidence in zip(boxes, landmarks, confidences[kept], strict=True)
     ]
 
 
