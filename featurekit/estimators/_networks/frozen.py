@@ -23,7 +23,8 @@ from featurekit.estimators._networks.schedule import Schedule
 from featurekit.networks.engines import Network, Session, available_memory, open_session
 
 # The greatest amount of memory, in bytes, for the kept results of one training, and the greatest share of the
-# memory that is free, as several folds may be trained side by side. What needs more is computed again in each epoch.
+# memory that is free, because several folds may be trained side by side. What needs more is computed again in
+# each epoch.
 MOST_KEPT = 2 * 2**30
 MOST_OF_FREE = 0.1
 # Number of faces, counted in each epoch with a frozen half, from which opening the engine is worth its time.
