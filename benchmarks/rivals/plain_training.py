@@ -1,6 +1,7 @@
 """The usual script: a DataLoader that opens, augments and normalizes each picture in every epoch, and a loop.
 
 MobileNetV2 from ImageNet at 128 × 128 with a head for gender and one for 101 ages (by expectation), AdamW.
+With "frozen" in the job, the lower half of its weights is not trained, and its statistics stay as they are.
 """
 
 import importlib.metadata
@@ -23,7 +24,7 @@ if "+cpu" in torch.__version__ and "+" not in importlib.metadata.version("torchv
 import torchvision
 from torch import nn
 from torch.nn import functional
-from torch.utils.data import DataLoader, Manifest
+from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 NORMALIZE = transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
@@ -40,7 +41,7 @@ TRAIN = transforms.Compose(
 TEST = transforms.Compose([transforms.Resize((128, 128)), transforms.ToTensor(), NORMALIZE])
 
 
-class Faces(Manifest):
+class Faces(Dataset):
     """Pictures whose names begin with age and gender (0 male, 1 female)."""
 
     def __init__(self, files, transform):
@@ -98,11 +99,18 @@ def main():
         Faces([f for i, f in enumerate(files) if not i % job["held_out"]], TEST), 64, num_workers=1
     )
     net = Net(torch.load(job["weights"], weights_only=True))
-    optimizer = torch.optim.AdamW(net.parameters(), lr=job["rate"], weight_decay=0.02)
+    if job["frozen"]:
+        own = list(net.body.parameters())
+        for weight in own[: len(own) // 2]:
+            weight.requires_grad_(False)
+    trained = [weight for weight in net.parameters() if weight.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=job["rate"], weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, len(train) * job["epochs"])
-    losses, ends = [], []
+    losses, ends = [], [time.perf_counter()]
     for _ in range(job["epochs"]):
         net.train()
+        if job["frozen"]:
+            net.body.eval()
         for x, ages, genders in train:
             optimizer.zero_grad()
             loss_of(net(x), ages.float(), genders).backward()
@@ -120,8 +128,8 @@ def main():
     print(
         json.dumps(
             {
-                "seconds": ends[-1] - ends[0],
-                "n": len(files) * (job["epochs"] - 1),
+                "seconds": ends[-1] - ends[job["skipped"]],
+                "n": len(files) * (job["epochs"] - job["skipped"]),
                 "versions": {"python": platform.python_version(), **versions},
                 "scores": {"held-out loss": f"{losses[-1]:.3f}"},
                 "details": {"losses": losses},

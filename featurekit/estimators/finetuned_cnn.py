@@ -49,7 +49,8 @@ def pretrained(cnn: "CNN") -> "torch.nn.Module":
             for number, body in enumerate(self.bodies):
                 rows, columns, side = self.views[number]
                 own: Any = pixels[:, :, rows, columns]
-                if own.shape[-1] != side or own.shape[-2] != side:
+                # Known without a look at the pixels, so that the network can be split into halves.
+                if (rows.stop - rows.start, columns.stop - columns.start) != (side, side):
                     own = functional.interpolate(own, (side, side), mode="bilinear", antialias=True)
                 own = (own - getattr(self, f"mean_{number}")) / getattr(self, f"scale_{number}")
                 if backbones[number].normalization.bgr:

@@ -262,7 +262,8 @@ def _views(cnn: "CNN", crop: NDArray[np.uint8]) -> "torch.Tensor":
 
     views = [NOTHING, NOTHING._replace(is_flipped=True)][: cnn.views]
     device = next(cnn.network_.parameters()).device
-    return torch.stack([changed(crop, view, cnn.side) for view in views]).to(device).float()
+    faces = np.stack([changed(crop, view, cnn.side) for view in views])
+    return torch.from_numpy(faces).permute(0, 3, 1, 2).to(device).float()
 
 
 def _of_both(heat: "torch.Tensor") -> NDArray[np.float32]:

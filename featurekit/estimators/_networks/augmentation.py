@@ -1,8 +1,9 @@
 """Augmentation: the random changes of the training faces, so that a network never sees the same image twice.
 
 The changes of a face are drawn from a generator of their own, so that neither threads
-nor other random numbers have an influence. torchvision changes the pixels, except for
-rotations, which take OpenCV a fraction of the time (benchmarks/changing_faces.py).
+nor other random numbers have an influence. OpenCV mirrors, rotates, crops and resizes a
+face in one step and changes its colours in another, which takes a fraction of the time of
+torchvision's steps (benchmarks/changing_faces.py).
 """
 
 from collections.abc import Mapping, Sequence
@@ -92,38 +93,87 @@ def _part(area: float, stretch: float, down: float, right: float) -> tuple[float
     return float(down * (1 - height)), float(right * (1 - width)), float(height), float(width)
 
 
-def changed(crop: NDArray[np.uint8], change: Change, side: int) -> "torch.Tensor":
-    """Return a face as the input of a network, uint8, shape (3, side, side).
+# A crop whose side is more than _LARGE times as long as the wanted side is made smaller before it is warped,
+# because a warp looks only at the four nearest pixels. Its side is then _MADE times as long.
+_LARGE, _MADE = 1.5, 1.25
+_GREY = np.array([0.2989, 0.587, 0.114], np.float32)  # shares of red, green and blue in the brightness
+_ERASED = 127
+
+
+def changed(crop: NDArray[np.uint8], change: Change, side: int) -> NDArray[np.uint8]:
+    """Return a face as the input of a network, shape (side, side, 3).
 
     Args:
         crop: shape (s, s, 3).
         change: the changes; NOTHING only resizes the face.
         side: side of the result, in pixels.
     """
+    face = _warped(crop, change, side) if change.angle else _cut_out(crop, change, side)
+    if change.light != NOTHING.light:
+        cv2 = import_cv2()
+        matrix, of_mean = _color_matrix(change.light)
+        offset = of_mean * (_GREY @ cv2.mean(face)[:3])
+        face = cv2.transform(face, np.column_stack([matrix, np.full(3, offset, np.float32)]))
+    top, left, height, width = (round(side * part) for part in change.erased)
+    if height and width:
+        face[top : top + height, left : left + width] = _ERASED
+    return face
+
+
+def _cut_out(crop: NDArray[np.uint8], change: Change, side: int) -> NDArray[np.uint8]:
+    """Return a part of a face that is not rotated, resized by torchvision, as when the network predicts."""
     import torch
     from torchvision.transforms.v2 import functional
 
     own = len(crop)
     if change.is_flipped:
         crop = np.ascontiguousarray(crop[:, ::-1])
-    if change.angle:
-        cv2, middle = import_cv2(), (own - 1) / 2
-        rotation = cv2.getRotationMatrix2D((middle, middle), change.angle, 1.0)
-        crop = cv2.warpAffine(crop, rotation, (own, own), flags=cv2.INTER_LINEAR)
-    face: torch.Tensor = torch.tensor(crop).permute(2, 0, 1)
     top, left, height, width = (round(own * part) for part in change.box)
-    face = functional.resized_crop(
-        face, top, left, max(height, 1), max(width, 1), [side, side], antialias=True
+    face: torch.Tensor = functional.resized_crop(
+        torch.tensor(crop).permute(2, 0, 1),
+        top,
+        left,
+        max(height, 1),
+        max(width, 1),
+        [side, side],
+        antialias=True,
     )
-    steps = functional.adjust_brightness, functional.adjust_contrast, functional.adjust_saturation
-    for adjust, factor in zip(steps, change.light, strict=True):
-        if factor != 1:
-            face = adjust(face, factor)
-    top, left, height, width = (round(side * part) for part in change.erased)
-    if height and width:
-        grey = torch.full((3, height, width), 127, dtype=torch.uint8)
-        face = functional.erase(face, top, left, height, width, grey)
-    return face
+    return np.ascontiguousarray(face.permute(1, 2, 0).numpy())
+
+
+def _warped(crop: NDArray[np.uint8], change: Change, side: int) -> NDArray[np.uint8]:
+    """Return a face that is mirrored, rotated, cropped and resized in one step."""
+    cv2 = import_cv2()
+    if len(crop) > _LARGE * side:
+        less = round(_MADE * side)
+        crop = cv2.resize(crop, (less, less), interpolation=cv2.INTER_AREA)
+    # From coordinates between -1 and 1 to pixels, whose centers are at 0, 1, …
+    own = len(crop)
+    to_pixels = np.array([[own / 2, 0, (own - 1) / 2], [0, own / 2, (own - 1) / 2], [0, 0, 1]])
+    from_result = np.array([[2 / side, 0, 1 / side - 1], [0, 2 / side, 1 / side - 1], [0, 0, 1]])
+    back = to_pixels @ np.array([*_back(change), (0, 0, 1)]) @ from_result
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    warped: NDArray[np.uint8] = cv2.warpAffine(crop, back[:2], (side, side), flags=flags)
+    return warped
+
+
+def _back(change: Change) -> list[tuple[float, float, float]]:
+    """Return the matrix from a place in the result to its place in the face, both between -1 and 1."""
+    top, left, height, width = change.box
+    across, down = 2 * left + width - 1, 2 * top + height - 1
+    cosine, sine = float(np.cos(np.deg2rad(change.angle))), float(np.sin(np.deg2rad(change.angle)))
+    mirror = -1 if change.is_flipped else 1
+    return [
+        (mirror * cosine * width, -mirror * sine * height, mirror * (cosine * across - sine * down)),
+        (sine * width, cosine * height, sine * across + cosine * down),
+    ]
+
+
+def _color_matrix(light: tuple[float, float, float]) -> tuple[NDArray[np.float32], float]:
+    """Return a matrix of new from old colours, and the share of the mean brightness that is added to each."""
+    brightness, contrast, saturation = light
+    matrix = saturation * np.eye(3, dtype=np.float32) + (1 - saturation) * _GREY
+    return np.float32(brightness * contrast) * matrix, (1 - contrast) * brightness
 
 
 def changed_together(crops: "torch.Tensor", changes: Sequence[Change], side: int) -> "torch.Tensor":
@@ -141,16 +191,13 @@ def changed_together(crops: "torch.Tensor", changes: Sequence[Change], side: int
         Whole numbers from 0 to 255 as float32, shape (n, 3, side, side), on the device of the crops.
     """
     import torch
-    from torch.nn import functional
 
     own = crops.shape[1]
     numbers = np.array(
         [
             [
                 change.is_flipped,
-                np.deg2rad(change.angle),
                 *(max(round(own * part), number // 2) for number, part in enumerate(change.box)),
-                *change.light,
                 *(round(side * part) for part in change.erased),
             ]
             for change in changes
@@ -159,31 +206,53 @@ def changed_together(crops: "torch.Tensor", changes: Sequence[Change], side: int
     )
     table = torch.from_numpy(numbers).to(crops.device, non_blocking=True)
     faces = crops.permute(0, 3, 1, 2).float()
-    flipped, angle, *_ = columns = [column.view(-1, 1, 1, 1) for column in table.unbind(1)]
-    if numbers[:, 0].any():
-        faces = torch.where(flipped > 0, faces.flip(3), faces)
-    if numbers[:, 1].any():
-        sine, cosine = angle.flatten().sin(), angle.flatten().cos()
-        zero = torch.zeros_like(sine)
-        rotation = torch.stack([cosine, -sine, zero, sine, cosine, zero], 1).view(-1, 2, 3)
-        grid = functional.affine_grid(rotation, list(faces.shape), align_corners=False)
-        faces = functional.grid_sample(faces, grid, align_corners=False).round()
-    top, left, height, width = (column.view(-1, 1, 1) for column in columns[2:6])
-    down, across = _shrinking(top, height, own, side), _shrinking(left, width, own, side)
-    faces = (down[:, None] @ faces @ across[:, None].mT).round().clamp(0, 255)
-    if (numbers[:, 6:9] != 1).any():
-        brightness, contrast, saturation = columns[6:9]
-        faces = (faces * brightness).clamp(0, 255).floor()
-        mean = _grey(faces).mean((2, 3), keepdim=True)
-        faces = (contrast * faces + (1 - contrast) * mean).clamp(0, 255).floor()
-        faces = (saturation * faces + (1 - saturation) * _grey(faces)).clamp(0, 255).floor()
-    if numbers[:, 11:].any():
-        top, left, height, width = columns[9:]
+    columns = [column.view(-1, 1, 1, 1) for column in table.unbind(1)]
+    if any(change.angle for change in changes):
+        faces = _warped_together(faces, changes, side)
+    else:
+        if numbers[:, 0].any():
+            faces = torch.where(columns[0] > 0, faces.flip(3), faces)
+        top, left, height, width = (column.view(-1, 1, 1) for column in columns[1:5])
+        down, across = _shrinking(top, height, own, side), _shrinking(left, width, own, side)
+        faces = (down[:, None] @ faces @ across[:, None].mT).round().clamp(0, 255)
+    if any(change.light != NOTHING.light for change in changes):
+        each = [_color_matrix(change.light) for change in changes]
+        matrix, of_mean = (
+            torch.from_numpy(np.array(one, np.float32)).to(crops.device, non_blocking=True)
+            for one in zip(*each, strict=True)
+        )
+        grey = torch.from_numpy(_GREY).to(crops.device, non_blocking=True)
+        offset = of_mean * (faces.mean((2, 3)) @ grey)
+        colored = (matrix @ faces.flatten(2)).view_as(faces)
+        faces = (colored + offset.view(-1, 1, 1, 1)).round().clamp(0, 255)
+    if numbers[:, 7:].any():
+        top, left, height, width = columns[5:]
         at = torch.arange(side, device=crops.device)
         rows, places = at.view(1, 1, -1, 1), at.view(1, 1, 1, -1)
         is_erased = (rows >= top) & (rows < top + height) & (places >= left) & (places < left + width)
-        faces = torch.where(is_erased, 127.0, faces)
+        faces = torch.where(is_erased, float(_ERASED), faces)
     return faces
+
+
+def _warped_together(faces: "torch.Tensor", changes: Sequence[Change], side: int) -> "torch.Tensor":
+    """Return faces as _warped() does, all at once; shapes (n, 3, s, s) and (n, 3, side, side)."""
+    import torch
+    from torch.nn import functional
+
+    own = faces.shape[2]
+    if own > _LARGE * side:
+        # The share of each old pixel in each new one.
+        less = round(_MADE * side)
+        edges = np.arange(less + 1) * (own / less)
+        ends = np.minimum(edges[1:, None], np.arange(own) + 1)
+        shares = np.clip(ends - np.maximum(edges[:-1, None], np.arange(own)), 0, 1) * (less / own)
+        areas = torch.from_numpy(shares.astype(np.float32)).to(faces.device)
+        faces = (areas @ faces @ areas.mT).round()
+    matrices = torch.from_numpy(np.array([_back(change) for change in changes], np.float32))
+    grid = functional.affine_grid(
+        matrices.to(faces.device, non_blocking=True), [len(faces), 3, side, side], align_corners=False
+    )
+    return functional.grid_sample(faces, grid, align_corners=False).round()
 
 
 def _shrinking(first: "torch.Tensor", length: "torch.Tensor", own: int, side: int) -> "torch.Tensor":
@@ -203,8 +272,3 @@ def _shrinking(first: "torch.Tensor", length: "torch.Tensor", own: int, side: in
     triangle = (1 - (old + 0.5 - (new + 0.5) * scale).abs() / scale.clamp(min=1)).clamp(min=0)
     shares = triangle * ((old >= 0) & (old < length))
     return shares / shares.sum(2, keepdim=True)
-
-
-def _grey(faces: "torch.Tensor") -> "torch.Tensor":
-    red, green, blue = faces.unbind(1)
-    return (0.2989 * red + 0.587 * green + 0.114 * blue).floor()[:, None]

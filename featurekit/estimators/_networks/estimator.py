@@ -22,7 +22,7 @@ from featurekit.errors import FoldError, ModelError
 from featurekit.estimators import Crops, Resources
 from featurekit.estimators._estimator import Estimator, most_probable, tags_of
 from featurekit.estimators._networks.augmentation import VIEWS, Augmentation
-from featurekit.estimators._networks.schedule import Schedule
+from featurekit.estimators._networks.schedule import FROZEN_VIEWS, Schedule
 from featurekit.estimators._parameters import SHOWN_AS, Allowed, Within
 from featurekit.estimators._scaling import adding_to_one
 from featurekit.networks.engines import resolve
@@ -37,7 +37,7 @@ MAX_SIDE = 1024  # the greatest side of a network's input, in pixels
 HELD_OUT = 10  # a tenth of the subjects decides which epoch is kept
 # Increase it if the same faces and parameters train another network than before, so that old checkpoints are
 # not used.
-TRAINING_VERSION = 2
+TRAINING_VERSION = 3
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -60,7 +60,7 @@ class CNN(Estimator):
         device: "auto", "cpu" or "cuda".
         precision: "auto", "fp32" or "bf16".
         epochs, batch_size, learning_rate, decay, weight_decay, warm_up, head_epochs, last_epochs,
-            smoothing, mixup, balance, patience: see Schedule.
+            frozen_views, smoothing, mixup, balance, patience: see Schedule.
         augment: whether the training faces are changed at random.
         flip, rotation, zoom, jitter, erasing: see Augmentation.
     """
@@ -102,6 +102,7 @@ class CNN(Estimator):
     warm_up: float = 0.1
     head_epochs: int = 1
     last_epochs: int = 0
+    frozen_views: int = FROZEN_VIEWS
     smoothing: float = 0.05
     mixup: float = 0.0
     balance: Literal["none", "loss", "sampler"] = "none"
@@ -170,7 +171,8 @@ class CNN(Estimator):
 
         self.validate()
         device, precision = resolve(self.device, self.precision)
-        self.summary_: dict[str, Any] = {"notes": []}
+        schedule = Schedule(**{one.name: getattr(self, one.name) for one in fields(Schedule)})
+        self.summary_: dict[str, Any] = {"notes": self._without_effect(schedule)}
         self._draw_seed()
         faces, held_out = self._faces(X, {self.target: y, **(also or {})}, groups)
         checkpoints = self._resources.checkpoints
@@ -180,7 +182,7 @@ class CNN(Estimator):
             self.heads_,
             faces,
             held_out,
-            Schedule(**{one.name: getattr(self, one.name) for one in fields(Schedule)}),
+            schedule,
             Augmentation(**{one.name: getattr(self, one.name) for one in fields(Augmentation)})
             if self.augment
             else None,
@@ -200,6 +202,17 @@ class CNN(Estimator):
         self._runs_in = precision
         self._describe(at, faces, held_out)
         return self
+
+    def _without_effect(self, schedule: Schedule) -> list[str]:
+        """Return a note for a parameter that was given and changes nothing."""
+        if self.frozen_views == FROZEN_VIEWS or schedule.n_frozen:
+            return []
+        why = (
+            "mixup makes new images in each epoch"
+            if self.mixup
+            else "head_epochs and last_epochs are 0, so that every epoch trains the whole network"
+        )
+        return [f"frozen_views={self.frozen_views} has no effect, because {why}."]
 
     def _faces(
         self, X: Crops | NDArray[Any], labels: Mapping[Target, NDArray[Any]], groups: Any

@@ -1,6 +1,6 @@
 """Predictions of a network, without training it, and its loss and scores."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -48,12 +48,50 @@ def evaluate(
                 yield start, {name: values.float() for name, values in outputs.items()}
 
 
+def _evaluate_rest(
+    rest: torch.nn.Module,
+    n_faces: int,
+    read: Callable[[NDArray[np.intp]], tuple[torch.Tensor, ...]],
+    precision: str,
+) -> Iterator[tuple[int, Mapping[str, torch.Tensor]]]:
+    """Yield what evaluate() yields, by the rest of a network that follows its frozen half, on a CPU."""
+    rest.eval()
+    n_at_once = EVALUATED_AT_ONCE["cpu"]
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+        for start in range(0, n_faces, n_at_once):
+            inputs = read(np.arange(start, min(start + n_at_once, n_faces)))
+            outputs = rest(*(on_device(one, "cpu") for one in inputs))
+            yield start, {name: values.float() for name, values in outputs.items()}
+
+
 def measure(
-    network: torch.nn.Module, heads: Sequence[Head], faces: Faces, side: int, device: str, precision: str
+    network: torch.nn.Module,
+    heads: Sequence[Head],
+    faces: Faces,
+    side: int,
+    device: str,
+    precision: str,
+    read: Callable[[NDArray[np.intp]], tuple[torch.Tensor, ...]] | None = None,
 ) -> tuple[float, dict[str, float]]:
-    """Return the mean loss on unchanged faces, and the scores."""
+    """Return the mean loss on unchanged faces, and the scores.
+
+    Args:
+        network: as in train(), or the rest of it that follows its frozen half.
+        heads: the heads of the network.
+        faces: the faces.
+        side: side of the network's input, in pixels.
+        device: "cpu" or "cuda".
+        precision: "fp32" or "bf16".
+        read: function of the numbers of some faces that returns what the frozen half of the network computes
+            from them; None to give the pixels to the network.
+    """
     tally, totals = Tally(heads), {head.target.name: 0.0 for head in heads}
-    for start, outputs in evaluate(network, faces.crops, faces.rows, side, device, precision):
+    given = (
+        evaluate(network, faces.crops, faces.rows, side, device, precision)
+        if read is None
+        else _evaluate_rest(network, len(faces), read, precision)
+    )
+    for start, outputs in given:
         rows = slice(start, start + len(outputs[heads[0].target.name]))
         labels = {name: torch.tensor(values[rows]) for name, values in faces.labels.items()}
         for head in heads:

@@ -1,7 +1,7 @@
 """The order of the training faces and their changes; the same for the same seed and any number of threads."""
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -89,31 +89,67 @@ def batches(
     pool: ThreadPoolExecutor,
     mixup: float,
     device: str,
-) -> Iterator[tuple[torch.Tensor, dict[str, torch.Tensor], tuple[float, NDArray[np.intp]] | None]]:
-    """Yield pixels (n, 3, side, side), labels and their mixture; the next batches are being prepared."""
+    view: int | None = None,
+    read: Callable[[int, NDArray[np.intp]], tuple[torch.Tensor, ...]] | None = None,
+) -> Iterator[
+    tuple[tuple[torch.Tensor, ...], dict[str, torch.Tensor], tuple[float, NDArray[np.intp]] | None]
+]:
+    """Yield inputs, labels and their mixture; the next batches are being prepared.
 
-    def prepare(step: int) -> tuple[NDArray[np.intp], list[Change], torch.Tensor | None]:
+    The inputs are pixels of shape (n, 3, side, side), or what `read` returns.
+
+    Args:
+        faces: the faces.
+        order: numbers of the faces, in the order of the training.
+        size: number of faces of a batch.
+        augmentation: random changes of the faces; None for none.
+        side: side of the network's input, in pixels.
+        seed: seed of the training, and the number of the epoch.
+        pool: threads that prepare batches.
+        mixup: see Schedule.
+        device: "cpu" or "cuda".
+        view: number of the view of each face; None for new changes in each step.
+        read: function of the view and the numbers of some faces that returns the inputs; None for pixels.
+    """
+
+    def prepare(step: int) -> tuple[NDArray[np.intp], list[Change], tuple[torch.Tensor, ...] | None]:
         rows = order[step * size : (step + 1) * size]
-        rng = np.random.default_rng([*seed, step, 1])
-        changes = [augmentation.draw(rng) if augmentation else NOTHING for _ in rows]
+        if read is not None and view is not None:
+            return rows, [], read(view, rows)
+        changes = _changes_of(augmentation, [*seed, step, 1], view, rows)
         if device == "cuda":  # only one thread may use the GPU
             return rows, changes, None
-        return rows, changes, as_given(faces.crops, faces.rows[rows], changes, side, device)
+        return rows, changes, (as_given(faces.crops, faces.rows[rows], changes, side, device),)
 
     n_steps = -(-len(order) // size)
     waiting: deque[Future[Any]] = deque(pool.submit(prepare, step) for step in range(min(AHEAD, n_steps)))
     for step in range(n_steps):
-        rows, changes, pixels = waiting.popleft().result()
+        rows, changes, inputs = waiting.popleft().result()
         if step + AHEAD < n_steps:
             waiting.append(pool.submit(prepare, step + AHEAD))
-        if pixels is None:
-            pixels = as_given(faces.crops, faces.rows[rows], changes, side, device)
+        if inputs is None:
+            inputs = (as_given(faces.crops, faces.rows[rows], changes, side, device),)
         labels = {name: torch.tensor(values[rows]) for name, values in faces.labels.items()}
         mixed = None
         if mixup and len(rows) > 1:
             rng = np.random.default_rng([*seed, step, 2])
             mixed = float(rng.beta(mixup, mixup)), rng.permutation(len(rows))
-        yield pixels, labels, mixed
+        yield inputs, labels, mixed
+
+
+def _changes_of(
+    augmentation: Augmentation | None, seed: Sequence[int], view: int | None, rows: NDArray[np.intp]
+) -> list[Change]:
+    """Return the changes of the faces of a batch."""
+    if view is not None:
+        return [change_of(augmentation, seed[0], view, row) for row in rows]
+    rng = np.random.default_rng(seed)
+    return [augmentation.draw(rng) if augmentation else NOTHING for _ in rows]
+
+
+def change_of(augmentation: Augmentation | None, seed: int, view: int, row: int) -> Change:
+    """Return the changes of a face in a view, the same in each epoch that has this view."""
+    return augmentation.draw(np.random.default_rng([seed, view, row, 3])) if augmentation else NOTHING
 
 
 def as_given(
@@ -130,8 +166,11 @@ def as_given(
         )
     if device == "cuda":
         return changed_together(torch.from_numpy(crops[rows]).to(device, non_blocking=True), changes, side)
-    return torch.stack([changed(crops[row], one, side) for row, one in zip(rows, changes, strict=True)])
+    faces = np.stack([changed(crops[row], one, side) for row, one in zip(rows, changes, strict=True)])
+    return torch.from_numpy(faces).permute(0, 3, 1, 2)
 
 
-def on_device(pixels: torch.Tensor, device: str) -> torch.Tensor:
-    return pixels.to(device).float().contiguous(memory_format=torch.channels_last)
+def on_device(inputs: torch.Tensor, device: str) -> torch.Tensor:
+    """Return pixels or feature maps as float32 with the channels last, which is faster, on a device."""
+    inputs = inputs.to(device).float()
+    return inputs.contiguous(memory_format=torch.channels_last) if inputs.dim() == 4 else inputs

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from featurekit.errors import EngineError, ModelError
 from featurekit.estimators._networks.augmentation import Augmentation
 from featurekit.estimators._networks.checkpoint import ForeignError, Progress, resume, save
+from featurekit.estimators._networks.frozen import WORTHWHILE, Frozen, open_frozen_half
 from featurekit.estimators._networks.heads import Head, class_weights
 from featurekit.estimators._networks.reading import Tally, measure, torch_threads
 from featurekit.estimators._networks.sampler import Faces, batches, epoch_order, on_device
@@ -100,14 +101,12 @@ def train(
         held_out = None if held_out is None else held_out.on_gpu()
     at, best, optimizer = _where_it_was(network, schedule, setting)
     with torch_threads(setting.threads), ThreadPoolExecutor(max(setting.threads, 1)) as pool:
-        trainer = _Trainer(network, optimizer, heads, faces, schedule, augmentation, setting, pool)
+        trainer = _Trainer(network, optimizer, heads, faces, held_out, schedule, augmentation, setting, pool)
         while not at.finished:
             started = time.perf_counter()
             line, loss = trainer.epoch(at.epoch), None
             if held_out is not None:
-                loss, scores = measure(
-                    network, heads, held_out, setting.side, setting.device, setting.precision
-                )
+                loss, scores = trainer.measure(held_out)
                 line |= {"held_out_loss": loss, **{f"held_out_{k}": v for k, v in scores.items()}}
             if _enter(line, loss, at, schedule):
                 best = deepcopy(network.state_dict())
@@ -122,7 +121,7 @@ def _where_it_was(
     network: torch.nn.Module, schedule: Schedule, setting: Setting
 ) -> tuple[Progress, dict[str, torch.Tensor], torch.optim.Optimizer]:
     """Return the progress, the best weights and the optimizer of a training; set the network accordingly."""
-    optimizer = make_optimizer(network, schedule, setting.device)
+    optimizer = make_optimizer(network, schedule)
     at, best, checkpoint = Progress(), deepcopy(network.state_dict()), setting.checkpoint
     if checkpoint is not None and checkpoint.is_file():
         try:
@@ -136,7 +135,7 @@ def _where_it_was(
                     0.0,
                 )
             network.load_state_dict(best)
-            optimizer = make_optimizer(network, schedule, setting.device)
+            optimizer = make_optimizer(network, schedule)
     return at, best, optimizer
 
 
@@ -173,12 +172,15 @@ class _Trainer:
     optimizer: torch.optim.Optimizer
     heads: Sequence[Head]
     faces: Faces
+    held_out: Faces | None
     schedule: Schedule
     augmentation: Augmentation | None
     setting: Setting
     pool: ThreadPoolExecutor
 
     def __post_init__(self) -> None:
+        self._frozen: Frozen | None = None
+        self._is_opened = False
         self._micro = self.schedule.batch_size
         self._told = self._saved = time.monotonic()
         self._weights = {
@@ -193,6 +195,7 @@ class _Trainer:
         """Train on every face once; return a line of the history. Epochs are counted from 0."""
         schedule, setting, started = self.schedule, self.setting, time.perf_counter()
         stage = schedule.stage(number)
+        self._prepare_frozen(number)
         set_stage(self.network, stage)
         self._reseed(number)
         order = epoch_order(
@@ -215,11 +218,13 @@ class _Trainer:
             self.pool,
             schedule.mixup,
             setting.device,
+            schedule.view(number),
+            self._frozen.read if self._frozen else None,
         )
-        for step, (pixels, labels, mixed) in enumerate(given):
+        for step, (inputs, labels, mixed) in enumerate(given):
             rate = rate_at(schedule, number * n_steps + step, schedule.epochs * n_steps)
-            loss, outputs = self._step(rate, pixels, labels, mixed)
-            total, done = total + loss * len(pixels), done + len(pixels)
+            loss, outputs = self._step(rate, inputs, labels, mixed)
+            total, done = total + loss * len(inputs[0]), done + len(inputs[0])
             right.add(outputs, labels)
             if setting.watch and time.monotonic() - self._told > TELL_EVERY:
                 self._told = time.monotonic()
@@ -233,6 +238,35 @@ class _Trainer:
             "learning_rate": rate,
             "stage": stage,
         }
+
+    def measure(self, held_out: Faces) -> tuple[float, dict[str, float]]:
+        """Return the loss and the scores on the held-out faces after an epoch."""
+        setting, frozen = self.setting, self._frozen
+        return measure(
+            frozen.rest if frozen else self.network,
+            self.heads,
+            held_out,
+            setting.side,
+            setting.device,
+            setting.precision,
+            frozen.read_held_out if frozen else None,
+        )
+
+    def _prepare_frozen(self, number: int) -> None:
+        """Open the frozen half of the network for the epochs that do not train it; forget it afterwards."""
+        schedule, setting = self.schedule, self.setting
+        if number >= schedule.n_frozen:
+            self._frozen = None
+            return
+        if self._is_opened or setting.device != "cpu" or len(self.faces) * schedule.n_frozen < WORTHWHILE:
+            return
+        self._is_opened = True
+        # The half that is frozen in the last of these epochs is frozen in all of them.
+        set_stage(self.network, schedule.stage(schedule.n_frozen - 1))
+        first: Any = self.faces.crops[self.faces.rows[0]]
+        half = open_frozen_half(self.network, first, setting.side, setting.precision, max(setting.threads, 1))
+        if half is not None:
+            self._frozen = Frozen(half, self.faces, self.held_out, schedule, self.augmentation, setting.seed)
 
     def save_and_tell(self, at: Progress, best: Mapping[str, torch.Tensor]) -> None:
         """Write the checkpoint if it is due, and report the progress."""
@@ -262,7 +296,7 @@ class _Trainer:
     def _step(
         self,
         rate: float,
-        pixels: torch.Tensor,
+        inputs: Sequence[torch.Tensor],
         labels: Mapping[str, torch.Tensor],
         mixed: "tuple[float, NDArray[np.intp]] | None",
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
@@ -272,9 +306,9 @@ class _Trainer:
         while True:
             try:
                 found = _learn(
-                    self.network,
+                    self._frozen.rest if self._frozen else self.network,
                     self.heads,
-                    pixels,
+                    inputs,
                     labels,
                     mixed,
                     self._micro,
@@ -300,7 +334,7 @@ class _Trainer:
 def _learn(
     network: torch.nn.Module,
     heads: Sequence[Head],
-    pixels: torch.Tensor,
+    inputs: Sequence[torch.Tensor],
     labels: Mapping[str, torch.Tensor],
     mixed: "tuple[float, NDArray[np.intp]] | None",
     micro: int,
@@ -315,15 +349,16 @@ def _learn(
     pairs = [(1.0, labels)]
     if mixed is not None:
         share, partners = mixed
-        pixels = share * pixels.float() + (1 - share) * pixels[partners].float()
+        inputs = [share * one.float() + (1 - share) * one[partners].float() for one in inputs]
         pairs = [
             (share, labels),
             (1 - share, {name: values[partners] for name, values in labels.items()}),
         ]
-    for start in range(0, len(pixels), micro):
+    n = len(inputs[0])
+    for start in range(0, n, micro):
         rows = slice(start, start + micro)
         with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
-            found = network(on_device(pixels[rows], device))
+            found = network(*(on_device(one[rows], device) for one in inputs))
         loss = sum(
             share
             * head.loss(
@@ -335,7 +370,7 @@ def _learn(
             for share, own in pairs
             for head in heads
         )
-        part = min(micro, len(pixels) - start) / len(pixels)
+        part = min(micro, n - start) / n
         (loss * part).backward()  # type: ignore[union-attr]  # there is at least one head
         total = total + loss.detach().double() * part  # type: ignore[union-attr]
         outputs.append({name: values.detach() for name, values in found.items()})
