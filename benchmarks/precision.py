@@ -53,7 +53,8 @@ def missing_in(processor: Any, precision: str) -> str:
 
     needs = {"bf16": {"amx_bf16", "avx512_bf16"}, "int8": set(INT8_FLAGS)}.get(precision)
     name = processor.name or "this processor"
-    return f"{name} has no {precision}" if needs and not needs & processor.flags else ""
+    lacks = "neither VNNI nor AMX, so int8 gains nothing" if precision == "int8" else "no bf16"
+    return f"{name} has {lacks}" if needs and not needs & processor.flags else ""
 
 
 def sessions_of(name: str, precisions: Sequence[str]) -> dict[str, Any]:
@@ -126,7 +127,8 @@ def paired_loss(target: str, tables: Sequence[Any], seed: int = 0) -> tuple[floa
 
     def loss(sums: Any) -> Any:
         before, after, n = np.split(sums, 3, axis=-1)
-        return ((before - after) / n).mean(axis=-1)
+        with np.errstate(invalid="ignore"):  # resamples without a class, which interval() leaves out
+            return ((before - after) / n).mean(axis=-1)
 
     between = interval(loss(resampled_sums(of_each, seed=seed)))
     return float(loss(of_each.sum(axis=0))), between.low, between.high
@@ -186,9 +188,8 @@ def line_for_fastest(processor: Any, speeds: Mapping[str, Mapping[str, float]]) 
         return "not run: " + missing_in(processor, "bf16")
     needs = next(flag for flag in ("amx_bf16", "avx512_bf16") if flag in processor.flags)
     precision = "bf16" if statistics.median(factors) >= FASTER else "fp32"
-    measured = (
-        f"bf16 is {min(factors):.1f} to {max(factors):.1f} times as fast as fp32 on an {processor.name}"
-    )
+    on = f"{'an' if processor.name[:1] in 'AEIO' else 'a'} {processor.name}"
+    measured = f"bf16 is {min(factors):.1f} to {max(factors):.1f} times as fast as fp32 on {on}"
     facts = (f"{processor.vendor} with {needs}", processor.vendor, needs, precision, measured)
     return f"    Fastest({', '.join(map(json.dumps, facts))}),"
 
