@@ -53,7 +53,7 @@ def missing_in(processor: Any, precision: str) -> str:
 
     needs = {"bf16": {"amx_bf16", "avx512_bf16"}, "int8": set(INT8_FLAGS)}.get(precision)
     name = processor.name or "this processor"
-    lacks = "neither VNNI nor AMX, so int8 gains nothing" if precision == "int8" else "no bf16"
+    lacks = "neither VNNI nor AMX for int8" if precision == "int8" else "no bf16"
     return f"{name} has {lacks}" if needs and not needs & processor.flags else ""
 
 

@@ -122,8 +122,8 @@ def check_int8(network: str, processor: Processor | None = None) -> None:
     processor = processor or this_processor()
     if not processor.flags & set(INT8_FLAGS):
         raise EngineError(
-            f"int8 is not faster than fp32 on {processor.name or 'this processor'}: it has neither VNNI nor"
-            " AMX. Use --precision auto."
+            f"int8 needs a processor with VNNI or AMX, and {processor.name or 'this processor'} has neither."
+            " Use --precision auto."
         )
     losses = INT8_LOSSES.get(network)
     if losses is None:

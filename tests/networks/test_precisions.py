@@ -29,7 +29,7 @@ def test_int8_is_offered_where_it_was_measured_and_the_processor_gains(losses, f
 
 def test_int8_is_refused_without_vnni_and_amx(losses):
     losses(tiny={"gender": Loss(0.0, 0.1)})
-    with pytest.raises(EngineError, match=r"not faster than fp32 on old: it has neither VNNI nor AMX"):
+    with pytest.raises(EngineError, match=r"needs a processor with VNNI or AMX, and old has neither"):
         check_int8("tiny", Processor("old", "", frozenset({"avx2"})))
 
 
