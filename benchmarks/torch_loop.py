@@ -5,16 +5,19 @@
 resnet50 and vgg16 with UNTRAINED weights of a fixed seed, because the speed of a network does not depend
 on what it has learned: nothing here says how good a vector is. The plain loop and featurekit get the same
 file of weights and whole pictures of 224 × 224, and their vectors are compared. featurekit computes in fp32
-and, where the processor multiplies in it, in bf16.
+and, where the processor multiplies in it, in bf16 and int8. In int8 only the speed is judged: untrained
+weights have no accuracy to lose.
 """
 
 import argparse
+import os
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +29,11 @@ ENVIRONMENT = harness.Environment(
     "torch",
     ("torch==2.13.0", "torchvision==0.28.0", "img2vec_pytorch==1.0.2", "pillow==13.0.0", "numpy==2.4.6"),
 )
-OURS, OURS_BF16 = "featurekit, fp32", "featurekit, bf16"
+OURS, OURS_BF16, OURS_INT8 = "featurekit, fp32", "featurekit, bf16", "featurekit, int8"
 PLAIN, IMG2VEC = "torch eager, fp32", "img2vec_pytorch, fp32"
 WANTED, WANTED_COSINE = 5.0, 0.999
+WANTED_INT8 = {"resnet50": 2.5, "vgg16": 2.0}
+CALIBRATED_ON = 32  # pictures; what is quantized here is untrained, and only timed
 LIMIT = 100
 BATCH = 32
 LAYERS = {"resnet50": "pooled", "vgg16": "fc7"}
@@ -42,8 +47,10 @@ def work(job: Mapping[str, Any]) -> dict[str, Any]:
     from featurekit.networks.backbones import BACKBONES
 
     kind, threads = BACKBONES[job["network"]], int(job["threads"])
-    if job["precision"] == "bf16" and not {"amx_bf16", "avx512_bf16"} & set(harness.hardware()["flags"]):
-        return {"skipped": "this processor has no bf16"}
+    if not _can(job["precision"]):
+        return {"skipped": f"this processor has no {job['precision']}"}
+    if job["quantized"]:
+        os.environ["FEATUREKIT_HOME"] = job["home"]
     try:
         session = kind.open(
             Path(job["weights"]).read_bytes(),
@@ -51,6 +58,7 @@ def work(job: Mapping[str, Any]) -> dict[str, Any]:
             device="cpu",
             precision=job["precision"],
             threads=threads,
+            quantized=job["quantized"],
         )
     except EngineError as error:
         return {"skipped": str(error)}
@@ -81,6 +89,36 @@ def work(job: Mapping[str, Any]) -> dict[str, Any]:
         "versions": _ours.versions("torch", "torchvision"),
         "notes": [f"{got.engine} on {got.device} in {got.precision}; untrained weights: speed only"],
     }
+
+
+def _can(precision: str) -> bool:
+    """Whether the processor gains from a precision."""
+    from featurekit.networks.precisions import INT8_FLAGS, this_processor
+
+    needed = {"bf16": {"amx_bf16", "avx512_bf16"}, "int8": set(INT8_FLAGS)}.get(precision)
+    return not needed or bool(needed & this_processor().flags)
+
+
+def quantized(network: str, weights: Path, files: Sequence[Path], home: Path) -> str:
+    """Quantize an untrained network into a home of its own, and return the hash; "" where nothing gains."""
+    from PIL import Image
+
+    from featurekit.networks.backbones import BACKBONES
+    from featurekit.networks.engines.openvino import quantized_path
+    from featurekit.networks.quantized import quantize
+
+    if not _can("int8"):
+        return ""
+    layers = [LAYERS[network]]
+    chosen = [Image.open(path).convert("RGB").resize((SIDE, SIDE)) for path in files[:CALIBRATED_ON]]
+    crops = np.stack([np.asarray(picture) for picture in chosen])
+    data = quantize(BACKBONES[network].network(weights.read_bytes(), layers), layers, crops)
+    digest = sha256(data).hexdigest()
+    os.environ["FEATUREKIT_HOME"] = str(home)
+    path = quantized_path(network, digest)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return digest
 
 
 def least_cosine(one: Path, other: Path) -> float:
@@ -115,7 +153,14 @@ def case_of(network: str, folder: Path, scratch: Path, options: argparse.Namespa
     vectors = {
         name: scratch / f"{network}.{number}.npy" for number, name in enumerate((OURS, OURS_BF16, PLAIN))
     }
-    job = {"folder": str(folder), "network": network, "weights": str(weights)}
+    files = sorted(folder.iterdir())
+    job = {
+        "folder": str(folder),
+        "network": network,
+        "weights": str(weights),
+        "home": str(scratch / "home"),
+        "quantized": "",
+    }
     ours = harness.Side(
         name=OURS,
         about="featurekit's decoder and engine in fp32",
@@ -127,6 +172,17 @@ def case_of(network: str, folder: Path, scratch: Path, options: argparse.Namespa
         name=OURS_BF16,
         about="the same in bf16",
         job={**job, "precision": "bf16", "vectors": str(vectors[OURS_BF16])},
+    )
+    in_int8 = replace(
+        ours,
+        name=OURS_INT8,
+        about="the same in int8",
+        job={
+            **job,
+            "precision": "int8",
+            "vectors": "",
+            "quantized": quantized(network, weights, files, scratch / "home"),
+        },
     )
     plain = harness.Side(
         name=PLAIN,
@@ -143,7 +199,7 @@ def case_of(network: str, folder: Path, scratch: Path, options: argparse.Namespa
     )
 
     def judge(sides: Mapping[str, harness.Measured]) -> list[harness.Verdict]:
-        verdicts = []
+        verdicts = harness.at_least(sides, OURS_INT8, PLAIN, WANTED_INT8[network])
         for own in (OURS, OURS_BF16):
             for rival in (PLAIN, IMG2VEC):
                 verdicts += harness.at_least(sides, own, rival, WANTED)
@@ -160,11 +216,10 @@ def case_of(network: str, folder: Path, scratch: Path, options: argparse.Namespa
                 )
         return verdicts
 
-    files = sorted(folder.iterdir())
     return harness.Case(
         title=f"{network}, untrained weights, {len(files):,} pictures at {SIDE} × {SIDE}",
         unit="pictures",
-        sides=[ours, plain, img2vec, in_bf16],
+        sides=[ours, plain, img2vec, in_bf16, in_int8],
         judge=judge,
         files=files,
     )

@@ -3,11 +3,15 @@
 import json
 import sys
 from dataclasses import asdict
+from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
+import pandas as pd
 import pytest
+
+from featurekit.networks import precisions
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
@@ -163,3 +167,35 @@ def test_the_readme_in_the_checkout_is_what_the_results_say(harness):
     results = [json.loads(path.read_text()) for path in sorted(harness.RESULTS.glob("*.json"))]
     readme = harness.README.read_text()
     assert harness.with_last_run(readme, harness.last_run(results)) == readme
+
+
+@pytest.fixture
+def precision(harness, monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    return import_module("precision")
+
+
+def test_a_loss_of_balanced_accuracy_is_paired_and_weighs_classes_alike(precision):
+    truth = ["a"] * 6 + ["b"] * 2
+    table = pd.DataFrame({"face_id": range(8), "subject": range(8), "true": truth, "predicted": truth})
+    worse = table.assign(predicted=["b", *truth[1:7], "a"])
+    loss, low, high = precision.paired_loss("gender", [table, worse.iloc[::-1]])
+    assert loss == pytest.approx((1 / 6 + 1 / 2) / 2)
+    assert low <= loss <= high
+    assert precision.paired_loss("gender", [table, table]) == (0, 0, 0)
+
+
+def test_the_lines_for_the_tables_are_python_that_says_what_was_measured(precision):
+    rows = [
+        {"backbone": "tiny", "target": target, "precision": "int8", "loss": loss, "interval": [0, 2 * loss]}
+        for target, loss in (("age_group", 0.001), ("gender", 0.0025))
+    ]
+    (line,) = precision.lines_for_int8(rows)
+    assert line == '    "tiny": {"age_group": Loss(0.10, 0.20), "gender": Loss(0.25, 0.50)},'
+    zen = precisions.Processor("Made Up 9000", "AuthenticAMD", frozenset({"avx512_bf16"}))
+    speeds = {"tiny": {"fp32": 2.0, "bf16": 1.0}, "small": {"fp32": 3.0, "bf16": 2.0}}
+    entry = eval(precision.line_for_fastest(zen, speeds).strip(" ,"), {"Fastest": precisions.Fastest})
+    assert (entry.precision, entry.needs) == ("bf16", "avx512_bf16")
+    assert "1.5 to 2.0 times as fast as fp32 on a Made Up 9000" in entry.measured
+    old = precisions.Processor("old", "", frozenset())
+    assert precision.line_for_fastest(old, {"tiny": {"fp32": 2.0}}) == "not run: old has no bf16"

@@ -172,7 +172,7 @@ def embed(
         choose: the face to use if an image has several, "center", "largest", "box" (the face in the box of
             the data set) or "only" (no face of such an image).
         device: "auto", "cpu" or "cuda". With "cuda", an error is raised if no GPU can be used.
-        precision: "auto", "fp32" or "bf16".
+        precision: "auto", "fp32", "bf16" or "int8".
         n_jobs: number of threads, which does not change the results; None or -1 for one per core.
         project: the project; None for the project of the current folder.
         progress: whether to show a progress bar, or a function that is called with (images read, images to

@@ -42,7 +42,7 @@ class FaceEmbedder(TransformerMixin, BaseEstimator):
         choose: the face to use if an image has several, "center", "largest" or "only" (no face of such an
             image).
         device: "auto", "cpu" or "cuda". With "cuda", an error is raised if no GPU can be used.
-        precision: "auto", "fp32" or "bf16".
+        precision: "auto", "fp32", "bf16" or "int8".
         on_missing: what to do with an image that cannot be read or has no face, "error", or "nan" for a row
             of NaN.
         cache: a project (`fk.Project`) or a folder, in which the faces and vectors of each image are cached.

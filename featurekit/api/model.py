@@ -353,7 +353,8 @@ def predict(
             value for 90 % of faces like those of the training data.
         probabilities: whether to add a column with the probability of each class.
         device: "auto", "cpu" or "cuda". With "cuda", an error is raised if no GPU can be used.
-        precision: "auto" (the precision that each model was fitted with), "fp32" or "bf16".
+        precision: "auto" (the precision that each model was fitted with), "fp32", "bf16" or
+            "int8".
         n_jobs: number of threads, which does not change the results; None or -1 for one per core.
         cache: whether the faces and vectors of the images are looked up in the cache of the project and added
             to it, if the project has a data set.

@@ -26,7 +26,7 @@ Device = Annotated[
         help="Device to compute on: auto, cpu or cuda. With cuda, a GPU that cannot be used is an error."
     ),
 ]
-Precision = Annotated[str, typer.Option(help="Precision of the networks: auto, fp32 or bf16.")]
+Precision = Annotated[str, typer.Option(help="Precision of the networks: auto, fp32, bf16 or int8.")]
 Threads = Annotated[
     int,
     typer.Option(help="Number of threads, which does not change the results; 0 means one per core.", min=0),

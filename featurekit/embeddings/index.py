@@ -164,7 +164,7 @@ def extract_into(
         features: the features to extract, from feature_names().
         settings: how faces are found.
         device: "auto", "cpu" or "cuda".
-        precision: "auto", "fp32" or "bf16".
+        precision: "auto", "fp32", "bf16" or "int8".
         mirrored: whether each vector is the mean of the vectors of the crop and of its mirror image.
         threads: number of threads, which does not change the vectors; 0 for one thread for each core.
         progress: called with (images done, images to do).

@@ -107,6 +107,7 @@ def open_networks(recipes: Sequence[Recipe], threads: int) -> list[OpenBackbone]
             device=own[0].engine,
             precision=own[0].precision,
             threads=threads,
+            quantized=own[0].quantized,
         )
         crop = (backbone.template, backbone.input_size)
         networks.append(OpenBackbone(name, layers, crop, session, own[0].mirrored))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from featurekit.cache.keys import recipe_key
 from featurekit.data.manifest import Manifest
+from featurekit.embeddings.calibration import quantized_network
 from featurekit.faces.settings import FaceSettings
 from featurekit.networks import weights
 from featurekit.networks.backbones import BACKBONES, split_feature
@@ -36,9 +37,10 @@ class Recipe:
         input_size: side of the face crop, in pixels.
         template: name of the template that says where the face's landmarks are in the crop.
         normalization: how pixel values are scaled for the network; for a backbone that does not come with
-            featurekit, also the version of its code, as "code".
+            featurekit, also the version of its code, as "code"; in int8, also the sha256 of the quantized
+            network, as "quantized", and the images it was calibrated on, as "calibrated_on".
         mirrored: whether each vector is the mean of the vectors of the crop and of its mirror image.
-        precision: "fp32" or "bf16".
+        precision: "fp32", "bf16" or "int8".
         engine: "cpu" or "cuda"; all engines of the same kind give exactly the same values.
         extraction_version: version number of the code that computes vectors.
     """
@@ -65,6 +67,11 @@ class Recipe:
         """Name of the network and its layer, as in "dlib_age:pooled"."""
         return f"{self.backbone}:{self.layer}"
 
+    @property
+    def quantized(self) -> str:
+        """The sha256 of the quantized network; "" unless the precision is int8."""
+        return str(self.normalization.get("quantized", "")) if self.precision == "int8" else ""
+
 
 def make_recipes(
     features: Sequence[str],
@@ -80,7 +87,7 @@ def make_recipes(
         features: the features, each as "backbone" or "backbone:layer".
         settings: how faces are found.
         device: "auto", "cpu" or "cuda".
-        precision: "auto", "fp32" or "bf16".
+        precision: "auto", "fp32", "bf16" or "int8".
         mirrored: whether each vector is the mean of the vectors of the crop and of its mirror image.
 
     Returns:
@@ -89,6 +96,7 @@ def make_recipes(
     Raises:
         UnknownNameError: there is no backbone or layer with one of the names.
         WeightsError: a weight file is missing; the message names it and says how to get it.
+        EngineError: a device or precision is not available.
     """
     device, precision = resolve(device, precision)
     recipes: dict[str, Recipe] = {}
@@ -96,7 +104,9 @@ def make_recipes(
         backbone, layer = split_feature(feature)
         if backbone.weights and not weights.present(backbone.weights):
             weights.read(backbone.weights)  # says what is missing and how to get it
-        code = {"code": backbone.code} if backbone.code else {}
+        more = {"code": backbone.code} if backbone.code else {}
+        if precision == "int8" and backbone.weights:
+            more |= quantized_network(backbone)
         for name in dict.fromkeys((layer, *backbone.heads)):
             recipe = Recipe(
                 faces=settings.recipe(),
@@ -106,7 +116,7 @@ def make_recipes(
                 input_size=backbone.input_size,
                 template=backbone.template,
                 # As JSON gives it back, lists for tuples, so that a recipe equals itself when it is read.
-                normalization=json.loads(json.dumps(asdict(backbone.normalization) | code)),
+                normalization=json.loads(json.dumps(asdict(backbone.normalization) | more)),
                 precision=precision if backbone.weights else "fp32",
                 engine=device if backbone.weights else "cpu",
                 mirrored=mirrored and not backbone.is_picture,

@@ -166,7 +166,7 @@ def unused_of_extract(
         detector: name of the face detector.
         choose: which face is used if an image contains several.
         device: "auto", "cpu" or "cuda".
-        precision: "auto", "fp32" or "bf16".
+        precision: "auto", "fp32", "bf16" or "int8".
         mirrored: whether mirror images of the faces are used, too.
 
     Raises:

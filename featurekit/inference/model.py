@@ -170,7 +170,7 @@ class TrainedModel:
 
         Args:
             device: "auto", "cpu" or "cuda".
-            precision: "fp32", "bf16", or "auto" for the precision that the model was fitted in.
+            precision: "fp32", "bf16", "int8", or "auto" for the precision that the model was fitted in.
         """
         own = [recipe.feature for recipe in self.recipes]
         fitted_in = next((recipe.precision for recipe in self.recipes if recipe.weights), "auto")

@@ -64,7 +64,7 @@ class Predictor:
         choose: which faces to use if an image has several: "all" or a name in
             featurekit.faces.settings.CHOICES.
         device: "auto", "cpu" or "cuda".
-        precision: "fp32", "bf16", or "auto" for the precision that each model was fitted in.
+        precision: "fp32", "bf16", "int8", or "auto" for the precision that each model was fitted in.
         threads: number of threads; 0 for one per core.
         risk: the largest accepted proportion of wrong predictions. To stay below it, a model abstains from
             faces whose predictions are too uncertain. None to predict for all faces. Models of a regression

@@ -7,8 +7,11 @@ in balanced accuracy is measured by `python benchmarks/precision.py`.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from featurekit.errors import EngineError
 
 _CPUINFO = Path("/proc/cpuinfo")
 
@@ -79,6 +82,62 @@ FASTEST = (
         "bf16 takes 1.2 to 1.8 times as long as fp32 on an Intel Xeon without AMX",
     ),
 )
+
+# Instruction sets that multiply in int8 faster than in fp32.
+INT8_FLAGS = ("amx_int8", "avx512_vnni", "avx_vnni")
+
+
+@dataclass(frozen=True)
+class Loss:
+    """How much balanced accuracy an SVM loses with the vectors of a network in int8 instead of fp32.
+
+    Attributes:
+        points: the loss, in percentage points.
+        upper: the upper end of its 95 % interval, paired over images.
+    """
+
+    points: float
+    upper: float
+
+    @property
+    def is_small(self) -> bool:
+        """Whether int8 is offered with this loss."""
+        return self.points <= MOST_POINTS and self.upper <= MOST_UPPER
+
+
+# The largest loss with which int8 is offered, in percentage points, and the largest upper end of its
+# interval.
+MOST_POINTS, MOST_UPPER = 0.3, 1.0
+# Measured by benchmarks/precision.py: network → target → loss. Networks without an entry were not measured.
+INT8_LOSSES: Mapping[str, Mapping[str, Loss]] = {}
+
+
+def check_int8(network: str, processor: Processor | None = None) -> None:
+    """Raise EngineError unless int8 is offered for a network on a processor.
+
+    Args:
+        network: name of the backbone.
+        processor: the processor; None for the processor of this machine.
+    """
+    processor = processor or this_processor()
+    if not processor.flags & set(INT8_FLAGS):
+        raise EngineError(
+            f"int8 needs a processor with VNNI or AMX, and {processor.name or 'this processor'} has neither."
+            " Use --precision auto."
+        )
+    losses = INT8_LOSSES.get(network)
+    if losses is None:
+        raise EngineError(
+            f"int8 was not measured for {network}; `python benchmarks/precision.py` measures it. Use another"
+            " precision."
+        )
+    for target, loss in losses.items():
+        if not loss.is_small:
+            raise EngineError(
+                f"int8 is not offered for {network}: an SVM for {target} loses {loss.points:.2f} points of"
+                f" balanced accuracy (at most {loss.upper:.2f}), and {MOST_POINTS:g} (at most {MOST_UPPER:g})"
+                " are allowed. Use another precision."
+            )
 
 
 def this_processor(cpuinfo: Path = _CPUINFO) -> Processor:

@@ -17,12 +17,19 @@ import shutil
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from featurekit.findings import Finding, Severity
 from featurekit.networks import weights
 from featurekit.networks.engines import usable_cores
-from featurekit.networks.precisions import fastest_on, fastest_precision, this_processor
+from featurekit.networks.precisions import (
+    INT8_FLAGS,
+    INT8_LOSSES,
+    fastest_on,
+    fastest_precision,
+    this_processor,
+)
 from featurekit.registry import BUILTIN, SESSION, Package, problems
 from featurekit.text import first_line
 from featurekit.version import __version__
@@ -70,6 +77,7 @@ def diagnose(workspace: Path | None = None) -> list[Finding]:
         *([] if {"onnx", "onnxruntime"} & broken else [check_onnxruntime_cuda(gpu)]),
         *([] if "xgboost" in broken else [check_xgboost_cuda(gpu)]),
         check_processor(),
+        check_int8(),
         check_threads(),
         check_weights(),
         *check_plugins(),
@@ -309,6 +317,23 @@ def check_processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> Finding:
         why = "it has no bf16"
     precision = fastest_precision(processor)
     return _found("processor", "ok", f"{name}; networks run in {precision} by default, because {why}")
+
+
+def check_int8(cpuinfo: Path = Path("/proc/cpuinfo"), has_nncf: bool | None = None) -> Finding:
+    """Check whether networks can run in int8, and which networks.
+
+    Args:
+        cpuinfo: file with the processor's instruction sets, as Linux writes it.
+        has_nncf: whether NNCF is installed; None to look.
+    """
+    if not this_processor(cpuinfo).flags & set(INT8_FLAGS):
+        return _found("int8", "ok", "not possible: the processor is not known to have VNNI or AMX")
+    offered = [name for name, found in INT8_LOSSES.items() if all(loss.is_small for loss in found.values())]
+    if not offered:
+        return _found("int8", "ok", "not possible: it is offered for no network yet")
+    if not (find_spec("nncf") is not None if has_nncf is None else has_nncf):
+        return _found("int8", "ok", "not possible: NNCF is missing", "pip install 'featurekit[int8]'")
+    return _found("int8", "ok", f"possible with --precision int8 for {', '.join(offered)}")
 
 
 def check_threads(

@@ -9,6 +9,7 @@ import pytest
 
 from featurekit.findings import Finding
 from featurekit.networks import weights
+from featurekit.networks.precisions import Loss
 from featurekit.networks.weights import Archive, Licences, WeightsEntry
 from featurekit.ops import doctor
 
@@ -227,6 +228,26 @@ def test_the_default_precision_is_that_of_the_table_and_doctor_says_which_entry_
     assert said in finding.what
 
 
+@pytest.mark.parametrize(
+    ("flags", "losses", "has_nncf", "said"),
+    [
+        ("avx2", (0.1, 0.5), True, "not possible: the processor is not known to have VNNI or AMX"),
+        ("avx512_vnni", None, True, "not possible: it is offered for no network yet"),
+        ("avx512_vnni", (0.4, 0.5), True, "not possible: it is offered for no network yet"),
+        ("avx512_vnni", (0.1, 0.5), False, "not possible: NNCF is missing"),
+        ("amx_int8", (0.1, 0.5), True, "possible with --precision int8 for tiny"),
+    ],
+)
+def test_doctor_says_whether_int8_is_possible_or_why_not(
+    tmp_path, monkeypatch, flags, losses, has_nncf, said
+):
+    (tmp_path / "cpuinfo").write_text(f"flags\t\t: fpu {flags}\n")
+    monkeypatch.setattr(doctor, "INT8_LOSSES", {"tiny": {"gender": Loss(*losses)}} if losses else {})
+    finding = doctor.check_int8(tmp_path / "cpuinfo", has_nncf)
+    assert (finding.severity, finding.what) == ("ok", said)
+    assert ("pip install" in finding.advice) == (not has_nncf)
+
+
 def test_a_system_without_cpuinfo_is_not_guessed_at(tmp_path):
     assert "not known" in doctor.check_processor(tmp_path / "absent").what
 
@@ -319,7 +340,7 @@ def test_every_problem_comes_with_its_repair_and_every_topic_once(tmp_path):
     topics = [finding.name for finding in findings if finding.name != "disk"]
     assert len(set(topics)) == len(topics)
     expected = {"python", "torch", "openvino", "onnxruntime packages", "torch on CUDA", "onnxruntime on CUDA"}
-    assert expected | {"xgboost on CUDA", "processor", "threads", "weights"} <= set(topics)
+    assert expected | {"xgboost on CUDA", "processor", "int8", "threads", "weights"} <= set(topics)
     assert all(finding.advice for finding in findings if finding.severity != "ok")
     assert all(finding.what and "\n" not in finding.what for finding in findings)
     # The home folder of this test is empty.

@@ -14,18 +14,24 @@ says nothing about the accuracy of a method on real faces.
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from featurekit.data.datasets import RawRows, dataset
-from featurekit.data.datasets._painting.subject import draw_subject, labels_of
+from featurekit.data.datasets._painting.subject import Subject, draw_subject, labels_of
 from featurekit.data.datasets.adience import LAYOUTS, N_FOLDS, adience
 from featurekit.data.targets import AGE_GROUP, GENDER
 from featurekit.errors import ManifestError
 from featurekit.files import sync_folder
 from featurekit.progress import Progress
+
+if TYPE_CHECKING:
+    from featurekit.data.datasets._painting.render import Rendered
 
 HEADER = [
     "user_id", "original_image", "face_id", "age", "gender", "x", "y", "dx", "dy",
@@ -144,26 +150,55 @@ def _write_images(
 ) -> list[list[list[str]]]:
     """Write every image, and return the rows of each fold file."""
     rows: list[list[list[str]]] = [[] for _ in range(N_FOLDS)]
-    # OpenCV is only loaded where images are drawn.
-    from featurekit.data.datasets._painting.painting import paint
-    from featurekit.data.datasets._painting.render import render
-
     # Subjects of the same age group get one fold after the other, so that each group is in as many folds
     # as possible.
     by_group = sorted(range(n_subjects), key=lambda number: (labels_of(number), number))
     fold_of = {number: place % N_FOLDS for place, number in enumerate(by_group)}
     for number in range(n_subjects):
         subject = draw_subject(seed, number)
-        painting = paint(subject, np.random.default_rng([seed, number, 1]))
         years, gender = AGE_GROUP.years[subject.group], GENDER.classes[subject.gender][0]
-        for image in range(n_images):
-            jpeg, box, yaw = render(painting, subject, np.random.default_rng([seed, number, 2 + image]))
+        for image, one in enumerate(_drawn(seed, subject, number, n_images)):
             row = [f"synthetic{number:04d}", f"s{number:04d}_{image}.jpg", number + 1, years, gender]
-            _write(folder / LAYOUTS["faces"].format_map(dict(zip(HEADER, row, strict=False))), jpeg)
-            rows[fold_of[number]].append([str(value) for value in (*row, *box, 0, yaw, 100)])
+            _write(folder / LAYOUTS["faces"].format_map(dict(zip(HEADER, row, strict=False))), one.jpeg)
+            rows[fold_of[number]].append([str(value) for value in (*row, *one.box, 0, one.yaw, 100)])
             if progress:
                 progress(number * n_images + image + 1, n_subjects * n_images)
     return rows
+
+
+def portraits(
+    n_subjects: int, n_pictures: int, *, seed: int = 0
+) -> Iterator[tuple[bytes, NDArray[np.float64]]]:
+    """Yield the images of write_synthetic(), each with the landmarks of its face, without writing them.
+
+    Args:
+        n_subjects: number of subjects.
+        n_pictures: number of images of each subject.
+        seed: seed of the random number generator.
+
+    Yields:
+        A JPEG file, and the landmarks in pixels: centers of the eyes, tip of the nose and corners of the
+        mouth, shape (5, 2).
+
+    Example:
+        >>> jpeg, landmarks = next(portraits(1, 1))
+        >>> landmarks.shape
+        (5, 2)
+    """
+    for number in range(n_subjects):
+        for one in _drawn(seed, draw_subject(seed, number), number, n_pictures):
+            yield one.jpeg, one.landmarks
+
+
+def _drawn(seed: int, subject: Subject, number: int, n_pictures: int) -> "Iterator[Rendered]":
+    """Yield the images of one subject."""
+    # OpenCV is only loaded where images are drawn.
+    from featurekit.data.datasets._painting.painting import paint
+    from featurekit.data.datasets._painting.render import render
+
+    painting = paint(subject, np.random.default_rng([seed, number, 1]))
+    for image in range(n_pictures):
+        yield render(painting, subject, np.random.default_rng([seed, number, 2 + image]))
 
 
 def _write(path: Path, content: bytes) -> None:

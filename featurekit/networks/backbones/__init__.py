@@ -72,9 +72,25 @@ class Backbone:
         return BACKBONES.code_of(self.name, self.version)
 
     def open(
-        self, weights: bytes, layers: Sequence[str], *, device: str, precision: str, threads: int = 0
+        self,
+        weights: bytes,
+        layers: Sequence[str],
+        *,
+        device: str,
+        precision: str,
+        threads: int = 0,
+        quantized: str = "",
     ) -> Session:
         """Return a session, a function of face crops that returns an array of vectors for each layer.
+
+        Args:
+            weights: content of the weight file; b"" if there is none.
+            layers: names of the layers.
+            device: "auto", "cpu" or "cuda".
+            precision: "auto", "fp32", "bf16" or "int8".
+            threads: number of threads; 0 for one per core.
+            quantized: for int8, the sha256 of the quantized network, which is read from the folder of the
+                weights.
 
         Raises:
             EngineError: the device or the precision is not available.
@@ -82,7 +98,15 @@ class Backbone:
         if self.load is None:
             assert self.compute is not None
             return _Computed(self.compute)
-        network = replace(
+        network = self.network(weights, layers)
+        if quantized:
+            network = replace(network, name=self.name, outputs=tuple(layers), quantized=quantized)
+        return open_session(network, device=device, precision=precision, threads=threads)
+
+    def network(self, weights: bytes, layers: Sequence[str]) -> Network:
+        """Return the network with its layers as outputs, before an engine opens it."""
+        assert self.load is not None
+        return replace(
             self.load(weights, layers),
             input_size=self.input_size,
             normalization=self.normalization,
@@ -90,7 +114,6 @@ class Backbone:
                 filter(None, (self.name, self.code, sha256(weights).hexdigest(), *layers)),
             ),
         )
-        return open_session(network, device=device, precision=precision, threads=threads)
 
     def trainable(self, weights: bytes) -> "torch.nn.Module":
         """Return the network up to its default layer as a torch module that can be trained further.

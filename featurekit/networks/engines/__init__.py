@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import torch
 
 DEVICES = ("auto", "cpu", "cuda")
-PRECISIONS = ("auto", "fp32", "bf16")
+PRECISIONS = ("auto", "fp32", "bf16", "int8")
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,8 @@ class Network:
         input_size: side of the square input in pixels; None if the network takes any multiple of 32.
         identity: text that changes if the network changes, e.g. the hash of its weights and its layers. An
             engine may store the converted network under this name; "" to store nothing.
+        quantized: sha256 of the network in int8, which OpenVINO reads from the folder of the weights instead
+            of onnx and module; its outputs have the names of outputs. "" if the network is not in int8.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Network:
     module: "Callable[[], torch.nn.Module] | None" = None
     input_size: int | None = None
     identity: str = ""
+    quantized: str = ""
 
     def __post_init__(self) -> None:
         if (self.onnx is None) == (self.module is None):
@@ -82,7 +85,7 @@ class Achieved:
     Attributes:
         engine: name and version of the engine, e.g. "openvino 2026.4".
         device: name of the device, e.g. "cpu" or "cuda: NVIDIA H200".
-        precision: "fp32" or "bf16".
+        precision: "fp32", "bf16" or "int8".
     """
 
     engine: str
@@ -132,7 +135,7 @@ def open_session(
     Args:
         network: the network to run.
         device: "cpu", "cuda", or "auto" for a GPU if torch can use one.
-        precision: "fp32", "bf16", or "auto" for the choice that resolve() documents.
+        precision: "fp32", "bf16", "int8", or "auto" for the choice that resolve() documents.
         engine: a name in ENGINES, or "auto" for OpenVINO on a CPU, and on a GPU for torch, or ONNX Runtime if
             the network is an ONNX file.
         threads: number of threads; 0 for one per core.
@@ -141,6 +144,12 @@ def open_session(
         EngineError: the device or the precision is not available. No other one is used instead.
     """
     device, precision = resolve(device, precision)
+    if (precision == "int8") != bool(network.quantized):
+        raise EngineError(
+            f"{network.name} is quantized to int8 and runs in no other precision."
+            if network.quantized
+            else f"{network.name} has not been quantized to int8. Use another precision."
+        )
     if engine == "auto":
         engine = "openvino" if device == "cpu" else "torch" if network.module else "onnxruntime"
     return ENGINES[engine].open(network, device, precision, threads)
@@ -150,11 +159,11 @@ def resolve(device: str, precision: str) -> tuple[str, str]:
     """Return the device and the precision to use, with "auto" replaced by the choice for this machine.
 
     The precision is bf16 on a GPU, and on a processor the faster one by featurekit.networks.precisions. In
-    benchmarks/precision.py, bf16 changed no score by more than 0.002.
+    benchmarks/precision.py, bf16 changed no score by more than 0.002. "auto" is never int8.
 
     Raises:
-        EngineError: the device or the precision has an unknown name, or "cuda" was requested and cannot be
-            used.
+        EngineError: the device or the precision has an unknown name, "cuda" was requested and cannot be used,
+            or int8 was requested on a GPU.
     """
     for name, value, allowed in (("device", device, DEVICES), ("precision", precision, PRECISIONS)):
         if value not in allowed:
@@ -168,6 +177,8 @@ def resolve(device: str, precision: str) -> tuple[str, str]:
         )
     if precision == "auto":
         precision = fastest_precision() if device == "cpu" else "bf16"
+    if precision == "int8" and device != "cpu":
+        raise EngineError("int8 runs on the CPU only. Use --device cpu, or another precision.")
     return device, precision
 
 

@@ -16,8 +16,8 @@ class OnnxRuntimeSession:
     """A network in ONNX Runtime, which runs one image at a time, so that results do not depend on the batch.
 
     Raises:
-        EngineError: a GPU was requested and cannot be used, bf16 was requested on a CPU, or the network is a
-            torch module.
+        EngineError: a GPU was requested and cannot be used, bf16 or int8 was requested on a CPU, or the
+            network is a torch module.
     """
 
     batch = 1
@@ -30,7 +30,7 @@ class OnnxRuntimeSession:
             raise EngineError(
                 f"The engine onnxruntime runs ONNX files, but {network.name} is a torch module."
             )
-        if precision == "bf16" and device == "cpu":
+        if precision != "fp32" and device == "cpu":
             raise EngineError("The engine onnxruntime computes in fp32 only. Use --precision fp32.")
         if _PROVIDERS[device] not in onnxruntime.get_available_providers():
             raise EngineError(f"{device} was requested, but this onnxruntime is built without it. {_REPAIR}")

@@ -34,7 +34,9 @@ from featurekit.networks.engines import (
 from featurekit.networks.engines._onnx import NO_WEIGHT, with_outputs
 from featurekit.networks.weights import home
 
-_PRECISION = {"fp32": "f32", "bf16": "bf16"}
+# In an int8 network, what is not quantized is computed in fp32.
+_PRECISION = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
+_INT8 = {"u8", "i8"}
 # Raise whenever a torch module is converted differently: files of earlier versions are then not used.
 _KEPT_VERSION = "1"
 _KEPT_BYTES = 256 * 2**20
@@ -56,7 +58,8 @@ class OpenVINOSession:
     """A network that is compiled for the CPU; it is compiled again for each new size of its input.
 
     Raises:
-        EngineError: another device was requested, or bf16 on a processor without bf16.
+        EngineError: another device was requested, bf16 on a processor without bf16, or an int8 network that
+            is not in the folder of the weights.
     """
 
     batch = 1
@@ -68,7 +71,7 @@ class OpenVINOSession:
         self._network = network
         self._precision = precision
         self._threads = threads or usable_cores()
-        self._model = _read(self._openvino, network)
+        self._model = read_model(self._openvino, network)
         weights = (node for node in self._model.get_ops() if node.get_type_name() == "Constant")
         self._is_small = sum(node.get_data().nbytes for node in weights) <= _SMALL
         self._sizes: dict[tuple[int, int], Any] = {}
@@ -78,8 +81,7 @@ class OpenVINOSession:
         self._compiling = threading.Lock()
         side = network.input_size or 64
         first = self._spare[side, side] = self._compiled((side, side))
-        kind = first.get_property("INFERENCE_PRECISION_HINT").get_type_name()
-        got = next((ours for ours, theirs in _PRECISION.items() if theirs == kind), kind)
+        got = _precision_of(first)
         if got != precision:
             raise EngineError(
                 f"This processor cannot run {network.name} in {precision}: OpenVINO chose {got}."
@@ -133,8 +135,25 @@ class OpenVINOSession:
         return self._openvino.Core().compile_model(self._sizes[size], "CPU", options)
 
 
-def _read(openvino: Any, network: Network) -> Any:
-    """Return the network as an OpenVINO model with exactly the outputs wanted."""
+def _precision_of(compiled: Any) -> str:
+    """Return the precision in which OpenVINO runs a compiled network, by its operations where it is int8."""
+    runs = (node.get_rt_info() for node in compiled.get_runtime_model().get_ops())
+    if any(
+        one["layerType"].value == "Convolution" and one["runtimePrecision"].value in _INT8 for one in runs
+    ):
+        return "int8"
+    kind = str(compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name())
+    return next((ours for ours, theirs in _PRECISION.items() if theirs == kind), kind)
+
+
+def read_model(openvino: Any, network: Network) -> Any:
+    """Return the network as an OpenVINO model with exactly the outputs wanted.
+
+    Raises:
+        EngineError: OpenVINO cannot read it, or an int8 network is not in the folder of the weights.
+    """
+    if network.quantized:
+        return _quantized(openvino, network)
     if network.onnx is not None:
         try:
             return openvino.Core().read_model(with_outputs(network.onnx, network.outputs))
@@ -170,17 +189,54 @@ def _converted(openvino: Any, network: Network) -> Any:
         return openvino.convert_model(module, example_input=torch.zeros(1, 3, side, side))
 
 
+def quantized_path(name: str, digest: str) -> Path:
+    """Return the path of a network in int8 in the folder of the weights, by its sha256."""
+    return home() / "networks" / f"{name}-int8-{digest[:32]}.safetensors"
+
+
+def _quantized(openvino: Any, network: Network) -> Any:
+    """Return an int8 network from the folder of the weights, with exactly the outputs wanted."""
+    path = quantized_path(network.name, network.quantized)
+    data = path.read_bytes() if path.is_file() else b""
+    if sha256(data).hexdigest() != network.quantized:
+        raise EngineError(
+            f"The int8 network {network.name} with the hash {network.quantized[:8]} is"
+            f" {'damaged' if data else 'not on this machine'}: {path}. Copy the file from the machine where"
+            " it was made, or extract again."
+        )
+    model = _unpacked(openvino, data)
+    by_name = {result.get_friendly_name(): result for result in model.get_results()}
+    return openvino.Model([by_name[name] for name in network.outputs], model.get_parameters(), network.name)
+
+
 def _kept(openvino: Any, path: Path) -> Any | None:
     """Return a torch module that _keep() wrote; None if there is no file, or it is damaged."""
+    data = path.read_bytes() if path.is_file() else b""
+    return _unpacked(openvino, data[:-32]) if sha256(data[:-32]).digest() == data[-32:] else None
+
+
+def _unpacked(openvino: Any, data: bytes) -> Any:
+    """Return the model of which packed() returned these bytes."""
     from safetensors.numpy import load
 
-    data = path.read_bytes() if path.is_file() else b""
-    if sha256(data[:-32]).digest() != data[-32:]:
-        return None
-    parts = load(data[:-32])
+    parts = load(data)
     return openvino.Core().read_model(
         parts["structure"].tobytes(), openvino.Tensor(np.ascontiguousarray(parts["weights"]))
     )
+
+
+def packed(openvino: Any, model: Any) -> bytes:
+    """Return a model as the bytes of a safetensors file, which holds OpenVINO's two files."""
+    from safetensors.numpy import save
+
+    with TemporaryDirectory() as folder:
+        openvino.save_model(model, Path(folder) / "network.xml", compress_to_fp16=False)
+        return save(
+            {
+                "structure": np.fromfile(Path(folder) / "network.xml", np.uint8),
+                "weights": np.fromfile(Path(folder) / "network.bin", np.uint8),
+            }
+        )
 
 
 def _keep(openvino: Any, model: Any, path: Path) -> None:
@@ -188,16 +244,7 @@ def _keep(openvino: Any, model: Any, path: Path) -> None:
 
     A large one is not written: copying it would cost more seconds than it spares.
     """
-    from safetensors.numpy import save
-
-    with TemporaryDirectory() as folder:
-        openvino.save_model(model, Path(folder) / "network.xml", compress_to_fp16=False)
-        data = save(
-            {
-                "structure": np.fromfile(Path(folder) / "network.xml", np.uint8),
-                "weights": np.fromfile(Path(folder) / "network.bin", np.uint8),
-            }
-        )
+    data = packed(openvino, model)
     # A home that cannot be written costs time, not the extraction.
     with suppress(WorkspaceError):
         if len(data) <= _KEPT_BYTES:

@@ -43,7 +43,7 @@ class TorchSession:
     size is halved for all later calls.
 
     Raises:
-        EngineError: the network is an ONNX file.
+        EngineError: the network is an ONNX file, or int8 was requested.
     """
 
     def __init__(self, network: Network, device: str, precision: str, threads: int) -> None:
@@ -51,6 +51,8 @@ class TorchSession:
 
         if network.module is None:
             raise EngineError(f"The engine torch runs torch modules, but {network.name} is an ONNX file.")
+        if precision == "int8":
+            raise EngineError("The engine torch computes in fp32 and bf16 only. Use another precision.")
         self._device = torch.device(device)
         self._bf16 = precision == "bf16"
         self.batch = 1 if device == "cpu" else GPU_BATCH

@@ -1,5 +1,7 @@
 """Make an image of a painted subject: its shape, pose, light, blur and compression."""
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +10,31 @@ from featurekit.data.datasets._painting.outlines import FIXED, SHAPE, Floats
 from featurekit.data.datasets._painting.subject import Subject
 
 SIDE = 232  # pixels of a finished image; the face fills about half of it, as in Adience's coarse crops
+# The points of SHAPE whose middle is a landmark, in the order of the landmarks of a Face.
+_LANDMARKS = (
+    ("outer_l", "inner_l", "upper_l", "lower_l"),
+    ("outer_r", "inner_r", "upper_r", "lower_r"),
+    ("tip",),
+    ("corner_l",),
+    ("corner_r",),
+)
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A finished image.
+
+    Attributes:
+        jpeg: the JPEG file.
+        box: x, y, width and height of the face on the image, in pixels.
+        yaw: the yaw as Adience gives it, in degrees, in steps of 15.
+        landmarks: centers of the eyes, tip of the nose and corners of the mouth, in pixels, shape (5, 2).
+    """
+
+    jpeg: bytes
+    box: tuple[int, int, int, int]
+    yaw: int
+    landmarks: NDArray[np.float64]
 
 
 def _shape(subject: Subject, rng: np.random.Generator) -> tuple[NDArray[np.float64], float]:
@@ -69,15 +96,8 @@ def _shape(subject: Subject, rng: np.random.Generator) -> tuple[NDArray[np.float
     return places, float(yaw)
 
 
-def render(
-    painting: Floats, subject: Subject, rng: np.random.Generator
-) -> tuple[bytes, tuple[int, int, int, int], int]:
-    """Make one image of a painted subject.
-
-    Returns:
-        The JPEG file, the face's box (x, y, width, height) on it in pixels, and the yaw as Adience
-        gives it: degrees in steps of 15.
-    """
+def render(painting: Floats, subject: Subject, rng: np.random.Generator) -> Rendered:
+    """Make one image of a painted subject."""
     places, yaw = _shape(subject, rng)
     source = np.array([*(place[:2] for place in SHAPE.values()), *FIXED], float)
     target = np.array([*places, *FIXED])
@@ -120,10 +140,16 @@ def render(
     on_face = [
         k for k, name in enumerate(SHAPE) if name[:5] in ("templ", "cheek", "jaw_l", "jaw_r", "chin", "brow_")
     ]
-    seen = (places[on_face] - middle) @ np.linalg.inv(turn).T + SIDE / 2
-    x, y = np.floor(seen.min(axis=0)).astype(int).clip(0, SIDE)
-    right, bottom = np.ceil(seen.max(axis=0)).astype(int).clip(0, SIDE)
-    return jpeg.tobytes(), (int(x), int(y), int(right - x), int(bottom - y)), int(15 * np.round(yaw / 15))
+    seen = (places - middle) @ np.linalg.inv(turn).T + SIDE / 2
+    x, y = np.floor(seen[on_face].min(axis=0)).astype(int).clip(0, SIDE)
+    right, bottom = np.ceil(seen[on_face].max(axis=0)).astype(int).clip(0, SIDE)
+    names = list(SHAPE)
+    return Rendered(
+        jpeg.tobytes(),
+        (int(x), int(y), int(right - x), int(bottom - y)),
+        int(15 * np.round(yaw / 15)),
+        np.array([seen[[names.index(name) for name in part]].mean(axis=0) for part in _LANDMARKS]),
+    )
 
 
 def _background(rng: np.random.Generator) -> Floats:
