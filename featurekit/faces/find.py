@@ -132,8 +132,9 @@ def _frames(settings: FaceSettings, longer: int) -> list[_Frame]:
     frames: dict[tuple[int, int], _Frame] = {}
     for number, (size, border) in attempts:
         inner = round(size / (1 + 2 * border))
-        # The image as it is, with at least half of the border, so that few pixels are searched in vain.
-        enough = _STEP * math.ceil(longer * (1 + border) / _STEP)
+        # No larger than the image and its border, so that few pixels are searched in vain.
+        with_border = int(longer * (1 + 2 * border)) // _STEP * _STEP
+        enough = max(with_border, _STEP * math.ceil(longer / _STEP))
         if enough <= size and longer < inner:
             size, inner = enough, longer
         frames.setdefault((size, inner), _Frame(number, size, inner))

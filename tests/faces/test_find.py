@@ -68,12 +68,12 @@ def test_all_gives_every_face_most_confident_first_from_the_largest_frame_at_onc
     for face, box in zip(faces, (LEFT, MIDDLE, LARGE), strict=True):
         np.testing.assert_allclose(face.box, box, atol=2)
     assert all(one.confidence >= two.confidence for one, two in pairwise(faces))
-    assert marker.sizes == [448]  # 400 pixels, as they are, and a border
+    assert marker.sizes == [480]  # 400 pixels, as they are, and a border
 
 
 @pytest.mark.parametrize(
     ("side", "sizes"),
-    [(40, [64]), (200, [224, 320, 256, 64]), (512, [576, 640, 320, 64])],
+    [(40, [64]), (200, [224, 384, 288, 64]), (512, [608, 640, 320, 64])],
 )
 def test_all_does_not_enlarge_a_picture(side: int, sizes: list[int]) -> None:
     marker = Marker()
@@ -114,7 +114,7 @@ def test_a_picture_without_a_face_says_so_after_every_attempt() -> None:
 
 
 @pytest.mark.parametrize(
-    ("side", "sizes"), [(40, [64]), (200, [64, 256, 224, 320]), (400, [64, 320, 448, 640])]
+    ("side", "sizes"), [(40, [64]), (200, [64, 288, 224, 384]), (400, [64, 320, 480, 640])]
 )
 def test_no_frame_enlarges_a_picture(side: int, sizes: list[int]) -> None:
     marker = Marker()
@@ -143,7 +143,7 @@ def test_a_face_that_is_small_in_its_frame_is_looked_at_in_the_frame_that_it_nee
 def test_a_face_that_stays_small_is_looked_at_in_the_largest_frame_that_shows_more() -> None:
     marker = Marker()
     face = find_face(picture((180, 120, 212, 160)), marker, SETTINGS)
-    assert marker.sizes == [64, 320, 448]  # 640 with a border of half the picture shows it no larger
+    assert marker.sizes == [64, 320, 480]  # 640 with a border of half the picture shows it no larger
     assert (face.status, face.attempt) == ("ok", 2)
     tiny = Marker()
     assert find_face(picture((8, 8, 28, 32), width=40, height=40), tiny, SETTINGS).status == "ok"
