@@ -209,15 +209,19 @@ def _look(pixels: NDArray[np.uint8], finder: FaceFinder, frame: _Frame, factor: 
     height, width = pixels.shape[:2]
     # Scaled before it is framed, so that a large photograph is not copied for its border.
     framed, scale = fit_frame(pixels, frame.size, frame.inner)
-    found = []
-    for one in finder(framed, frame.size):
-        box = ((one.box - margin) / np.tile(scale, 2)).astype(np.float32)
-        middle = middle_of(box)
-        # A face whose middle is in the border is not on the image.
-        if 0 <= middle.real <= width and 0 <= middle.imag <= height:
-            landmarks = ((one.landmarks - margin) / scale).astype(np.float32)
-            found.append(Detection(factor * box, factor * landmarks, one.confidence))
-    return found
+    seen = finder(framed, frame.size)
+    if not seen:
+        return []
+    boxes = ((np.stack([one.box for one in seen]) - margin) / np.tile(scale, 2)).astype(np.float32)
+    landmarks = ((np.stack([one.landmarks for one in seen]) - margin) / scale).astype(np.float32)
+    middles = (boxes[:, :2] + boxes[:, 2:]) / 2
+    # A face whose middle is in the border is not on the image.
+    is_inside = ((middles >= 0) & (middles <= (width, height))).all(axis=1).tolist()
+    return [
+        Detection(factor * boxes[i], factor * landmarks[i], seen[i].confidence)
+        for i in range(len(seen))
+        if is_inside[i]
+    ]
 
 
 def _chosen(

@@ -20,7 +20,8 @@ _WHOLE_IMAGE_VERSION = 3  # of detectors that do not search, and so find what th
 CHOICES = ("center", "largest", "box", "only", "all")
 
 # (side of the frame in pixels, border on each side as a part of the image's longer side)
-ATTEMPTS = ((64, 0.2), (320, 0.25), (640, 0.1), (640, 0.5))
+# Detectors miss faces that fill the image, and find them small, with a wide border.
+ATTEMPTS = ((96, 0.1), (128, 0.5), (320, 0.25), (640, 0.1), (640, 0.5))
 
 _Side = Annotated[int, Interval(ge=0, le=4096)]
 _Border = Annotated[float, Interval(ge=0, le=4096)]

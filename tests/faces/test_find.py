@@ -73,7 +73,7 @@ def test_all_gives_every_face_most_confident_first_from_the_largest_frame_at_onc
 
 @pytest.mark.parametrize(
     ("side", "sizes"),
-    [(40, [64]), (200, [224, 384, 288, 64]), (512, [608, 640, 320, 64])],
+    [(40, [64]), (200, [224, 384, 288, 128, 96]), (512, [608, 640, 320, 128, 96])],
 )
 def test_all_does_not_enlarge_a_picture(side: int, sizes: list[int]) -> None:
     marker = Marker()
@@ -114,7 +114,7 @@ def test_a_picture_without_a_face_says_so_after_every_attempt() -> None:
 
 
 @pytest.mark.parametrize(
-    ("side", "sizes"), [(40, [64]), (200, [64, 288, 224, 384]), (400, [64, 320, 480, 640])]
+    ("side", "sizes"), [(40, [64]), (200, [96, 128, 288, 224, 384]), (400, [96, 128, 320, 480, 640])]
 )
 def test_no_frame_enlarges_a_picture(side: int, sizes: list[int]) -> None:
     marker = Marker()
@@ -124,27 +124,27 @@ def test_no_frame_enlarges_a_picture(side: int, sizes: list[int]) -> None:
 
 def test_the_smallest_frame_comes_first_and_a_larger_one_only_where_nothing_was_found() -> None:
     marker = Marker()
-    find_face(picture((100, 50, 330, 280)), marker, SETTINGS)
-    assert marker.sizes == [64]
-    needs_more = Marker(min_side=15)
+    find_face(picture(LARGE), marker, SETTINGS)
+    assert marker.sizes == [96]
+    needs_more = Marker(min_side=20)
     face = find_face(picture(LEFT), needs_more, SETTINGS)
-    assert needs_more.sizes == [64, 320]
-    assert (face.status, face.attempt) == ("ok", 1)
+    assert needs_more.sizes == [96, 128, 320]
+    assert (face.status, face.attempt) == ("ok", 2)
 
 
 def test_a_face_that_is_small_in_its_frame_is_looked_at_in_the_frame_that_it_needs() -> None:
-    marker = Marker()
-    face = find_face(picture(LARGE), marker, SETTINGS)
-    assert marker.sizes == [64, 160]
-    assert (face.status, face.attempt) == ("ok", 1)
-    np.testing.assert_allclose(face.box, LARGE, atol=6)  # a pixel of the frame, or two
+    marker, box = Marker(), (150, 80, 250, 210)
+    face = find_face(picture(box), marker, SETTINGS)
+    assert marker.sizes == [96, 160]  # 128 with its wide border shows it no larger than 96
+    assert (face.status, face.attempt) == ("ok", 2)
+    np.testing.assert_allclose(face.box, box, atol=4)  # a pixel of the frame, or two
 
 
 def test_a_face_that_stays_small_is_looked_at_in_the_largest_frame_that_shows_more() -> None:
     marker = Marker()
     face = find_face(picture((180, 120, 212, 160)), marker, SETTINGS)
-    assert marker.sizes == [64, 320, 480]  # 640 with a border of half the picture shows it no larger
-    assert (face.status, face.attempt) == ("ok", 2)
+    assert marker.sizes == [96, 320, 480]  # 640 with a border of half the picture shows it no larger
+    assert (face.status, face.attempt) == ("ok", 3)
     tiny = Marker()
     assert find_face(picture((8, 8, 28, 32), width=40, height=40), tiny, SETTINGS).status == "ok"
     assert tiny.sizes == [64]
@@ -154,7 +154,7 @@ def test_a_face_that_stays_small_is_looked_at_in_the_largest_frame_that_shows_mo
             return super().__call__(pixels, size) if size == 320 else []
 
     face = find_face(picture((180, 120, 212, 160)), OnceOnly(), SETTINGS)
-    assert (face.status, face.attempt) == ("ok", 1)  # what was found is not lost where more is not
+    assert (face.status, face.attempt) == ("ok", 2)  # what was found is not lost where more is not
 
 
 def test_the_first_frame_for_a_box_shows_a_face_of_its_size() -> None:

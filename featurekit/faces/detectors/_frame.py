@@ -94,24 +94,19 @@ def detections(
         scale: what fit_frame() returned.
         overlap: of two boxes that share more than this part of their union, the less confident is dropped.
     """
-    kept = _suppress(boxes, confidences, overlap)
+    if not len(boxes):
+        return []
+    corners = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
+    # Of equal confidences the earlier one counts. A threshold of 0 keeps every box that is confident at all.
+    kept = np.array(
+        import_cv2().dnn.NMSBoxes(corners.tolist(), confidences.tolist(), 0.0, overlap), dtype=np.intp
+    )
     boxes = (boxes[kept] / np.tile(scale, 2)).astype(np.float32)
     landmarks = (landmarks[kept] / scale).astype(np.float32)
     return [
-        Detection(box, points, min(max(float(confidence), 0.0), 1.0))
-        for box, points, confidence in zip(boxes, landmarks, confidences[kept], strict=True)
+        Detection(box, points, min(max(confidence, 0.0), 1.0))
+        for box, points, confidence in zip(boxes, landmarks, confidences[kept].tolist(), strict=True)
     ]
-
-
-def _suppress(boxes: NDArray[np.float32], confidences: NDArray[np.float32], overlap: float) -> list[int]:
-    """Greedy non-maximum suppression; ties go to the earlier row."""
-    left = np.argsort(-confidences, kind="stable")
-    kept = []
-    while len(left):
-        best, left = left[0], left[1:]
-        kept.append(int(best))
-        left = left[intersection_over_union(boxes[best], boxes[left]) <= overlap]
-    return kept
 
 
 def intersection_over_union(box: NDArray[np.float32], boxes: NDArray[np.float32]) -> NDArray[np.float64]:
