@@ -216,12 +216,8 @@ def _look(pixels: NDArray[np.uint8], finder: FaceFinder, frame: _Frame, factor: 
     landmarks = ((np.stack([one.landmarks for one in seen]) - margin) / scale).astype(np.float32)
     middles = (boxes[:, :2] + boxes[:, 2:]) / 2
     # A face whose middle is in the border is not on the image.
-    is_inside = ((middles >= 0) & (middles <= (width, height))).all(axis=1).tolist()
-    return [
-        Detection(factor * boxes[i], factor * landmarks[i], seen[i].confidence)
-        for i in range(len(seen))
-        if is_inside[i]
-    ]
+    inside = np.flatnonzero(np.all((middles >= 0) & (middles <= (width, height)), axis=1))
+    return [Detection(factor * boxes[i], factor * landmarks[i], seen[i].confidence) for i in inside]
 
 
 def _chosen(
