@@ -315,7 +315,7 @@ class Pass:
                 is_careful=is_careful,
             )
             self.clock, self._chunk = looker.clock, 1
-            self._look = lambda tasks: [looker(task) for task in tasks]
+            self._look = looker.several
         self._batch = max((network.session.batch for network in self._later), default=1)
         self.opened = time.perf_counter()
         self.n_detected = 0

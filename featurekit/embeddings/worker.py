@@ -7,6 +7,7 @@ sends the results back as arrays.
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +21,7 @@ from featurekit.errors import FeaturekitError, ImageError, MissingDecoderError
 from featurekit.faces.align import CropKind
 from featurekit.faces.detectors import FaceFinder
 from featurekit.faces.face import STATUSES, Face
-from featurekit.faces.find import Seen, in_reading_order, see_faces
+from featurekit.faces.find import in_reading_order, see_faces
 from featurekit.faces.images import ImageData
 from featurekit.faces.settings import FaceSettings
 from featurekit.files import leads_out, read_plain
@@ -172,16 +173,34 @@ class Looker:
 
     def __call__(self, task: Task) -> Looked:
         """Decode one image, find and cut out its faces, and run the networks on the crops."""
+        return self.several([task])[0]
+
+    def several(self, tasks: Sequence[Task]) -> list[Looked]:
+        """Process several images, and each network runs on the crops of all of them before the next one.
+
+        The weights of a network then stay in the cache of the processor. Each crop is still computed alone,
+        so that its vector does not depend on the other images.
+        """
+        looked = [self._guarded(partial(self._seen, task), Looked(task.row, [])) for task in tasks]
+        for network in self._networks:
+            looked = [self._guarded(partial(self._embedded, network, one), one) for one in looked]
+        for face in (face for one in looked for face in one.faces):
+            face.crops = {kind: face.crops[kind] for kind in self._kept if kind in face.crops}
+        return looked
+
+    def _guarded(self, work: Callable[[], Looked], looked: Looked) -> Looked:
+        """Return what a function returns; after an unexpected error, the failed result for its image."""
         try:
-            return self._processed(task)
+            return work()
         except FeaturekitError:
             raise
         except Exception as error:
             if not self._is_careful:
                 raise
-            return Looked(task.row, []).fail(error)
+            return looked.fail(error)
 
-    def _processed(self, task: Task) -> Looked:
+    def _seen(self, task: Task) -> Looked:
+        """Decode one image, find its faces, and cut them out for all networks."""
         with self.clock("read"):
             data, why = self._read(task)
         if data is None:
@@ -199,19 +218,17 @@ class Looker:
         except ImageError as error:
             again = isinstance(error, MissingDecoderError)  # a later pass may have the decoder
             return Looked.without_face(task.row, error.status, str(error), is_final=not again)
-        faces = [self._embedded(one) for one in in_reading_order(seen)]
+        faces = [EmbeddedFace(one.face, one.aligned_by, crops=one.crops) for one in in_reading_order(seen)]
         return Looked(task.row, faces, not task.known, size=size)
 
-    def _embedded(self, seen: Seen) -> EmbeddedFace:
-        """Run the networks on one face."""
-        vectors: dict[str, NDArray[np.float32]] = {}
-        if seen.face.status == "ok":
-            for network in self._networks:
+    def _embedded(self, network: OpenBackbone, looked: Looked) -> Looked:
+        """Run a network on every face of an image, and return the result with the vectors."""
+        for face in looked.faces:
+            if face.face.status == "ok":
                 with self.clock(network.name):
-                    of_one = network.vectors(seen.crops[network.crop][None])
-                vectors |= {feature: rows[0] for feature, rows in of_one.items()}
-        crops = {kind: seen.crops[kind] for kind in self._kept if kind in seen.crops}
-        return EmbeddedFace(seen.face, seen.aligned_by, vectors, crops)
+                    of_one = network.vectors(face.crops[network.crop][None])
+                face.vectors |= {feature: rows[0] for feature, rows in of_one.items()}
+        return looked
 
     def _read(self, task: Task) -> tuple[ImageData | None, str]:
         """Return an image in memory or the bytes of a file; else None, and what is wrong with the file."""
@@ -231,7 +248,7 @@ class Looker:
 
     def answer(self, tasks: Sequence[Sequence[Any]]) -> Message:
         """Process several images for another process, which reads the result with unpacked()."""
-        looked = [self(Task.from_json(task)) for task in tasks]
+        looked = self.several([Task.from_json(task) for task in tasks])
         seconds, self.clock.seconds = self.clock.seconds, {}
         faces = [face for one in looked for face in one.faces]
         found = [face for face in faces if face.face.status == "ok"]

@@ -3,6 +3,7 @@
 import numpy as np
 
 from featurekit.embeddings.helper import Helper
+from featurekit.embeddings.open_networks import OpenBackbone
 from featurekit.embeddings.worker import Looker, Task, unpacked
 from featurekit.faces.face import Face
 from featurekit.faces.find import open_finder
@@ -34,3 +35,43 @@ def test_known_faces_survive_the_pipe_to_the_last_bit():
     assert first.box.dtype == np.float32
     assert (first.confidence, first.n_found, first.attempt) == (face.confidence, 2, 1)
     assert (second.status, second.confidence) == ("too_small", 0.5)
+
+
+def mean_of(name, order):
+    """Return a backbone that is ready to run, whose vector is the mean color; it notes that it was run."""
+
+    def session(crops):
+        order.append(name)
+        if crops.mean() == 0:
+            raise ValueError("black")
+        return [crops.mean(axis=(1, 2), dtype=np.float32)]
+
+    return OpenBackbone(name, ("mean",), ("dlib", 32), session, False)
+
+
+def test_each_network_runs_on_several_images_in_turn_and_each_image_gets_its_own_vectors(manifest, settings):
+    order = []
+    networks = [mean_of("one", order), mean_of("other", order)]
+    looker = Looker(manifest.root, settings, open_finder(settings), networks, [])
+    tasks = tasks_of(manifest, [0, 5])
+    several = looker.several(tasks)
+    assert order == ["one", "one", "other", "other"]
+    for one, task in zip(several, tasks, strict=True):
+        assert one.row == task.row
+        assert not one.faces[0].crops
+        (alone,) = looker(task).faces
+        assert one.faces[0].vectors.keys() == {"one:mean", "other:mean"}
+        for feature, vector in one.faces[0].vectors.items():
+            np.testing.assert_array_equal(vector, alone.vectors[feature])
+
+
+def test_an_image_that_a_network_fails_on_costs_the_others_nothing(manifest, settings):
+    order = []
+    black = Task(1, "", "", image=np.zeros((40, 40, 3), np.uint8))
+    looker = Looker(
+        manifest.root, settings, open_finder(settings), [mean_of("one", order)], [], is_careful=True
+    )
+    failed, fine = looker.several([black, *tasks_of(manifest, [5])])
+    assert (failed.row, failed.faces[0].face.status, failed.is_final) == (1, "failed", False)
+    assert "ValueError: black" in failed.why
+    assert fine.faces[0].vectors.keys() == {"one:mean"}

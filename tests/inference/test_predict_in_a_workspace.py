@@ -126,14 +126,14 @@ def test_a_name_that_no_file_can_have_is_a_row_in_a_workspace_too(portraits, mod
 
 def test_an_end_in_the_middle_reads_no_image_that_was_only_waiting(portraits, model, monkeypatch):
     paths, seen = sorted((portraits / "photos").iterdir()), []
-    process = extractor.Looker.__call__
+    process = extractor.Looker.several
 
-    def slowly(looker, task):
-        seen.append(task.row)
+    def slowly(looker, tasks):
+        seen.extend(task.row for task in tasks)
         time.sleep(0.05)
-        return process(looker, task)
+        return process(looker, tasks)
 
-    monkeypatch.setattr(extractor.Looker, "__call__", slowly)
+    monkeypatch.setattr(extractor.Looker, "several", slowly)
     monkeypatch.setattr(predict, "BATCH", 1)
     given = [as_photograph(path) for path in paths]
     each = predict.Predictor(given, [TrainedModel.load(model)], threads=2).each()
@@ -253,9 +253,11 @@ def test_two_files_with_the_same_bytes_are_read_once(portraits, model, monkeypat
     path, _, third, *_ = sorted((portraits / "photos").iterdir())
     (portraits / "photos" / "copy.png").write_bytes(path.read_bytes())
     seen = []
-    process = extractor.Looker.__call__
+    process = extractor.Looker.several
     monkeypatch.setattr(
-        extractor.Looker, "__call__", lambda self, task: seen.append(task.row) or process(self, task)
+        extractor.Looker,
+        "several",
+        lambda self, tasks: seen.extend(task.row for task in tasks) or process(self, tasks),
     )
     first, other, copy = read_photographs([path, third, portraits / "photos" / "copy.png"], [one])
     assert len(seen) == 2
