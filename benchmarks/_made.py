@@ -9,7 +9,6 @@ import io
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -25,28 +24,16 @@ CHIP_SIDE = 200  # pixels, as UTKFace's chips
 PORTRAITS = (0.9, 0.5, 0.3, 0.7)
 
 
-def portraits(n_people: int, n_each: int, threads: int) -> list[tuple[int, str, Any]]:
+def drawn(n_people: int, n_each: int) -> list[tuple[int, str, Any]]:
     """Return person, gender and picture of made-up portraits."""
     from PIL import Image
 
-    from featurekit.data.datasets._painting.painting import paint, portrait_parts
-    from featurekit.data.datasets._painting.render import render
-    from featurekit.data.datasets._painting.subject import draw_subject
-    from featurekit.data.targets import GENDER
+    from featurekit.data.datasets.synthetic import portraits
 
-    def portraits_of(person: int) -> list[tuple[int, str, Any]]:
-        subject, found = draw_subject(0, person), []
-        painting = paint(subject, np.random.default_rng([0, person]))
-        for number in range(n_each):
-            jpeg, _, _ = render(painting, subject, np.random.default_rng([0, person, number]))
-            found.append(
-                (person, GENDER.classes[subject.gender], Image.open(io.BytesIO(jpeg)).convert("RGB"))
-            )
-        return found
-
-    portrait_parts()  # once, before the threads
-    with ThreadPoolExecutor(threads) as pool:
-        return [one for of_one in pool.map(portraits_of, range(n_people)) for one in of_one]
+    return [
+        (one.subject, one.gender, Image.open(io.BytesIO(one.jpeg)).convert("RGB"))
+        for one in portraits(n_people, n_each)
+    ]
 
 
 def write_chips(folder: Path, made: Sequence[tuple[int, str, Any]], n: int) -> "Manifest":

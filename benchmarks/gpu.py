@@ -407,7 +407,7 @@ def run(
             settings=face_settings(is_trained, budget),
             peak=peak_flops(options.device),
         )
-        made = _made.portraits(size.people, size.portraits, options.threads)
+        made = _made.drawn(size.people, size.portraits)
         bench.pictures[CHIPS] = _made.write_chips(scratch / "chips", made, size.chips)
         bench.pictures[PHOTOGRAPHS] = _made.write_photographs(
             scratch / "photographs", made, size.photographs, size.photograph

@@ -296,7 +296,8 @@ def test_untrained_weights_are_gone_after_the_run(gpu, tmp_path, monkeypatch):
 def test_made_pictures_are_few_but_of_different_bytes(gpu, tmp_path):
     from PIL import Image
 
-    made = [(person, "female", Image.new("RGB", (20, 20), (9, 9, 9))) for person in range(2)]
+    made = gpu._made.drawn(2, 1)
+    assert {gender for _, gender, _ in made} <= {"female", "male"}
     chips = gpu._made.write_chips(tmp_path / "chips", made, 5)
     assert len(chips) == len(set(chips.table["content"])) == 5
     assert chips.subjects.tolist() == ["p0", "p1", "p0", "p1", "p0"]
@@ -313,7 +314,7 @@ def test_the_whole_runs_on_a_stand_in_which_is_never_kept(gpu, monkeypatch, tmp_
     # The script sets the number of threads of this process.
     request.addfinalizer(partial(torch.set_num_threads, torch.get_num_threads()))
 
-    def flat(people, each, threads):
+    def flat(people, each):
         return [
             (person, ("female", "male")[person % 2], Image.new("RGB", (64, 64), (20 * person,) * 3))
             for person in range(people)
@@ -321,7 +322,7 @@ def test_the_whole_runs_on_a_stand_in_which_is_never_kept(gpu, monkeypatch, tmp_
 
     kept = {path.name: path.read_bytes() for path in (BENCHMARKS / "results").iterdir()}
     monkeypatch.setenv("FEATUREKIT_HOME", str(tmp_path / "no weights"))
-    monkeypatch.setattr(gpu._made, "portraits", flat)
+    monkeypatch.setattr(gpu._made, "drawn", flat)
     words = ["--device", "cpu", "--rounds", "1", "--threads", "1"]
     monkeypatch.setattr(gpu.harness, "keep_to_cores", lambda threads: threads)
     assert gpu.main([*words, "--results", str(tmp_path)]) == 0

@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.data.datasets.synthetic import portraits
+from featurekit.data.datasets.synthetic import Portrait, portraits
 from featurekit.faces.align import TEMPLATES, similarity, warp
 from featurekit.faces.images import decode
 from featurekit.networks.backbones import Backbone
@@ -37,13 +37,13 @@ def calibration_crops(backbone: Backbone) -> NDArray[np.uint8]:
     """Return the crops of the made-up portraits, shape (300, input_size, input_size, 3)."""
     side = backbone.input_size
     crops = []
-    for jpeg, landmarks in _portraits():
-        turn, shift = similarity(landmarks, TEMPLATES[backbone.template])
-        crops.append(warp(decode(jpeg), turn * side, shift * side, side))
+    for portrait in _portraits():
+        turn, shift = similarity(portrait.landmarks, TEMPLATES[backbone.template])
+        crops.append(warp(decode(portrait.jpeg), turn * side, shift * side, side))
     return np.stack(crops)
 
 
 @cache
-def _portraits() -> list[tuple[bytes, NDArray[np.float64]]]:
-    """Return each portrait as a JPEG file, and its landmarks; drawing them takes half a minute."""
+def _portraits() -> list[Portrait]:
+    """Return the portraits; drawing them takes half a minute."""
     return list(portraits(_N_SUBJECTS, _N_PICTURES, seed=_SEED))

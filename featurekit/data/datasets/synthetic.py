@@ -17,7 +17,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -166,28 +166,39 @@ def _write_images(
     return rows
 
 
-def portraits(
-    n_subjects: int, n_pictures: int, *, seed: int = 0
-) -> Iterator[tuple[bytes, NDArray[np.float64]]]:
-    """Yield the images of write_synthetic(), each with the landmarks of its face, without writing them.
+class Portrait(NamedTuple):
+    """A made-up image, and what is known of it.
+
+    Attributes:
+        subject: number of the subject.
+        gender: class of GENDER.
+        jpeg: the JPEG file.
+        landmarks: centers of the eyes, tip of the nose and corners of the mouth, in pixels, shape (5, 2).
+    """
+
+    subject: int
+    gender: str
+    jpeg: bytes
+    landmarks: NDArray[np.float64]
+
+
+def portraits(n_subjects: int, n_pictures: int, *, seed: int = 0) -> Iterator[Portrait]:
+    """Yield the images of write_synthetic(), without writing them.
 
     Args:
         n_subjects: number of subjects.
         n_pictures: number of images of each subject.
         seed: seed of the random number generator.
 
-    Yields:
-        A JPEG file, and the landmarks in pixels: centers of the eyes, tip of the nose and corners of the
-        mouth, shape (5, 2).
-
     Example:
-        >>> jpeg, landmarks = next(portraits(1, 1))
-        >>> landmarks.shape
+        >>> portrait = next(portraits(1, 1))
+        >>> portrait.landmarks.shape
         (5, 2)
     """
     for number in range(n_subjects):
-        for one in _drawn(seed, draw_subject(seed, number), number, n_pictures):
-            yield one.jpeg, one.landmarks
+        subject = draw_subject(seed, number)
+        for one in _drawn(seed, subject, number, n_pictures):
+            yield Portrait(number, GENDER.classes[subject.gender], one.jpeg, one.landmarks)
 
 
 def _drawn(seed: int, subject: Subject, number: int, n_pictures: int) -> "Iterator[Rendered]":
