@@ -273,24 +273,24 @@ class Comparison:
         for number in in_order(plans, [seconds for seconds, _ in sizes]):
             one, (seconds, n_bytes) = plans[number], sizes[number]
             fits = PlanFits(
-                number,
-                one,
-                self.manifest,
-                self.folds,
-                partial(vectors.of, one),
-                replace(
+                number=number,
+                plan=one,
+                manifest=self.manifest,
+                fold_set=self.folds,
+                vectors=partial(vectors.of, one),
+                fitting=replace(
                     fitting,
                     features=one.feature_name,
                     networks=one.networks,
                     parameters=one.parameters,
                     resources=resources,
                 ),
-                shared.jobs,
-                shared.models is not None,
-                count,
-                peaks,
-                shared.say,
-                finish,
+                jobs=shared.jobs,
+                is_saved=shared.models is not None,
+                count=count,
+                peaks=peaks,
+                say=shared.say,
+                finish=finish,
             )
             batches.append(Batch(open=fits.open, seconds=seconds, bytes=n_bytes))
         with one_blas_thread():

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -20,7 +20,7 @@ from featurekit.evaluation.fitting import (
     bytes_needed,
     fit_classifier,
     fixed_threads,
-    may_take,
+    memory_of,
     said_where,
     side_by_side,
 )
@@ -81,141 +81,94 @@ def cross_validate(
         TargetError: a training part contains only one class.
         EstimatorError: a user's own estimator failed, or its predictions cannot be used.
     """
-    if not folds:
-        raise FoldError("There is no fold to fit on.")
-    fitting = fitting or Fitting()
-    tested = FoldResults(len(folds))
-    jobs, fits = fold_fits(
-        kind, target, X, y, subjects, folds, fitting, tested, also=also, jobs=jobs, say=say, done=done
-    )
-    memory = may_take() if fitting.resources.memory is None else fitting.resources.memory
-    with one_blas_thread():
-        run_batches(
-            [Batch(open=lambda: fits)], threads=max(fitting.resources.threads, 1), jobs=jobs, memory=memory
-        )
-    return tested.together(target, y, folds)
-
-
-def fold_fits(
-    kind: ClassifierKind,
-    target: Target,
-    X: Any,
-    y: NDArray[Any],
-    subjects: NDArray[np.str_],
-    folds: Sequence[Fold],
-    fitting: Fitting,
-    results: "FoldResults",
-    *,
-    also: Mapping[Target, NDArray[Any]] | None = None,
-    jobs: int = 1,
-    seconds: Callable[[int], float] = lambda n_rows: LEAST,
-    say: Callable[[str], None] | None = None,
-    done: Callable[[], None] | None = None,
-) -> tuple[int, list[Fit]]:
-    """Return how many folds can be fitted at the same time, and a fit for each fold.
-
-    The arguments are those of cross_validate(), and these: `results`, where the result of each fold is
-    stored, and `seconds`, the rough duration of a fit on some number of training faces.
-    """
-    jobs, shared = _share(kind, target, folds, fitting, jobs=jobs, say=say)
-
-    def fit_of(number: int, fold: Fold) -> Fit:
-        def run(threads: int) -> None:
-            own = shared.with_threads(threads)
-            with said_where(kind, target, own, f"fold {number}"):
-                results.tested[number] = _run_fold(kind, target, X, y, subjects, fold, own, also=also or {})
-            if done:
-                done()
-
-        return Fit(
-            run=run,
-            seconds=seconds(len(fold.train)),
-            threads=fixed_threads(kind, shared),
-            bytes_needed=partial(bytes_needed, kind, target, shared, len(fold.train)),
-        )
-
-    return jobs, [fit_of(number, fold) for number, fold in enumerate(folds)]
-
-
-def _share(
-    kind: ClassifierKind,
-    target: Target,
-    folds: Sequence[Fold],
-    fitting: Fitting,
-    *,
-    jobs: int,
-    say: Callable[[str], None] | None,
-) -> tuple[int, Fitting]:
-    """Return how many folds run at the same time, and how each is fitted with its share of the resources."""
-    on_gpu = kind.reads == "crops" and resolve(fitting.resources.device or "auto", "auto")[0] == "cuda"
-    jobs, resources = side_by_side(
-        fitting.fresh(kind, target),
-        max(len(fold.train) for fold in folds),
-        fitting.resources,
-        # A GPU trains one network at a time.
-        jobs=1 if on_gpu else min(jobs, len(folds)),
-        tune=fitting.tune and kind.grid is not None,
+    fits = FoldFits(
+        kind=kind,
+        target=target,
+        X=X,
+        y=y,
+        subjects=subjects,
+        folds=folds,
+        fitting=fitting or Fitting(),
+        also=also or {},
+        jobs=jobs,
         say=say,
+        done=done or (lambda: None),
     )
-    return jobs, replace(fitting, resources=resources)
+    return fits.run()
 
 
-def _run_fold(
-    kind: ClassifierKind,
-    target: Target,
-    X: Any,
-    y: NDArray[Any],
-    subjects: NDArray[np.str_],
-    fold: Fold,
-    fitting: Fitting,
-    *,
-    also: Mapping[Target, NDArray[Any]],
-) -> _Tested:
-    """Fit on the training part of one fold, and predict its test part."""
-    rows = (X[fold.train], y[fold.train], subjects[fold.train])
-    check_training_labels(target, rows[1][is_known(rows[1])])
-    started = time.perf_counter()
-    classifier, found = fit_classifier(
-        kind, target, *rows, fitting, also={other: labels[fold.train] for other, labels in also.items()}
-    )
-    fitted = time.perf_counter()
-    probabilities = None
-    if target.is_regression:
-        predicted = classifier.predict(X[fold.test])
-    else:
-        # A class without a training face keeps the probability 0.
-        probabilities = spread_out(
-            classifier.predict_proba(X[fold.test]), classifier.classes_, len(target.classes)
-        )
-        predicted = probabilities.argmax(axis=1)
-    return _Tested(
-        classifier,
-        found,
-        predicted,
-        probabilities,
-        # A training that continued from a checkpoint knows its whole time.
-        seconds_fit=getattr(classifier, "seconds_", fitted - started),
-        seconds_predict=time.perf_counter() - fitted,
-    )
-
-
-class FoldResults:
-    """The results of the folds, which are stored as they come.
+@dataclass(eq=False, kw_only=True)
+class FoldFits:
+    """The fits of a classifier in all folds, which can run side by side.
 
     Attributes:
-        tested: result of each fold, by its number.
+        jobs: largest number of folds at the same time; fewer on a GPU, or if the kernel matrices of so many
+            would not fit into memory.
+        seconds: rough duration of a fit on some number of training faces, in comparison with other fits.
+        kind, target, X, y, subjects, folds, fitting, also, say, done: see cross_validate().
     """
 
-    def __init__(self, n_folds: int) -> None:
-        self.tested: list[_Tested | None] = [None] * n_folds
+    kind: ClassifierKind
+    target: Target
+    X: Any
+    y: NDArray[Any]
+    subjects: NDArray[np.str_]
+    folds: Sequence[Fold]
+    fitting: Fitting
+    also: Mapping[Target, NDArray[Any]]
+    jobs: int
+    seconds: Callable[[int], float] = lambda n_rows: LEAST
+    say: Callable[[str], None] | None = None
+    done: Callable[[], None] = lambda: None
 
-    def together(self, target: Target, y: NDArray[Any], folds: Sequence[Fold]) -> OutOfFold:
-        """Put the results of each fold in the places of its rows."""
-        results = [one for one in self.tested if one is not None]
-        fold_of = np.full(len(y), -1, dtype=np.intp)
-        predicted = np.full(len(y), np.nan if target.is_regression else -1, dtype=y.dtype)
-        probabilities = np.full((len(y), len(target.classes)), np.nan)
-        for number, (fold, tested) in enumerate(zip(folds, results, strict=True)):
+    def __post_init__(self) -> None:
+        if not self.folds:
+            raise FoldError("There is no fold to fit on.")
+        kind, resources = self.kind, self.fitting.resources
+        on_gpu = kind.reads == "crops" and resolve(resources.device or "auto", "auto")[0] == "cuda"
+        self.jobs, resources = side_by_side(
+            self.fitting.fresh(kind, self.target),
+            max(len(fold.train) for fold in self.folds),
+            resources,
+            # A GPU trains one network at a time.
+            jobs=1 if on_gpu else min(self.jobs, len(self.folds)),
+            tune=self.fitting.tune and kind.grid is not None,
+            say=self.say,
+        )
+        self._shared = replace(self.fitting, resources=resources)
+        self._tested: dict[int, _Tested] = {}
+
+    def run(self) -> OutOfFold:
+        """Fit all folds, and return their results."""
+        resources = self.fitting.resources
+        with one_blas_thread():
+            run_batches(
+                [Batch(open=self.each)],
+                threads=max(resources.threads, 1),
+                jobs=self.jobs,
+                memory=memory_of(resources),
+            )
+        return self.together()
+
+    def each(self) -> list[Fit]:
+        """Return a fit for each fold, which stores the result of the fold."""
+        return [
+            Fit(
+                run=partial(self._fit, number),
+                seconds=self.seconds(len(fold.train)),
+                threads=fixed_threads(self.kind, self._shared),
+                bytes_needed=partial(bytes_needed, self.kind, self.target, self._shared, len(fold.train)),
+            )
+            for number, fold in enumerate(self.folds)
+        ]
+
+    def together(self) -> OutOfFold:
+        """Return the results of all folds, which have been fitted, in the places of their rows."""
+        fold_of = np.full(len(self.y), -1, dtype=np.intp)
+        predicted = np.full(len(self.y), np.nan if self.target.is_regression else -1, dtype=self.y.dtype)
+        probabilities = np.full((len(self.y), len(self.target.classes)), np.nan)
+        results = [self._tested[number] for number in range(len(self.folds))]
+        for number, (fold, tested) in enumerate(zip(self.folds, results, strict=True)):
             fold_of[fold.test] = number
             predicted[fold.test] = tested.predicted
             if tested.probabilities is not None:
@@ -230,4 +183,37 @@ class FoldResults:
             tuple(tested.found for tested in results if tested.found is not None),
             tuple(one.classifier.training_ for one in results if hasattr(one.classifier, "training_")),
             all(getattr(tested.classifier, "gives_probabilities_", True) for tested in results),
+        )
+
+    def _fit(self, number: int, threads: int) -> None:
+        """Fit on the training part of one fold, and predict its test part."""
+        fitting = self._shared.with_threads(threads)
+        with said_where(self.kind, self.target, fitting, f"fold {number}"):
+            self._tested[number] = self._test(self.folds[number], fitting)
+        self.done()
+
+    def _test(self, fold: Fold, fitting: Fitting) -> _Tested:
+        rows = (self.X[fold.train], self.y[fold.train], self.subjects[fold.train])
+        check_training_labels(self.target, rows[1][is_known(rows[1])])
+        started = time.perf_counter()
+        also = {other: labels[fold.train] for other, labels in self.also.items()}
+        classifier, found = fit_classifier(self.kind, self.target, *rows, fitting, also=also)
+        fitted = time.perf_counter()
+        probabilities = None
+        if self.target.is_regression:
+            predicted = classifier.predict(self.X[fold.test])
+        else:
+            # A class without a training face keeps the probability 0.
+            probabilities = spread_out(
+                classifier.predict_proba(self.X[fold.test]), classifier.classes_, len(self.target.classes)
+            )
+            predicted = probabilities.argmax(axis=1)
+        return _Tested(
+            classifier,
+            found,
+            predicted,
+            probabilities,
+            # A training that continued from a checkpoint knows its whole time.
+            seconds_fit=getattr(classifier, "seconds_", fitted - started),
+            seconds_predict=time.perf_counter() - fitted,
         )

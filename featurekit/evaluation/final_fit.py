@@ -17,7 +17,7 @@ from featurekit.embeddings.recipe import Recipe, describe_weights
 from featurekit.errors import EmbeddingError
 from featurekit.estimators import Classifier, ClassifierKind, Resources
 from featurekit.evaluation.examples import Examples, examples_of, vectors_of
-from featurekit.evaluation.fitting import Fitting, fit_classifier, may_take, said_where
+from featurekit.evaluation.fitting import Fitting, fit_classifier, memory_of, said_where
 from featurekit.evaluation.out_of_fold import OutOfFold
 from featurekit.evaluation.outcomes import gives_probabilities, probabilities_of, read_predictions
 from featurekit.evaluation.planning import Plan, full_names
@@ -49,7 +49,7 @@ def fit_on_everything(plan: Plan, everything: Examples, fitting: Fitting) -> Fit
     Raises:
         EstimatorError: a user's own estimator failed.
     """
-    memory = may_take() if fitting.resources.memory is None else fitting.resources.memory
+    resources = replace(fitting.resources, memory=memory_of(fitting.resources))
     with said_where(plan.kind, plan.target, fitting, "all faces"):
         classifier, found = fit_classifier(
             plan.kind,
@@ -57,7 +57,7 @@ def fit_on_everything(plan: Plan, everything: Examples, fitting: Fitting) -> Fit
             everything.X,
             everything.y,
             everything.subjects,
-            replace(fitting, resources=replace(fitting.resources, memory=memory)),
+            replace(fitting, resources=resources),
             also=everything.also,
         )
     return Fitted(classifier, found)

@@ -54,10 +54,6 @@ class Fitting:
             resources=self.resources,
         )
 
-    def with_blocks(self, blocks: tuple[int, ...]) -> "Fitting":
-        """Return the same settings for vectors of other parts."""
-        return replace(self, blocks=blocks)
-
     def with_threads(self, threads: int) -> "Fitting":
         """Return the same settings with another number of threads."""
         return replace(self, resources=replace(self.resources, threads=threads))
@@ -118,6 +114,11 @@ def may_take() -> int:
     return available_memory() // 2
 
 
+def memory_of(resources: Resources) -> int:
+    """Return how many bytes kernel matrices may use: as many as was said, or as may_take() says now."""
+    return may_take() if resources.memory is None else resources.memory
+
+
 def bytes_needed(kind: ClassifierKind, target: Target, fitting: Fitting, n_rows: int, threads: int) -> int:
     """Return the bytes that the matrices of a fit on n_rows take with some threads."""
     classifier = fitting.with_threads(threads).fresh(kind, target)
@@ -149,7 +150,7 @@ def side_by_side(
         tune: whether each fold searches for parameters.
         say: called with a message if the fits need much memory; None for no message.
     """
-    limit = may_take() if resources.memory is None else resources.memory
+    limit = memory_of(resources)
     for n_jobs in range(max(jobs, 1), 0, -1):
         shared = replace(resources, threads=max(resources.threads // n_jobs, 1), memory=limit)
         needed = n_jobs * classifier.use(shared).bytes_needed(n_rows, searching=tune)

@@ -5,16 +5,16 @@ fit that ends last scores the run and saves it, beside the fits of other plans.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from math import log2
 from threading import Lock, get_ident
 
 from featurekit.data.manifest import Manifest
-from featurekit.data.splits import Fold, FoldSet
+from featurekit.data.splits import FoldSet
 from featurekit.embeddings.vectors import Vectors
 from featurekit.estimators import ClassifierKind
-from featurekit.evaluation.cross_validation import FoldResults, fold_fits
+from featurekit.evaluation.cross_validation import FoldFits
 from featurekit.evaluation.examples import examples_of
 from featurekit.evaluation.final_fit import Fitted, fit_on_everything
 from featurekit.evaluation.fitting import Fitting, bytes_needed
@@ -111,12 +111,12 @@ class PeakMemory:
         self._peaks = {number: max(peak, now) for number, peak in self._peaks.items()}
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, kw_only=True)
 class PlanFits:
     """The fits of one plan.
 
     Attributes:
-        number: number of the plan.
+        number: number of the plan, by which its memory is measured.
         plan: the plan.
         manifest: manifest of the faces.
         fold_set: the folds of the comparison.
@@ -149,33 +149,31 @@ class PlanFits:
         self.peaks.start(self.number)
         self.embeddings = self.vectors()
         # The vectors of a joined feature set have parts.
-        self.fitting = self.fitting.with_blocks(self.embeddings.blocks)
+        self.fitting = replace(self.fitting, blocks=self.embeddings.blocks)
         self.examples = examples_of(self.manifest, self.plan, self.embeddings)
-        self._folds: list[Fold] = self.examples.folds(self.fold_set)
-        self._results = FoldResults(len(self._folds))
         self.fitted: Fitted | None = None
-        _, fits = fold_fits(
-            self.plan.kind,
-            self.plan.target,
-            self.examples.X,
-            self.examples.y,
-            self.examples.subjects,
-            self._folds,
-            self.fitting,
-            self._results,
+        self._folds = FoldFits(
+            kind=self.plan.kind,
+            target=self.plan.target,
+            X=self.examples.X,
+            y=self.examples.y,
+            subjects=self.examples.subjects,
+            folds=self.examples.folds(self.fold_set),
+            fitting=self.fitting,
             also=self.examples.also,
             jobs=self.jobs,
             seconds=self._seconds,
             say=self.say,
             done=self._one_done,
         )
+        fits = self._folds.each()
         self._n_left = len(fits) + self.is_saved
         return [*fits, *([self._final(fits[0].threads)] if self.is_saved else [])]
 
     @property
     def out(self) -> OutOfFold:
         """The out-of-fold predictions, when all folds are done."""
-        return self._results.together(self.plan.target, self.examples.y, self._folds)
+        return self._folds.together()
 
     def _seconds(self, n_rows: int) -> float:
         return rough_seconds(
@@ -212,4 +210,4 @@ class PlanFits:
             is_last = not self._n_left
         if is_last:
             self.finish(self)
-            del self.embeddings, self.examples, self._results, self.fitted  # the comparison goes on without
+            del self.embeddings, self.examples, self._folds, self.fitted  # the comparison goes on without

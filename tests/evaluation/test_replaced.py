@@ -104,7 +104,7 @@ def test_what_new_folds_replaced_is_gone_once_the_fit_has_ended_well(featurekit,
 def test_a_fit_that_fails_half_way_says_where_what_it_replaced_is_and_a_shell_brings_it_back(
     featurekit, workspace, monkeypatch
 ):
-    folder, whole = workspace.report("table"), plan_fits.fold_fits
+    folder, whole = workspace.report("table"), plan_fits.FoldFits
     before = everything_in(folder, workspace.models)
     n_fitted = []
 
@@ -114,7 +114,7 @@ def test_a_fit_that_fails_half_way_says_where_what_it_replaced_is_and_a_shell_br
             raise FoldError("made to fail")
         return whole(*arguments, **options)
 
-    monkeypatch.setattr(plan_fits, "fold_fits", fail_at_the_second)
+    monkeypatch.setattr(plan_fits, "FoldFits", fail_at_the_second)
     result = featurekit(*FIT, "--new-folds", "--folds", "2")
     one_line(result, "made to fail")
     [replaced] = ComparisonFolder(folder).replaced_folders()
@@ -138,7 +138,7 @@ def test_a_fit_that_is_killed_loses_nothing(workspace):
         "import os, signal, sys\n"
         "from featurekit.cli import app\n"
         "from featurekit.evaluation import plan_fits\n"
-        "plan_fits.fold_fits = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "plan_fits.FoldFits = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)\n"
         f"sys.argv = ['featurekit', '-w', {str(workspace.root)!r}, *{[*FIT, '--new-folds']!r}]\n"
         "app.main()\n"
     )
