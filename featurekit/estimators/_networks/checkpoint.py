@@ -26,6 +26,9 @@ class Progress:
             "held_out_<target>" (accuracy, or mean absolute error in years), "rate" (faces per second),
             "learning_rate", "stage".
         finished: whether the training is finished.
+        frozen_engine: name and version of the engine that computed the frozen half of the network; "" if it
+            was the one that trains the rest.
+        frozen_failed: why no other engine could compute it; "" if one could, or none was asked.
     """
 
     epoch: int = 0
@@ -34,6 +37,8 @@ class Progress:
     seconds: float = 0.0
     history: list[dict[str, Any]] = field(default_factory=list)
     finished: bool = False
+    frozen_engine: str = ""
+    frozen_failed: str = ""
 
 
 class ForeignError(Exception):

@@ -256,11 +256,15 @@ class CNN(Estimator):
             "seconds": at.seconds,
             "faces": len(faces),
             "held_out_faces": 0 if held_out is None else len(held_out),
-            "engine": got.engine,
+            "engine": got.engine + (f" (frozen half: {at.frozen_engine})" if at.frozen_engine else ""),
             "device": got.device,
             "precision": got.precision,
             "history": at.history,
         }
+        if at.frozen_failed:
+            self.summary_["notes"].append(
+                f"torch computed the frozen half of the network in every epoch. {at.frozen_failed}."
+            )
         best, last = (at.history[epoch - 1]["stage"] for epoch in (at.best_epoch, at.epoch))
         if best == "heads" and last != "heads":
             self.summary_["notes"].append(

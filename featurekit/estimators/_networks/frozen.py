@@ -16,11 +16,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from featurekit.errors import EngineError
 from featurekit.estimators._networks.augmentation import NOTHING, Augmentation, Change, changed
 from featurekit.estimators._networks.halves import split
 from featurekit.estimators._networks.sampler import Faces, as_given, change_of, on_device
 from featurekit.estimators._networks.schedule import Schedule
 from featurekit.networks.engines import Network, Session, available_memory, open_session
+from featurekit.text import first_line
 
 # The greatest amount of memory, in bytes, for the kept results of one training, and the greatest share of the
 # memory that is free, because several folds may be trained side by side. What needs more is computed again in
@@ -40,6 +42,7 @@ class FrozenHalf:
 
     Attributes:
         rest: the rest of the network with its heads: results of the frozen half → outputs of the heads.
+        engine: name and version of the engine.
         shapes: shape of each result for one face.
         dtype: type in which results are kept.
     """
@@ -49,6 +52,7 @@ class FrozenHalf:
         # In bf16, the rest of the network rounds its inputs in any case.
         self.dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         self._session, self._side = session, side
+        self.engine = session.achieved.engine
         self.shapes = [one.shape for one in self.results(np.zeros((side, side, 3), np.uint8), NOTHING)]
 
     def results(self, crop: NDArray[np.uint8], change: Change) -> list[torch.Tensor]:
@@ -116,7 +120,7 @@ class Views:
 def open_frozen_half(
     network: nn.Module, face: NDArray[np.uint8], side: int, precision: str, threads: int
 ) -> FrozenHalf | None:
-    """Return the frozen half of a network; None if nothing is frozen, or if OpenVINO computes something else.
+    """Return the frozen half of a network; None if nothing is frozen.
 
     Args:
         network: its parts are `body`, in evaluation mode, and `heads`. Weights that are trained require a
@@ -125,6 +129,9 @@ def open_frozen_half(
         side: side of the network's input, in pixels.
         precision: "fp32" or "bf16".
         threads: number of threads that compute results at the same time.
+
+    Raises:
+        EngineError: OpenVINO cannot run the frozen half, or computes other features than torch.
     """
     body: Any = network.body
     heads: Any = network.heads
@@ -149,14 +156,13 @@ def open_frozen_half(
         half = FrozenHalf(session, Rest(upper, heads), side, precision)
         with torch.inference_mode():
             got = upper(*(one[None].float() for one in half.results(face, NOTHING)))
-            wanted = body(
-                on_device(as_given(face[None], np.zeros(1, np.intp), [NOTHING], side, "cpu"), "cpu")
-            )
-    except (
-        Exception
-    ):  # a network of a user's own may do anything; torch trains it without an engine, as before
-        return None
-    return half if (got - wanted).norm() <= TOLERANCE[precision] * wanted.norm() else None
+            pixels = as_given(face[None], np.zeros(1, np.intp), [NOTHING], side, "cpu")
+            wanted = body(on_device(pixels, "cpu"))
+    except Exception as error:  # a network of a user's own, and its conversion, may raise anything
+        raise EngineError(f"OpenVINO cannot run it: {type(error).__name__}: {first_line(error)}") from error
+    if (got - wanted).norm() > TOLERANCE[precision] * wanted.norm():
+        raise EngineError("OpenVINO computes other features from it than torch")
+    return half
 
 
 class Frozen:

@@ -105,6 +105,8 @@ def train(
         while not at.finished:
             started = time.perf_counter()
             line, loss = trainer.epoch(at.epoch), None
+            at.frozen_engine = trainer.frozen_engine or at.frozen_engine
+            at.frozen_failed = trainer.frozen_failed or at.frozen_failed
             if held_out is not None:
                 loss, scores = trainer.measure(held_out)
                 line |= {"held_out_loss": loss, **{f"held_out_{k}": v for k, v in scores.items()}}
@@ -179,6 +181,7 @@ class _Trainer:
     pool: ThreadPoolExecutor
 
     def __post_init__(self) -> None:
+        self.frozen_engine = self.frozen_failed = ""
         self._frozen: Frozen | None = None
         self._is_opened = False
         self._micro = self.schedule.batch_size
@@ -264,8 +267,15 @@ class _Trainer:
         # The half that is frozen in the last of these epochs is frozen in all of them.
         set_stage(self.network, schedule.stage(schedule.n_frozen - 1))
         first: Any = self.faces.crops[self.faces.rows[0]]
-        half = open_frozen_half(self.network, first, setting.side, setting.precision, max(setting.threads, 1))
+        try:
+            half = open_frozen_half(
+                self.network, first, setting.side, setting.precision, max(setting.threads, 1)
+            )
+        except EngineError as error:
+            self.frozen_failed = str(error)
+            return
         if half is not None:
+            self.frozen_engine = half.engine
             self._frozen = Frozen(half, self.faces, self.held_out, schedule, self.augmentation, setting.seed)
 
     def save_and_tell(self, at: Progress, best: Mapping[str, torch.Tensor]) -> None:

@@ -210,16 +210,33 @@ def test_a_killed_training_ends_with_the_bits_of_one_that_was_not(always, tmp_pa
     assert same(weights(resumed), weights(whole))
 
 
-def test_a_network_that_the_engine_computes_differently_is_trained_by_torch(always, monkeypatch):
+def test_a_run_says_which_engine_computed_the_frozen_half(always):
     X, y = people()
-    opened = []
-    opening = trainer.open_frozen_half
-    monkeypatch.setattr(frozen, "TOLERANCE", {"fp32": -1.0})
-    monkeypatch.setattr(
-        trainer, "open_frozen_half", lambda *given: opened.append(opening(*given)) or opened[-1]
-    )
-    cnn().fit(X, y)
-    assert opened == [None]
+    assert "(frozen half: openvino" in cnn().fit(X, y).training_["engine"]
+    assert "openvino" not in cnn(head_epochs=0, last_epochs=0).fit(X, y).training_["engine"]
+
+
+def cannot(network, **given):
+    raise ValueError("no such operation\nand more")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("TOLERANCE", {"fp32": -1.0}, "OpenVINO computes other features from it than torch."),
+        ("open_session", cannot, "OpenVINO cannot run it: ValueError: no such operation."),
+    ],
+)
+def test_a_frozen_half_that_the_engine_cannot_compute_is_computed_by_torch_which_is_noted(
+    always, monkeypatch, name, value, said
+):
+    X, y = people()
+    monkeypatch.setattr(frozen, name, value)
+    fitted = cnn().fit(X, y)
+    assert "openvino" not in fitted.training_["engine"]
+    assert fitted.summary_["notes"] == [
+        f"torch computed the frozen half of the network in every epoch. {said}"
+    ]
 
 
 def test_an_epoch_trains_its_view():
