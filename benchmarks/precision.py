@@ -49,12 +49,10 @@ def run(words: Sequence[str], workspace: Path) -> str:
 
 def missing_in(processor: Any, precision: str) -> str:
     """Return why a processor gains nothing from a precision, or ""."""
-    from featurekit.networks.precisions import INT8_FLAGS
-
-    needs = {"bf16": {"amx_bf16", "avx512_bf16"}, "int8": set(INT8_FLAGS)}.get(precision)
-    name = processor.name or "this processor"
+    if processor.computes_in(precision):
+        return ""
     lacks = "neither VNNI nor AMX for int8" if precision == "int8" else "no bf16"
-    return f"{name} has {lacks}" if needs and not needs & processor.flags else ""
+    return f"{processor.name or 'this processor'} has {lacks}"
 
 
 def sessions_of(name: str, precisions: Sequence[str]) -> dict[str, Any]:

@@ -45,9 +45,10 @@ def work(job: Mapping[str, Any]) -> dict[str, Any]:
     from featurekit.errors import EngineError
     from featurekit.faces.images import decode, read_bytes
     from featurekit.networks.backbones import BACKBONES
+    from featurekit.networks.precisions import this_processor
 
     kind, threads = BACKBONES[job["network"]], int(job["threads"])
-    if not _can(job["precision"]):
+    if not this_processor().computes_in(job["precision"]):
         return {"skipped": f"this processor has no {job['precision']}"}
     if job["quantized"]:
         os.environ["FEATUREKIT_HOME"] = job["home"]
@@ -91,23 +92,16 @@ def work(job: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _can(precision: str) -> bool:
-    """Whether the processor gains from a precision."""
-    from featurekit.networks.precisions import INT8_FLAGS, this_processor
-
-    needed = {"bf16": {"amx_bf16", "avx512_bf16"}, "int8": set(INT8_FLAGS)}.get(precision)
-    return not needed or bool(needed & this_processor().flags)
-
-
 def quantized(network: str, weights: Path, files: Sequence[Path], home: Path) -> str:
     """Quantize an untrained network into a home of its own, and return the hash; "" where nothing gains."""
     from PIL import Image
 
     from featurekit.networks.backbones import BACKBONES
     from featurekit.networks.engines.openvino import quantized_path
+    from featurekit.networks.precisions import this_processor
     from featurekit.networks.quantized import quantize
 
-    if not _can("int8"):
+    if not this_processor().computes_in("int8"):
         return ""
     layers = [LAYERS[network]]
     chosen = [Image.open(path).convert("RGB").resize((SIDE, SIDE)) for path in files[:CALIBRATED_ON]]

@@ -29,7 +29,15 @@ from featurekit.embeddings.open_networks import Opened, open_networks
 from featurekit.embeddings.pool import CHUNK, HelperPool, fit_for_helpers
 from featurekit.embeddings.recipe import MOST_STORED, Recipe, face_keys, row_keys
 from featurekit.embeddings.vectors import remembered_statuses, row_statuses
-from featurekit.embeddings.worker import Looked, Looker, Task, face_columns, face_from, keep_errors
+from featurekit.embeddings.worker import (
+    Looked,
+    Looker,
+    Task,
+    face_columns,
+    face_from,
+    keep_errors,
+    run_network,
+)
 from featurekit.errors import ManifestError
 from featurekit.faces.detectors import FaceFinder
 from featurekit.faces.face import BROKEN, STATUSES, Face
@@ -386,14 +394,9 @@ class Pass:
             self._run_later(fresh)
 
     def _run_later(self, looked: Sequence[Looked]) -> None:
-        faces = [face for one in looked for face in one.faces if face.crops]
-        for network in self._later if faces else ():
-            with self.clock(network.name):
-                crops = np.stack([face.crops[network.crop] for face in faces])
-                for feature, vectors in network.vectors(crops).items():
-                    for face, vector in zip(faces, vectors, strict=True):
-                        face.vectors[feature] = vector
-        for face in faces:
+        for network in self._later:
+            run_network(network, looked, clock=self.clock)
+        for face in (face for one in looked for face in one.faces):
             face.crops = {}
 
     def flush(self) -> None:

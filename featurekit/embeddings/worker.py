@@ -136,6 +136,26 @@ def keep_errors(looked: Sequence[Looked], work: Callable[[Sequence[Looked]], obj
             keep_errors([one], work)
 
 
+def run_network(network: OpenBackbone, looked: Sequence[Looked], *, clock: Clock, at_once: int = 0) -> None:
+    """Compute the vectors of a network for the faces on some images.
+
+    Args:
+        network: the network.
+        looked: the results for the images, whose faces have crops for the network.
+        clock: adds up the seconds.
+        at_once: number of faces that the network gets at once; 0 for all.
+    """
+    faces = [face for one in looked for face in one.faces if network.crop in face.crops]
+    step = at_once or max(len(faces), 1)
+    for start in range(0, len(faces), step):
+        some = faces[start : start + step]
+        with clock(network.name):
+            found = network.vectors(np.stack([face.crops[network.crop] for face in some]))
+        for feature, vectors in found.items():
+            for face, vector in zip(some, vectors, strict=True):
+                face.vectors[feature] = vector
+
+
 def unexpected(error: Exception) -> str:
     """Return the message for an image with which an unexpected error was raised."""
     last = traceback.extract_tb(error.__traceback__)[-1]
@@ -181,23 +201,16 @@ class Looker:
         The weights of a network then stay in the cache of the processor. Each crop is still computed alone,
         so that its vector does not depend on the other images.
         """
-        looked = [self._guarded(partial(self._seen, task), Looked(task.row, [])) for task in tasks]
+        looked = [self._seen(task) for task in tasks]
         for network in self._networks:
-            looked = [self._guarded(partial(self._embedded, network, one), one) for one in looked]
+            run = partial(run_network, network, clock=self.clock, at_once=1)
+            if self._is_careful:
+                keep_errors(looked, run)
+            else:
+                run(looked)
         for face in (face for one in looked for face in one.faces):
             face.crops = {kind: face.crops[kind] for kind in self._kept if kind in face.crops}
         return looked
-
-    def _guarded(self, work: Callable[[], Looked], looked: Looked) -> Looked:
-        """Return what a function returns; after an unexpected error, the failed result for its image."""
-        try:
-            return work()
-        except FeaturekitError:
-            raise
-        except Exception as error:
-            if not self._is_careful:
-                raise
-            return looked.fail(error)
 
     def _seen(self, task: Task) -> Looked:
         """Decode one image, find its faces, and cut them out for all networks."""
@@ -218,17 +231,14 @@ class Looker:
         except ImageError as error:
             again = isinstance(error, MissingDecoderError)  # a later pass may have the decoder
             return Looked.without_face(task.row, error.status, str(error), is_final=not again)
+        except FeaturekitError:
+            raise
+        except Exception as error:
+            if not self._is_careful:
+                raise
+            return Looked(task.row, []).fail(error)
         faces = [EmbeddedFace(one.face, one.aligned_by, crops=one.crops) for one in in_reading_order(seen)]
         return Looked(task.row, faces, not task.known, size=size)
-
-    def _embedded(self, network: OpenBackbone, looked: Looked) -> Looked:
-        """Run a network on every face of an image, and return the result with the vectors."""
-        for face in looked.faces:
-            if face.face.status == "ok":
-                with self.clock(network.name):
-                    of_one = network.vectors(face.crops[network.crop][None])
-                face.vectors |= {feature: rows[0] for feature, rows in of_one.items()}
-        return looked
 
     def _read(self, task: Task) -> tuple[ImageData | None, str]:
         """Return an image in memory or the bytes of a file; else None, and what is wrong with the file."""

@@ -14,6 +14,8 @@ from pathlib import Path
 from featurekit.errors import EngineError
 
 _CPUINFO = Path("/proc/cpuinfo")
+# Precision → the instruction sets one of which a processor needs for it.
+_NEEDED = {"bf16": ("amx_bf16", "avx512_bf16"), "int8": ("amx_int8", "avx512_vnni", "avx_vnni")}
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,10 @@ class Processor:
     name: str
     vendor: str
     flags: frozenset[str]
+
+    def computes_in(self, precision: str) -> bool:
+        """Whether the processor has instructions for a precision."""
+        return precision not in _NEEDED or any(flag in self.flags for flag in _NEEDED[precision])
 
     @property
     def is_known(self) -> bool:
@@ -83,9 +89,6 @@ FASTEST = (
     ),
 )
 
-# Instruction sets that multiply in int8 faster than in fp32.
-INT8_FLAGS = ("amx_int8", "avx512_vnni", "avx_vnni")
-
 
 @dataclass(frozen=True)
 class Loss:
@@ -120,7 +123,7 @@ def check_int8(network: str, processor: Processor | None = None) -> None:
         processor: the processor; None for the processor of this machine.
     """
     processor = processor or this_processor()
-    if not processor.flags & set(INT8_FLAGS):
+    if not processor.computes_in("int8"):
         raise EngineError(
             f"int8 needs a processor with VNNI or AMX, and {processor.name or 'this processor'} has neither."
             " Use --precision auto."

@@ -24,7 +24,6 @@ from featurekit.findings import Finding, Severity
 from featurekit.networks import weights
 from featurekit.networks.engines import usable_cores
 from featurekit.networks.precisions import (
-    INT8_FLAGS,
     INT8_LOSSES,
     fastest_on,
     fastest_precision,
@@ -311,7 +310,7 @@ def check_processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> Finding:
     entry = fastest_on(processor)
     if entry:
         why = f"it is one of the {entry.kind}: {entry.measured}"
-    elif processor.flags & {"amx_bf16", "avx512_bf16"}:
+    elif processor.computes_in("bf16"):
         why = "the speed of its bf16 has not been measured (to use bf16: --precision bf16)"
     else:
         why = "it has no bf16"
@@ -326,7 +325,7 @@ def check_int8(cpuinfo: Path = Path("/proc/cpuinfo"), has_nncf: bool | None = No
         cpuinfo: file with the processor's instruction sets, as Linux writes it.
         has_nncf: whether NNCF is installed; None to look.
     """
-    if not this_processor(cpuinfo).flags & set(INT8_FLAGS):
+    if not this_processor(cpuinfo).computes_in("int8"):
         return _found("int8", "ok", "not possible: the processor is not known to have VNNI or AMX")
     offered = [name for name, found in INT8_LOSSES.items() if all(loss.is_small for loss in found.values())]
     if not offered:

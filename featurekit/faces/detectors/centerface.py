@@ -33,8 +33,6 @@ def centerface(session: Session, pixels: NDArray[np.uint8], size: int) -> list[D
     frame, scale = fit_frame(pixels, size)
     heat, extent, offset, points = (output[0] for output in session(frame[None]))
     row, column = np.nonzero(heat[0] > SETTINGS["threshold"])
-    if not len(row):
-        return []
     height, width = np.exp(extent[:, row, column]) * _STRIDE
     x = (column + offset[1, row, column] + 0.5) * _STRIDE - width / 2
     y = (row + offset[0, row, column] + 0.5) * _STRIDE - height / 2
