@@ -1,9 +1,11 @@
 """Quantize networks to int8, and keep the quantized networks beside the weights.
 
 NNCF, Intel's library for OpenVINO, reads the ranges of all values in the network on a few hundred face crops
-(post-training quantization). The result is a file in the folder of the weights that is named by its sha256.
-A note beside it says which weights and crops it was made from, so that it is made only once. A quantized
-network is part of a recipe by its sha256: other quantizations give other vectors.
+(post-training quantization). The ranges are those with the smallest squared error, and biases are corrected
+in one layer after the other; both give vectors that are nearer to those in fp32 than NNCF's defaults. The
+result is a file in the folder of the weights that is named by its sha256. A note beside it says which weights
+and crops it was made from, so that it is made only once. A quantized network is part of a recipe by its
+sha256: other quantizations give other vectors.
 
 Weights get only 7 of the 8 bits. Processors without VNNI add the products of two full values in 16 bits,
 which overflow. With 7 bits all processors compute the same sums, so that the loss of accuracy that was
@@ -30,7 +32,7 @@ from featurekit.networks.backbones import Backbone
 from featurekit.networks.engines import Network, Normalization
 
 # Raise whenever networks are quantized differently: networks that were quantized before are then not used.
-_VERSION = 1
+_VERSION = 2
 _NOTE_BYTES = 10_000
 
 
@@ -103,12 +105,18 @@ def quantize(network: Network, names: list[str], crops: NDArray[np.uint8]) -> by
     values = _normalized(crops, network.normalization)
     with _quietly():
         nncf = _import_nncf()
+        from nncf.quantization.range_estimator import RangeEstimatorParametersSet
+
         model = nncf.quantize(
             model,
             nncf.Dataset([one[None] for one in values]),
             subset_size=len(values),
             target_device=nncf.TargetDevice.CPU,
-            advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=nncf.OverflowFix.ENABLE),
+            fast_bias_correction=False,
+            advanced_parameters=nncf.AdvancedQuantizationParameters(
+                overflow_fix=nncf.OverflowFix.ENABLE,
+                activations_range_estimator_params=RangeEstimatorParametersSet.HISTOGRAM,
+            ),
         )
     # OpenVINO numbers operations by what the process has made before.
     for number, node in enumerate(model.get_ordered_ops()):
