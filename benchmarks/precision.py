@@ -6,7 +6,8 @@
 For each network whose weights are here: balanced accuracy of age group and gender in fp32, bf16 and int8; the
 paired difference to fp32 with its 95 % interval over subjects; and the milliseconds of one picture on one
 thread. It prints the lines to add to featurekit/networks/precisions.py. What the processor has not is "not
-run"; --even-emulated measures the accuracy of int8 there too, which is the same on all processors.
+run"; --even-emulated measures the accuracy of int8 there too, which is the same on all processors. Rows of
+the last run in a precision that was not measured this time stay in the result.
 """
 
 import argparse
@@ -205,22 +206,31 @@ def lines_for_int8(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return lines
 
 
-def verdict_on(row: Mapping[str, Any], emulated: bool) -> harness.Verdict:
-    """Judge the loss of a network in a precision for a target."""
+def verdict_on(row: Mapping[str, Any], here: str) -> harness.Verdict:
+    """Judge the loss of a network in a precision for a target; here is where this run was measured."""
     from featurekit.networks.precisions import MOST_POINTS, MOST_UPPER, Loss
 
-    points, low, high = (100 * number for number in (row["loss"], *row["interval"]))
-    small = Loss(points, high).is_small
+    points = 100 * row["loss"]
+    low, high = (100 * end for end in row["interval"] or (-row["loss"], -row["loss"]))
     is_int8 = row["precision"] == "int8"
+    said = f"{row['score']:.4f}; loses {points:+.2f} points"
+    said += f" ({low:+.2f} to {high:+.2f})" if row["interval"] else ""
+    said += ", emulated" if row["emulated"] else ""
     return harness.Verdict(
         f"{row['backbone']}, {row['target']}, {row['n']:,} faces: balanced accuracy {row['fp32']:.4f}",
-        f"{row['precision']} loses ≤ {MOST_POINTS:g} points, at most {MOST_UPPER:g}"
+        f"int8 loses ≤ {MOST_POINTS:g} points, at most {MOST_UPPER:g}"
         if is_int8
         else f"bf16 within {WANTED_BF16}",
-        f"{row['score']:.4f}; loses {points:+.2f} points ({low:+.2f} to {high:+.2f})"
-        + (", emulated" if emulated else ""),
-        small if is_int8 else abs(row["score"] - row["fp32"]) <= WANTED_BF16,
+        said if row["measured"] == here else f"{said}; {row['measured']}",
+        Loss(points, high).is_small if is_int8 else abs(row["score"] - row["fp32"]) <= WANTED_BF16,
     )
+
+
+def rows_of_others(folder: Path, measured: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the rows of the last result in precisions that this run did not measure."""
+    path = folder / "precision.json"
+    rows = json.loads(path.read_text())["rows"] if path.is_file() else []
+    return [row for row in rows if row["precision"] not in measured]
 
 
 def main() -> int:
@@ -246,12 +256,15 @@ def main() -> int:
     with nullcontext(options.workspace) if options.workspace else scratch as folder:
         Path(folder).mkdir(parents=True, exist_ok=True)
         rows = measure(options, Path(folder), [*there, *emulated])
+    here = f"{harness.machine_name(machine)}, {harness.now()[:10]}"
+    rows = [{**row, "emulated": row["precision"] in emulated, "measured": here} for row in rows]
+    rows += rows_of_others(options.results, [*there, *emulated])
     speeds = {name: milliseconds(name, there) for name in names}
     took = [
         harness.Verdict(f"{name}, ms a picture, one thread", "-", _in_words(speed, missing), True, timed=True)
         for name, speed in speeds.items()
     ]
-    verdicts = [*took, *(verdict_on(row, row["precision"] in emulated) for row in rows)]
+    verdicts = [*took, *(verdict_on(row, here) for row in rows)]
     case = {
         "title": "An SVM on the same folds in fp32, bf16 and int8",
         "unit": "",
@@ -269,7 +282,6 @@ def main() -> int:
         "complete": options.limit >= LIMIT and options.folds == FOLDS and names == list(BACKBONES),
         "rounds": ROUNDS,
         "hardware": machine,
-        "emulated": emulated,
         "not_run": [why for why in missing.values() if why],
         "milliseconds": speeds,
         "fastest": line,

@@ -185,6 +185,19 @@ def test_a_loss_of_balanced_accuracy_is_paired_and_weighs_classes_alike(precisio
     assert precision.paired_loss("gender", [table, table]) == (0, 0, 0)
 
 
+def test_a_run_keeps_what_another_processor_measured_in_a_precision_that_it_has_not(precision, tmp_path):
+    row = {"backbone": "tiny", "target": "gender", "n": 9, "fp32": 0.9, "score": 0.9, "loss": 0.001}
+    row |= {"interval": None, "emulated": False, "measured": "Made Up 9000, 2026-01-01"}
+    assert precision.rows_of_others(tmp_path, ["fp32", "int8"]) == []
+    rows = [{**row, "precision": one} for one in ("bf16", "int8")]
+    (tmp_path / "precision.json").write_text(json.dumps({"rows": rows}))
+    assert precision.rows_of_others(tmp_path, ["fp32", "int8"]) == rows[:1]
+    other = precision.verdict_on(rows[0], "Old 1, 2026-02-02")
+    assert (other.got, other.reached) == ("0.9000; loses +0.10 points; Made Up 9000, 2026-01-01", True)
+    own = precision.verdict_on({**rows[1], "interval": [-0.001, 0.011]}, "Made Up 9000, 2026-01-01")
+    assert (own.got, own.reached) == ("0.9000; loses +0.10 points (-0.10 to +1.10)", False)
+
+
 def test_the_lines_for_the_tables_are_python_that_says_what_was_measured(precision):
     rows = [
         {"backbone": "tiny", "target": target, "precision": "int8", "loss": loss, "interval": [0, 2 * loss]}
