@@ -58,7 +58,6 @@ def quantized_once(backbone: Backbone, calibrated_on: str, crops: Callable[[], N
         "weights": weights.sha256_of(backbone.weights),
         "layers": list(backbone.layers),
         "input": [backbone.template, backbone.input_size, asdict(backbone.normalization)],
-        "first_in_int8": backbone.first_in_int8,
         "calibrated_on": calibrated_on,
         "version": _VERSION,
     }
@@ -68,7 +67,7 @@ def quantized_once(backbone: Backbone, calibrated_on: str, crops: Callable[[], N
     path = quantized_path(backbone.name, digest)
     if not path.is_file() or sha256(path.read_bytes()).hexdigest() != digest:
         network = backbone.network(weights.read(backbone.weights), list(backbone.layers))
-        data = quantize(network, list(backbone.layers), crops(), first=backbone.first_in_int8)
+        data = quantize(network, list(backbone.layers), crops())
         digest = sha256(data).hexdigest()
         with whole_file(quantized_path(backbone.name, digest)) as file:
             file.write(data)
@@ -84,7 +83,7 @@ def _noted(note: Path) -> str:
         return ""
 
 
-def quantize(network: Network, names: list[str], crops: NDArray[np.uint8], *, first: bool = True) -> bytes:
+def quantize(network: Network, names: list[str], crops: NDArray[np.uint8]) -> bytes:
     """Return a network in int8, as a file that the engine OpenVINO reads.
 
     The same network and crops give the same bytes on the same machine, with the same versions of NNCF and
@@ -94,7 +93,6 @@ def quantize(network: Network, names: list[str], crops: NDArray[np.uint8], *, fi
         network: the network, with its input size.
         names: names of the outputs in the file, in the order of the network's outputs.
         crops: images for the calibration, shape (n, input_size, input_size, 3).
-        first: whether the first convolution is quantized, too.
 
     Raises:
         EngineError: NNCF is not installed.
@@ -105,9 +103,6 @@ def quantize(network: Network, names: list[str], crops: NDArray[np.uint8], *, fi
     model = read_model(openvino, network)
     model.reshape({model.input(0): [1, 3, *crops.shape[1:3]]})
     values = _normalized(crops, network.normalization)
-    convolutions = [
-        one.get_friendly_name() for one in model.get_ordered_ops() if one.get_type_name() == "Convolution"
-    ]
     with _quietly():
         nncf = _import_nncf()
         from nncf.quantization.range_estimator import RangeEstimatorParametersSet
@@ -118,7 +113,6 @@ def quantize(network: Network, names: list[str], crops: NDArray[np.uint8], *, fi
             subset_size=len(values),
             target_device=nncf.TargetDevice.CPU,
             fast_bias_correction=False,
-            ignored_scope=None if first else nncf.IgnoredScope(names=convolutions[:1]),
             advanced_parameters=nncf.AdvancedQuantizationParameters(
                 overflow_fix=nncf.OverflowFix.ENABLE,
                 activations_range_estimator_params=RangeEstimatorParametersSet.HISTOGRAM,

@@ -12,7 +12,7 @@ from featurekit.errors import EngineError
 from featurekit.networks import quantized, weights
 from featurekit.networks.backbones import Backbone
 from featurekit.networks.engines import Network, Normalization, open_session
-from featurekit.networks.engines.openvino import _unpacked, import_openvino, packed, quantized_path
+from featurekit.networks.engines.openvino import import_openvino, packed, quantized_path
 from featurekit.networks.quantized import quantize, quantized_once
 
 SIDE = 16
@@ -115,8 +115,7 @@ def backbone(home, monkeypatch, crops):
     """A backbone whose quantization is a file made by hand; .times counts how often it is made."""
     times = []
 
-    def made(network, names, crops, *, first):
-        assert first
+    def made(network, names, crops):
         times.append(names)
         return by_hand()
 
@@ -175,17 +174,6 @@ def test_nncf_makes_the_same_bytes_whatever_was_made_before(crops, capfd):
     assert quantize(network, ["vector"], crops) == first
     assert quantize(network, ["vector"], crops // 2) != first
     assert capfd.readouterr() == ("", "")
-
-
-@pytest.mark.slow
-def test_the_first_convolution_can_stay_in_fp32(crops):
-    pytest.importorskip("nncf")
-    network = _random_network()
-    for first, kinds in ((True, ["i8", "i8"]), (False, ["f32", "i8"])):
-        model = _unpacked(import_openvino(), quantize(network, ["vector"], crops, first=first))
-        constants = [one for one in model.get_ordered_ops() if one.get_type_name() == "Constant"]
-        kernels = [one for one in constants if list(one.shape)[2:] == [3, 3]]
-        assert [one.get_element_type().get_type_name() for one in kernels] == kinds
 
 
 @pytest.mark.slow

@@ -43,8 +43,6 @@ class Backbone:
             end.
         recognizes: layers that were trained to recognize people, the best one first. `featurekit audit` uses
             them to search for the same person in the training and the test part of a split.
-        first_in_int8: whether the first convolution of an int8 network is in int8, too. In a small network
-            this may cost accuracy and gain no speed.
         version: version of the code that computes the vectors, if the backbone is not featurekit's own;
             embeddings of another version are not reused. "" for the version of the backbone's package.
     """
@@ -61,7 +59,6 @@ class Backbone:
     compute: Callable[[NDArray[np.uint8]], NDArray[Any]] | None = None
     is_picture: bool = False
     recognizes: tuple[str, ...] = ()
-    first_in_int8: bool = True
     version: str = ""
 
     @property

@@ -59,7 +59,6 @@ BACKBONES.add(
         template="dlib",
         normalization=_NORMALIZATION,
         weights="dlib_gender",
-        first_in_int8=False,
         load=partial(_network, "dlib_gender", _GENDER_TENSORS),
     )
 )
