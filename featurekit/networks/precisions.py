@@ -112,7 +112,12 @@ class Loss:
 # interval.
 MOST_POINTS, MOST_UPPER = 0.3, 1.0
 # Measured by benchmarks/precision.py: network → target → loss. Networks without an entry were not measured.
-INT8_LOSSES: Mapping[str, Mapping[str, Loss]] = {}
+INT8_LOSSES: Mapping[str, Mapping[str, Loss]] = {
+    "dlib_age": {"age_group": Loss(-0.17, 0.29), "gender": Loss(-0.07, 0.22)},
+    "dlib_gender": {"age_group": Loss(0.31, 0.70), "gender": Loss(0.11, 0.25)},
+    "mobilenet_v2": {"age_group": Loss(-0.30, 0.46), "gender": Loss(-0.65, -0.30)},
+    "dlib_face": {"age_group": Loss(-0.84, -0.29), "gender": Loss(0.12, 0.30)},
+}
 
 
 def check_int8(network: str, processor: Processor | None = None) -> None:
