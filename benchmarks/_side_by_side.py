@@ -556,10 +556,9 @@ def case_in_words(case: Mapping[str, Any]) -> str:
         versions = ", ".join(f"{name} {number}" for name, number in side.get("versions", {}).items())
         scores = ", ".join(f"{name} {value}" for name, value in side.get("scores", {}).items())
         lines += [f"      {text}" for text in (scores, *side.get("notes", []), versions) if text]
-    lines += [
-        f"  {status_of(verdict, case)}: {verdict['what']}: {verdict['got']}, wanted {verdict['wanted']}"
-        for verdict in case["verdicts"]
-    ]
+    for verdict in case["verdicts"]:
+        said, status = f"{verdict['what']}: {verdict['got']}", status_of(verdict, case)
+        lines.append(f"  {status}: {said}, wanted {verdict['wanted']}" if status else f"  {said}")
     return "\n".join(lines) + "\n"
 
 
@@ -626,7 +625,9 @@ def _bar_ends(side: Mapping[str, Any], unit: str) -> tuple[float, float, float] 
 
 
 def status_of(verdict: Mapping[str, Any], case: Mapping[str, Any]) -> str:
-    """Return whether something was reached; a ratio of a disturbed case is not sure, and says so."""
+    """Return whether something was reached, "" where nothing was wanted; a disturbed ratio is not sure."""
+    if verdict["wanted"] == "-":
+        return ""
     status = "reached" if verdict["reached"] else "NOT REACHED"
     most = max([cores for side in case["sides"] for cores in side.get("cores_used_by_others", [])], default=0)
     return f"{status}, but disturbed" if verdict["timed"] and most > DISTURBANCE else status

@@ -185,6 +185,11 @@ def test_a_loss_of_balanced_accuracy_is_paired_and_weighs_classes_alike(precisio
     assert precision.paired_loss("gender", [table, table]) == (0, 0, 0)
 
 
+def test_what_is_only_told_is_not_called_reached(harness):
+    told = {"what": "tiny", "wanted": "-", "got": "fp32 1.00", "reached": True, "timed": True}
+    assert harness.case_in_words({"sides": [], "verdicts": [told]}) == "  tiny: fp32 1.00\n"
+
+
 def test_a_run_keeps_what_another_processor_measured_in_a_precision_that_it_has_not(precision, tmp_path):
     row = {"backbone": "tiny", "target": "gender", "n": 9, "fp32": 0.9, "score": 0.9, "loss": 0.001}
     row |= {"interval": None, "emulated": False, "measured": "Made Up 9000, 2026-01-01"}

@@ -33,6 +33,7 @@ from featurekit.networks.engines import Network, Normalization
 
 # Raise whenever networks are quantized differently: networks that were quantized before are then not used.
 _VERSION = 2
+_LOG = logging.getLogger("featurekit")
 _NOTE_BYTES = 10_000
 
 
@@ -66,6 +67,11 @@ def quantized_once(backbone: Backbone, calibrated_on: str, crops: Callable[[], N
     digest = _noted(note)
     path = quantized_path(backbone.name, digest)
     if not path.is_file() or sha256(path.read_bytes()).hexdigest() != digest:
+        _LOG.warning(
+            "%s is being quantized to int8, once on this machine. This takes a minute or two.",
+            backbone.name,
+            extra={"said_as": "note: "},
+        )
         network = backbone.network(weights.read(backbone.weights), list(backbone.layers))
         data = quantize(network, list(backbone.layers), crops())
         digest = sha256(data).hexdigest()

@@ -8,7 +8,7 @@ import pytest
 from featurekit.errors import EngineError
 from featurekit.networks import precisions
 from featurekit.networks.engines import resolve
-from featurekit.networks.precisions import INT8_LOSSES, Loss, Processor, check_int8
+from featurekit.networks.precisions import INT8_LOSSES, MOST_POINTS, Loss, Processor, check_int8
 
 VNNI = Processor("a processor", "AuthenticAMD", frozenset({"avx2", "avx512_vnni"}))
 
@@ -48,6 +48,11 @@ def test_int8_is_refused_with_the_figure_if_it_loses_too_much(losses, loss):
         EngineError, match=rf"an SVM for age_group loses {loss.points:.2f} points .*at most {loss.upper:.2f}"
     ):
         check_int8("tiny", VNNI)
+
+
+def test_the_readme_names_the_loss_up_to_which_int8_is_offered():
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    assert f"lose at most {MOST_POINTS:g} points of an SVM's balanced accuracy in int8" in readme
 
 
 def test_the_losses_in_int8_are_those_of_the_stored_result():

@@ -135,11 +135,15 @@ def backbone(home, monkeypatch, crops):
     return found, times
 
 
-def test_a_network_is_quantized_once_for_the_same_crops(home, backbone, crops):
+def test_a_network_is_quantized_once_for_the_same_crops_and_a_note_says_so(home, backbone, crops, caplog):
     found, times = backbone
     digest = quantized_once(found, "these", lambda: crops)
+    (said,) = caplog.records
+    assert said.getMessage().startswith("tiny is being quantized to int8, once on this machine.")
+    caplog.clear()
     assert quantized_once(found, "these", lambda: pytest.fail("drawn again")) == digest
     assert times == [["vector"]]
+    assert not caplog.records
     quantized_once(found, "other ones", lambda: crops)
     assert len(times) == 2
     session = found.open(b"", ["vector"], device="cpu", precision="int8", quantized=digest)
