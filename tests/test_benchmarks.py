@@ -8,10 +8,12 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from featurekit.networks import precisions
+from featurekit.networks.engines.openvino import import_openvino
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
@@ -183,6 +185,24 @@ def test_a_loss_of_balanced_accuracy_is_paired_and_weighs_classes_alike(precisio
     assert loss == pytest.approx((1 / 6 + 1 / 2) / 2)
     assert low <= loss <= high
     assert precision.paired_loss("gender", [table, table]) == (0, 0, 0)
+
+
+def test_the_operations_of_a_network_are_those_of_its_convolutions_and_products(harness, monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    openvino = import_openvino()
+    ops, at = openvino.opset13, ([1, 1], [0, 0], [0, 0], [1, 1])
+
+    def weights(*shape):
+        return ops.constant(np.zeros(shape, np.float32))
+
+    pixels = ops.parameter([1, 4, 8, 8], np.float32)
+    maps = ops.convolution(pixels, weights(6, 4, 3, 3), *at)  # to 6 × 6
+    maps = ops.group_convolution(ops.relu(maps), weights(6, 1, 1, 3, 3), *at)  # to 4 × 4
+    maps = ops.convolution_backprop_data(maps, weights(6, 2, 2, 2), [2, 2])  # to 2 × 8 × 8
+    vector = ops.matmul(ops.reshape(maps, [1, 128], False), weights(128, 5), False, False)
+    model = openvino.Model([ops.result(vector)], [pixels], "tiny")
+    expected = 6 * 36 * 4 * 9 + 6 * 16 * 9 + 6 * 16 * 2 * 4 + 128 * 5
+    assert import_module("peak").operations(model) == 2 * expected
 
 
 def test_what_is_only_told_is_not_called_reached(harness):
