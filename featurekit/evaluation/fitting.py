@@ -16,6 +16,7 @@ from featurekit.errors import EstimatorError
 from featurekit.estimators import Classifier, ClassifierKind, Resources, fresh
 from featurekit.evaluation.tuning import Search, search
 from featurekit.networks.engines import available_memory
+from featurekit.text import counted
 
 MUCH = 1_000_000_000  # bytes; a user should hear of more before they are used
 
@@ -157,9 +158,13 @@ def side_by_side(
         if needed <= limit:
             break
     if say and (n_jobs < jobs or needed > MUCH):
+        limited = (
+            f", so only {counted(n_jobs, 'fold', 'folds')} can be fitted at the same time"
+            if n_jobs < jobs
+            else ""
+        )
         say(
-            f"Kernel matrices of {n_rows:,} training faces need up to {needed / 1000000000.0:.1f} GB, and"
-            f" {limit / 1000000000.0:.1f} GB may be used, so {n_jobs} fold{('s' if n_jobs > 1 else '')} can"
-            " be fitted at the same time."
+            f"Kernel matrices of {n_rows:,} training faces need up to {needed / 1e9:.1f} GB, and"
+            f" {limit / 1e9:.1f} GB may be used{limited}."
         )
     return n_jobs, shared

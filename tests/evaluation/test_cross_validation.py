@@ -179,9 +179,12 @@ def test_folds_whose_kernels_do_not_fit_into_memory_together_run_one_by_one(monk
     together = cross_validate(*given, jobs=2, say=said.append)
     assert len(said) == 1
     assert "Kernel matrices of 120 training faces" in said[0]
-    assert said[0].endswith("so 1 fold can be fitted at the same time.")
+    assert said[0].endswith("so only 1 fold can be fitted at the same time.")
     assert together.fitted.summary_["notes"] == []
     monkeypatch.undo()
     alone = cross_validate(*given, jobs=2, say=said.append)
     assert len(said) == 1
+    monkeypatch.setattr(fitting, "MUCH", 0)
+    cross_validate(*given, jobs=2, say=said.append)
+    assert said[1].endswith("GB may be used.")
     np.testing.assert_array_equal(together.probabilities, alone.probabilities)
