@@ -293,6 +293,21 @@ def write_result(result: Mapping[str, Any], folder: Path) -> None:
     print(f"Wrote {result['name']}.json" + ("" if result["complete"] else "; this was a trial."))
 
 
+def write_table(result: Mapping[str, Any], title: str, verdicts: Sequence[Verdict], folder: Path) -> None:
+    """Print lines that compare no sides, and write them as JSON.
+
+    Args:
+        result: the result but for its cases, the time and the command.
+        title: title of the lines.
+        verdicts: the lines.
+        folder: folder for the JSON file.
+    """
+    case = {"title": title, "unit": "", "sides": [], "verdicts": [asdict(one) for one in verdicts]}
+    print(case_in_words(case))
+    made = {"created": now(), "command": command_line(sys.argv), "cases": [case]}
+    write_result({**result, **made}, folder)
+
+
 def now() -> str:
     """Return the time as it stands in results."""
     return datetime.now(UTC).isoformat(timespec="seconds")

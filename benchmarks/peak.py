@@ -14,23 +14,24 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import _ours  # noqa: F401  # so that it runs from a checkout that is not installed
 import _side_by_side as harness
 import numpy as np
+from precision import BACKBONES, PICTURES, ROUNDS
 from torch_loop import LAYERS, SIDE, write_untrained
 
-NETWORKS = ("dlib_gender", "dlib_age", "mobilenet_v2", "dlib_face")
 FRAME = 96  # the detector's first frame
 MATRIX = 1024
-ROUNDS, PICTURES = 30, 4  # the smallest of the rounds counts
 
 
 def operations(model: Any) -> float:
-    """Return the number of multiplications and additions in an OpenVINO model's convolutions and products."""
+    """Return the number of multiplications and additions in an OpenVINO model's convolutions and products.
+
+    _gpu.operations() counts those of a torch module, which the detector is not.
+    """
     total = 0.0
     for node in model.get_ops():
         kind = node.get_type_name()
@@ -51,18 +52,18 @@ def networks(folder: Path) -> Iterator[tuple[str, Any, int]]:
     """Give each network with a name in words and the side of its pictures."""
     from featurekit.faces.detectors.centerface import _OUTPUTS, any_size
     from featurekit.networks import weights
-    from featurekit.networks.backbones import BACKBONES
+    from featurekit.networks.backbones import BACKBONES as KNOWN
     from featurekit.networks.engines import Network
 
     detector = Network(name="centerface", outputs=_OUTPUTS, onnx=any_size(weights.read("centerface")))
     yield f"centerface, {FRAME} × {FRAME}", detector, FRAME
-    for name in NETWORKS:
-        kind = BACKBONES[name]
+    for name in BACKBONES:
+        kind = KNOWN[name]
         yield name, kind.network(weights.read(kind.weights), [kind.default_layer]), kind.input_size
     for name, layer in LAYERS.items():
         path = folder / name
         write_untrained(name, path)
-        yield f"{name}, untrained weights", BACKBONES[name].network(path.read_bytes(), [layer]), SIDE
+        yield f"{name}, untrained weights", KNOWN[name].network(path.read_bytes(), [layer]), SIDE
 
 
 def least_seconds(work: Callable[[], object]) -> float:
@@ -111,25 +112,15 @@ def main() -> int:
             f"{row['milliseconds']:.2f} ms for {row['gflop']:.3f} GFLOP: {row['share']:.0%} of the product's"
         )
         verdicts.append(harness.Verdict(row["network"], "-", said, True))
-    case = {
-        "title": "One picture on one thread, fp32",
-        "unit": "",
-        "sides": [],
-        "verdicts": [asdict(verdict) for verdict in verdicts],
-    }
-    print(harness.case_in_words(case))
     result = {
         "name": "peak",
         "title": "What limits each network: its share of a matrix product's FLOP/s",
-        "created": harness.now(),
-        "command": harness.command_line(sys.argv),
         "complete": True,
         "rounds": ROUNDS,
         "hardware": machine,
         "rows": rows,
-        "cases": [case],
     }
-    harness.write_result(result, options.results)
+    harness.write_table(result, "One picture on one thread, fp32", verdicts, options.results)
     return 0
 
 

@@ -18,7 +18,6 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -210,19 +209,22 @@ def verdict_on(row: Mapping[str, Any], here: str) -> harness.Verdict:
     """Judge the loss of a network in a precision for a target; here is where this run was measured."""
     from featurekit.networks.precisions import MOST_POINTS, MOST_UPPER, Loss
 
-    points = 100 * row["loss"]
-    low, high = (100 * end for end in row["interval"] or (-row["loss"], -row["loss"]))
-    is_int8 = row["precision"] == "int8"
-    said = f"{row['score']:.4f}; loses {points:+.2f} points"
-    said += f" ({low:+.2f} to {high:+.2f})" if row["interval"] else ""
+    ends = [100 * end for end in row["interval"] or ()]  # earlier rows in bf16 have no interval
+    said = f"{row['score']:.4f}; loses {100 * row['loss']:+.2f} points"
+    said += " ({:+.2f} to {:+.2f})".format(*ends) if ends else ""
     said += ", emulated" if row["emulated"] else ""
+    is_int8 = row["precision"] == "int8"
+    if is_int8:
+        reached = Loss(100 * row["loss"], ends[1]).is_small
+    else:
+        reached = abs(row["score"] - row["fp32"]) <= WANTED_BF16
     return harness.Verdict(
         f"{row['backbone']}, {row['target']}, {row['n']:,} faces: balanced accuracy {row['fp32']:.4f}",
         f"int8 loses ≤ {MOST_POINTS:g} points, at most {MOST_UPPER:g}"
         if is_int8
         else f"bf16 within {WANTED_BF16}",
         said if row["measured"] == here else f"{said}; {row['measured']}",
-        Loss(points, high).is_small if is_int8 else abs(row["score"] - row["fp32"]) <= WANTED_BF16,
+        reached,
     )
 
 
@@ -265,20 +267,10 @@ def main() -> int:
         for name, speed in speeds.items()
     ]
     verdicts = [*took, *(verdict_on(row, here) for row in rows)]
-    case = {
-        "title": "An SVM on the same folds in fp32, bf16 and int8",
-        "unit": "",
-        "sides": [],
-        "verdicts": [asdict(verdict) for verdict in verdicts],
-    }
-    print(harness.case_in_words(case))
     line, losses = line_for_fastest(processor, speeds), lines_for_int8(rows)
-    print("\n".join(["For featurekit/networks/precisions.py, FASTEST:", line, "INT8_LOSSES:", *losses]))
     result = {
         "name": "precision",
         "title": "What bf16 and int8 cost in balanced accuracy, and gain in speed",
-        "created": harness.now(),
-        "command": harness.command_line(sys.argv),
         "complete": options.limit >= LIMIT and options.folds == FOLDS and names == list(BACKBONES),
         "rounds": ROUNDS,
         "hardware": machine,
@@ -286,9 +278,9 @@ def main() -> int:
         "milliseconds": speeds,
         "fastest": line,
         "rows": rows,
-        "cases": [case],
     }
-    harness.write_result(result, options.results)
+    harness.write_table(result, "An SVM on the same folds in fp32, bf16 and int8", verdicts, options.results)
+    print("\n".join(["For featurekit/networks/precisions.py, FASTEST:", line, "INT8_LOSSES:", *losses]))
     return 0
 
 

@@ -2,8 +2,8 @@
 
 A processor is described by its vendor and its instruction sets. The first entry of FASTEST that fits it
 counts. A processor that fits no entry computes in fp32. The speeds were measured outside of this project, on
-one thread with OpenVINO 2026.4, for dlib_age, dlib_gender, mobilenet_v2, resnet50 and vgg16. What bf16 costs
-in balanced accuracy is measured by `python benchmarks/precision.py`.
+one thread with OpenVINO 2026.4, for dlib_age, dlib_gender, mobilenet_v2, resnet50 and vgg16. What bf16 and
+int8 cost in balanced accuracy is measured by `python benchmarks/precision.py`.
 """
 
 import re
@@ -96,7 +96,7 @@ class Loss:
 
     Attributes:
         points: the loss, in percentage points.
-        upper: the upper end of its 95 % interval, paired over images.
+        upper: the upper end of its 95 % interval over subjects.
     """
 
     points: float

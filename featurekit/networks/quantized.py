@@ -2,10 +2,10 @@
 
 NNCF, Intel's library for OpenVINO, reads the ranges of all values in the network on a few hundred face crops
 (post-training quantization). The ranges are those with the smallest squared error, and biases are corrected
-in one layer after the other; both give vectors that are nearer to those in fp32 than NNCF's defaults. The
-result is a file in the folder of the weights that is named by its sha256. A note beside it says which weights
-and crops it was made from, so that it is made only once. A quantized network is part of a recipe by its
-sha256: other quantizations give other vectors.
+in one layer after the other; together, this gives vectors that are nearer to those in fp32 than NNCF's
+defaults. The result is a file in the folder of the weights that is named by its sha256. A note beside it says
+which weights and crops it was made from, so that it is made only once. A quantized network is part of a
+recipe by its sha256: other quantizations give other vectors.
 
 Weights get only 7 of the 8 bits. Processors without VNNI add the products of two full values in 16 bits,
 which overflow. With 7 bits all processors compute the same sums, so that the loss of accuracy that was
@@ -111,8 +111,7 @@ def quantize(network: Network, names: list[str], crops: NDArray[np.uint8]) -> by
     values = _normalized(crops, network.normalization)
     with _quietly():
         nncf = _import_nncf()
-        from nncf.quantization.range_estimator import RangeEstimatorParametersSet
-
+        ranges = nncf.quantization.range_estimator.RangeEstimatorParametersSet
         model = nncf.quantize(
             model,
             nncf.Dataset([one[None] for one in values]),
@@ -121,7 +120,7 @@ def quantize(network: Network, names: list[str], crops: NDArray[np.uint8]) -> by
             fast_bias_correction=False,
             advanced_parameters=nncf.AdvancedQuantizationParameters(
                 overflow_fix=nncf.OverflowFix.ENABLE,
-                activations_range_estimator_params=RangeEstimatorParametersSet.HISTOGRAM,
+                activations_range_estimator_params=ranges.HISTOGRAM,
             ),
         )
     # OpenVINO numbers operations by what the process has made before.
