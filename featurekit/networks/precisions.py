@@ -120,6 +120,11 @@ INT8_LOSSES: Mapping[str, Mapping[str, Loss]] = {
 }
 
 
+def in_int8() -> list[str]:
+    """Return the names of the networks for which int8 is offered."""
+    return [name for name, losses in INT8_LOSSES.items() if all(loss.is_small for loss in losses.values())]
+
+
 def check_int8(network: str, processor: Processor | None = None) -> None:
     """Raise EngineError unless int8 is offered for a network on a processor.
 
@@ -134,17 +139,18 @@ def check_int8(network: str, processor: Processor | None = None) -> None:
             " Use --precision auto."
         )
     losses = INT8_LOSSES.get(network)
+    offered = f", or only networks for which int8 is offered: {', '.join(in_int8())}" if in_int8() else ""
+    otherwise = f"Use another precision{offered}."
     if losses is None:
         raise EngineError(
-            f"int8 was not measured for {network}; `python benchmarks/precision.py` measures it. Use another"
-            " precision."
+            f"int8 was not measured for {network}; `python benchmarks/precision.py` measures it. {otherwise}"
         )
     for target, loss in losses.items():
         if not loss.is_small:
             raise EngineError(
                 f"int8 is not offered for {network}: an SVM for {target} loses {loss.points:.2f} points of"
                 f" balanced accuracy (at most {loss.upper:.2f}), and {MOST_POINTS:g} (at most {MOST_UPPER:g})"
-                " are allowed. Use another precision."
+                f" are allowed. {otherwise}"
             )
 
 

@@ -24,9 +24,9 @@ from featurekit.findings import Finding, Severity
 from featurekit.networks import weights
 from featurekit.networks.engines import usable_cores
 from featurekit.networks.precisions import (
-    INT8_LOSSES,
     fastest_on,
     fastest_precision,
+    in_int8,
     this_processor,
 )
 from featurekit.registry import BUILTIN, SESSION, Package, problems
@@ -327,7 +327,7 @@ def check_int8(cpuinfo: Path = Path("/proc/cpuinfo"), has_nncf: bool | None = No
     """
     if not this_processor(cpuinfo).computes_in("int8"):
         return _found("int8", "ok", "not possible: the processor is not known to have VNNI or AMX")
-    offered = [name for name, found in INT8_LOSSES.items() if all(loss.is_small for loss in found.values())]
+    offered = in_int8()
     if not offered:
         return _found("int8", "ok", "not possible: it is offered for no network yet")
     if not (find_spec("nncf") is not None if has_nncf is None else has_nncf):

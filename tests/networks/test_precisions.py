@@ -50,6 +50,15 @@ def test_int8_is_refused_with_the_figure_if_it_loses_too_much(losses, loss):
         check_int8("tiny", VNNI)
 
 
+def test_who_is_refused_int8_is_told_which_networks_have_it(losses):
+    losses(tiny={"gender": Loss(0.4, 0.5)}, one={"gender": Loss(0.1, 0.5)}, two={"gender": Loss(0.2, 0.5)})
+    with pytest.raises(EngineError, match=r"only networks for which int8 is offered: one, two\.$"):
+        check_int8("tiny", VNNI)
+    losses(tiny={"gender": Loss(0.4, 0.5)})
+    with pytest.raises(EngineError, match=r"are allowed\. Use another precision\.$"):
+        check_int8("tiny", VNNI)
+
+
 def test_the_readme_names_the_loss_up_to_which_int8_is_offered():
     readme = (Path(__file__).parents[2] / "README.md").read_text()
     assert f"lose at most {MOST_POINTS:g} points of an SVM's balanced accuracy in int8" in readme

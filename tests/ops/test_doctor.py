@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from featurekit.findings import Finding
-from featurekit.networks import weights
+from featurekit.networks import precisions, weights
 from featurekit.networks.precisions import Loss
 from featurekit.networks.weights import Archive, Licences, WeightsEntry
 from featurekit.ops import doctor
@@ -242,7 +242,7 @@ def test_doctor_says_whether_int8_is_possible_or_why_not(
     tmp_path, monkeypatch, flags, losses, has_nncf, said
 ):
     (tmp_path / "cpuinfo").write_text(f"flags\t\t: fpu {flags}\n")
-    monkeypatch.setattr(doctor, "INT8_LOSSES", {"tiny": {"gender": Loss(*losses)}} if losses else {})
+    monkeypatch.setattr(precisions, "INT8_LOSSES", {"tiny": {"gender": Loss(*losses)}} if losses else {})
     finding = doctor.check_int8(tmp_path / "cpuinfo", has_nncf)
     assert (finding.severity, finding.what) == ("ok", said)
     assert ("pip install" in finding.advice) == (not has_nncf)
