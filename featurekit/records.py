@@ -53,7 +53,7 @@ Line = Annotated[
 ]
 Word = Annotated[
     str,
-    must("be a name of at most 200 letters, digits and . : _ + -", re.compile(r"[\w.:+-]{0,200}").fullmatch),
+    must("be a name of at most 200 letters, digits and .:_+-@", re.compile(r"[\w.:+@-]{0,200}").fullmatch),
 ]
 Hash = Annotated[str, must("be a sha256 in hexadecimal, or empty", re.compile(r"([0-9a-f]{64})?").fullmatch)]
 FileName = Annotated[

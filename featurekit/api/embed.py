@@ -22,7 +22,8 @@ from featurekit.embeddings.vectors import load_embeddings, row_statuses
 from featurekit.errors import EmbeddingError, UnknownNameError
 from featurekit.faces.face import STATUS_MEANINGS, STATUSES
 from featurekit.faces.settings import CHOICES, default_settings
-from featurekit.networks.backbones import split_feature
+from featurekit.networks.backbones import full_name, split_feature
+from featurekit.networks.feature_names import split_features
 from featurekit.registry import unknown
 
 
@@ -228,7 +229,7 @@ def embed(
     ledger = replace(whole, recipes={name: whole.recipes[name] for name in extraction.recipes})
     return Embeddings(
         data=data,
-        features=tuple(_full_name(name) for name in names),
+        features=tuple(full_name(name) for name in names),
         extraction=extraction,
         project=place,
         ledger=ledger,
@@ -241,7 +242,7 @@ def short_name(features: str) -> str:
     >>> short_name("dlib_age:pooled+dlib_age:middle")
     'dlib_age+dlib_age:middle'
     """
-    parts = [(feature, *split_feature(feature)) for feature in features.split("+")]
+    parts = [(feature, *split_feature(feature)) for feature in split_features(features)]
     return "+".join(
         backbone.name if layer == backbone.default_layer else feature for feature, backbone, layer in parts
     )
@@ -256,19 +257,14 @@ def _names(features: str | Sequence[str] | None) -> list[str]:
     if features is None:
         return list(BUILTIN_BACKBONES)
     joined = features if isinstance(features, str) else "+".join(features)
-    names = [name.strip() for name in joined.split("+") if name.strip()]
+    names = [name.strip() for name in split_features(joined) if name.strip()]
     if not names:
         raise EmbeddingError("No network is named. Example: --backbone dlib_age+dlib_face")
-    full = [_full_name(name) for name in names]
+    full = [full_name(name) for name in names]
     twice = next((name for name in full if full.count(name) > 1), None)
     if twice:
         raise EmbeddingError(f"{twice} is named twice. Name each network once.")
     return names
-
-
-def _full_name(name: str) -> str:
-    backbone, layer = split_feature(name)
-    return f"{backbone.name}:{layer}"
 
 
 def _tell_of_unread(extraction: Extraction) -> None:

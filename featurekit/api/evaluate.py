@@ -25,6 +25,7 @@ from featurekit.evaluation.replaced import saying_how_to_have_back
 from featurekit.evaluation.results import Run, run_name
 from featurekit.evaluation.unused_options import unused_options
 from featurekit.naming import Caller
+from featurekit.networks.feature_names import backbone_of
 from featurekit.project import ComparisonFolder
 from featurekit.registry import unknown
 
@@ -258,7 +259,7 @@ def _with_pixels(ledger: Ledger, data: Manifest, place: Project, threads: int, p
     """Extract the pixels of the faces, which networks are trained on, and return a ledger with them."""
     with shown(progress, "extracting", "images") as told:
         extract_into(
-            place.folder, data, [PIXELS.partition(":")[0]], ledger.settings, threads=threads, progress=told
+            place.folder, data, [backbone_of(PIXELS)], ledger.settings, threads=threads, progress=told
         )
     pixels = some_ledger_of(place.folder)
     return replace(

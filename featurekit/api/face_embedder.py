@@ -19,6 +19,7 @@ from featurekit.errors import EmbeddingError, ModelError
 from featurekit.faces.photographs import Photograph, Photographs, photographs_from
 from featurekit.faces.settings import default_settings
 from featurekit.networks.backbones import split_feature
+from featurekit.networks.feature_names import feature_name, split_features
 from featurekit.project import ProjectFolder
 
 # Ways to choose one face of an image that need no box from a data set.
@@ -173,7 +174,7 @@ class FaceEmbedder(TransformerMixin, BaseEstimator):
             if value not in allowed:
                 raise ModelError(f"{name} cannot be {value!r}: it must be one of {', '.join(allowed)}.")
         parts = [split_feature(name) for name in _names(self.backbone)]
-        features = [f"{backbone.name}:{layer}" for backbone, layer in parts]
+        features = [feature_name(backbone.name, layer) for backbone, layer in parts]
         twice = next((name for name in features if features.count(name) > 1), None)
         if twice:
             raise ModelError(f"backbone names {twice} twice. Name each network once.")
@@ -202,7 +203,7 @@ def _names(backbone: Any) -> list[str]:
     """
     given = [backbone] if isinstance(backbone, str) else backbone
     if isinstance(given, list | tuple) and all(isinstance(text, str) for text in given):
-        names = [name.strip() for text in given for name in text.split("+") if name.strip()]
+        names = [name.strip() for text in given for name in split_features(text) if name.strip()]
         if names:
             return names
     raise ModelError(

@@ -30,8 +30,9 @@ from featurekit.evaluation.outcomes import read_predictions
 from featurekit.evaluation.results import load_runs
 from featurekit.files import write_text
 from featurekit.findings import Finding, Severity
-from featurekit.networks.backbones import here, split_feature
+from featurekit.networks.backbones import full_name, here, split_feature
 from featurekit.networks.engines import usable_cores
+from featurekit.networks.feature_names import split_features
 from featurekit.progress import Progress
 from featurekit.project import ComparisonFolder, ProjectFolder
 from featurekit.records import read_facts, write_facts
@@ -207,7 +208,7 @@ def vectors_for(
     """
     recipes = ledger.recipes if ledger else {}
     if features is not None:
-        names = [f"{backbone.name}:{layer}" for backbone, layer in map(split_feature, features.split("+"))]
+        names = list(map(full_name, split_features(features)))
         absent = next((name for name in names if name not in recipes), None)
         if ledger is None or absent:
             raise WorkspaceError(

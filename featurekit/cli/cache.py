@@ -20,13 +20,12 @@ def cache_ls(context: typer.Context) -> None:
     Example: featurekit cache ls
     """
     from featurekit.cache.store import Store
+    from featurekit.networks.feature_names import shelf_name
 
     rows = [
         [
             shelf.kind,
-            str(
-                shelf.recipe.get("detector") or f"{shelf.recipe.get('backbone')}:{shelf.recipe.get('layer')}"
-            ),
+            shelf_name(shelf.recipe),
             shelf.key,
             f"{shelf.rows:,}",
             f"{shelf.bytes / 1e6:,.1f} MB",

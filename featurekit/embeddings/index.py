@@ -14,7 +14,8 @@ from featurekit.embeddings.vectors import Vectors, load_embeddings
 from featurekit.errors import WorkspaceError
 from featurekit.faces.settings import FaceSettings
 from featurekit.files import write_text
-from featurekit.networks.backbones import split_feature
+from featurekit.networks.backbones import full_name
+from featurekit.networks.feature_names import backbone_and_layer, backbone_of, feature_name
 from featurekit.progress import Progress
 from featurekit.project import ProjectFolder
 from featurekit.records import read_record
@@ -72,7 +73,7 @@ class Ledger:
         Args:
             features: the features, each as "backbone:layer".
         """
-        names = ("shared", *sorted({feature.partition(":")[0] for feature in features}))
+        names = ("shared", *sorted(set(map(backbone_of, features))))
         return sum(self.costs.get(name, {}).get("seconds", 0.0) for name in names)
 
 
@@ -136,12 +137,12 @@ def feature_names(backbones: Sequence[str] | None = None, layer: str | None = No
     >>> feature_names(["vgg16"], "fc6")
     ['vgg16:fc6']
     """
-    if layer and any(":" in name for name in backbones or ()):
+    if layer and any(backbone_and_layer(name)[1] for name in backbones or ()):
         raise WorkspaceError(
             f"--layer {layer} cannot be combined with a layer after the name of a network. Name the"
             " layer in one of the two places only."
         )
-    return [f"{name}:{layer}" if layer else name for name in backbones or BUILTIN_BACKBONES]
+    return [feature_name(name, layer) if layer else name for name in backbones or BUILTIN_BACKBONES]
 
 
 def extract_into(
@@ -213,8 +214,7 @@ def extracted_vectors(workspace: ProjectFolder, manifest: Manifest, features: st
         WorkspaceError: the vectors have not been extracted.
     """
     ledger = some_ledger_of(workspace)
-    backbone, layer = split_feature(features)
-    recipe = ledger.recipes.get(f"{backbone.name}:{layer}")
+    recipe = ledger.recipes.get(full_name(features))
     if recipe is None:
         raise WorkspaceError(
             f"{features} has not been extracted. Next: featurekit extract --backbone {features}"

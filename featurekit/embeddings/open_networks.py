@@ -18,6 +18,7 @@ from featurekit.faces.settings import FaceSettings
 from featurekit.networks import weights
 from featurekit.networks.backbones import BACKBONES
 from featurekit.networks.engines import Session
+from featurekit.networks.feature_names import feature_name
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class OpenBackbone:
         if self.mirrored:
             others = self.session(np.ascontiguousarray(crops[:, :, ::-1]))
             outputs = [(one + other) * np.float32(0.5) for one, other in zip(outputs, others, strict=True)]
-        return {f"{self.name}:{layer}": out for layer, out in zip(self.layers, outputs, strict=True)}
+        return {feature_name(self.name, layer): out for layer, out in zip(self.layers, outputs, strict=True)}
 
 
 # Networks ready to run, and a detector.

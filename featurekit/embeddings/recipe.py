@@ -17,6 +17,7 @@ from featurekit.faces.settings import FaceSettings
 from featurekit.networks import weights
 from featurekit.networks.backbones import BACKBONES, split_feature
 from featurekit.networks.engines import resolve
+from featurekit.networks.feature_names import feature_name
 from featurekit.records import Hash, Word, record
 
 # Raise whenever an extraction starts to compute different numbers: old cache files are then not used.
@@ -65,7 +66,7 @@ class Recipe:
     @property
     def feature(self) -> str:
         """Name of the network and its layer, as in "dlib_age:pooled"."""
-        return f"{self.backbone}:{self.layer}"
+        return feature_name(self.backbone, self.layer)
 
     @property
     def quantized(self) -> str:

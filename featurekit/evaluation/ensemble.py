@@ -26,6 +26,7 @@ from featurekit.evaluation.out_of_fold import OutOfFold, confusion_of, predictio
 from featurekit.evaluation.outcomes import gives_probabilities, probabilities_of, read_predictions
 from featurekit.evaluation.provenance import hardware_of_all, now
 from featurekit.evaluation.results import Run, load_runs
+from featurekit.networks.feature_names import split_features
 from featurekit.project import ComparisonFolder
 from featurekit.uncertainty.resampling import faces_of_others
 
@@ -224,7 +225,7 @@ def _record(runs: Sequence[Run], weighted: bool) -> Run:
     """Return the first run with the facts about all of them together; its scores are still its own."""
     return replace(
         runs[0],
-        features="+".join(dict.fromkeys(part for run in runs for part in run.features.split("+"))),
+        features="+".join(dict.fromkeys(part for run in runs for part in split_features(run.features))),
         dim=0,
         classifier=_called([run.classifier_name for run in runs], weighted),
         is_baseline=False,

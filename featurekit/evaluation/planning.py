@@ -18,6 +18,7 @@ from featurekit.estimators import CLASSIFIERS, MACHINERY, ClassifierKind, fresh,
 from featurekit.estimators.given import classifier_named
 from featurekit.evaluation.readiness import LeftOut
 from featurekit.networks.backbones import Backbone, here, split_feature
+from featurekit.networks.feature_names import backbone_of, feature_name, split_features
 from featurekit.registry import unknown
 
 # The feature of classifiers that read crops.
@@ -58,7 +59,7 @@ class Plan:
     @property
     def networks(self) -> tuple[str, ...]:
         """Names of the networks that the classifier trains further."""
-        return tuple(feature.partition(":")[0] for feature in self.features if self.kind.starts_from)
+        return tuple(map(backbone_of, self.features)) if self.kind.starts_from else ()
 
     @property
     def feature_name(self) -> str:
@@ -270,17 +271,17 @@ def _networks(kind: ClassifierKind, features: Sequence[str] | None, join: bool) 
 
 def full_names(features: str) -> tuple[str, ...]:
     """Return the parts of a feature set, each as "backbone:layer"."""
-    return tuple(f"{backbone.name}:{layer}" for backbone, layer in _parts(features))
+    return tuple(feature_name(backbone.name, layer) for backbone, layer in _parts(features))
 
 
 def _parts(text: str) -> list[tuple[Backbone, str]]:
     """Return the networks and layers of a feature set joined by "+"."""
-    parts = [split_feature(part) for part in text.split("+")]
+    parts = [split_feature(part) for part in split_features(text)]
     for place, (backbone, layer) in enumerate(parts):
         if (backbone, layer) in parts[:place]:
             raise UnknownNameError(
-                f"{backbone.name}:{layer} is given twice in '{text}', which adds no information. Give it"
-                " once."
+                f"{feature_name(backbone.name, layer)} is given twice in '{text}', which adds no information."
+                " Give it once."
             )
     return parts
 

@@ -26,6 +26,7 @@ from featurekit.faces.detectors import DETECTORS
 from featurekit.faces.face import STATUSES
 from featurekit.networks.backbones import BACKBONES
 from featurekit.networks.engines import usable_cores
+from featurekit.networks.feature_names import backbone_of
 from featurekit.networks.precisions import this_processor
 from featurekit.registry import BUILTIN, Registry
 from featurekit.version import __version__
@@ -102,7 +103,7 @@ def _hardware(
     ledger: Ledger, features: Sequence[str], threads: int, trainings: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
     """Return the requested and the used hardware; engines report what the networks used."""
-    networks = {feature.partition(":")[0] for feature in features}
+    networks = set(map(backbone_of, features))
     got = {name: dict(ledger.achieved[name]) for name in sorted(networks & ledger.achieved.keys())}
     if trainings:
         got["training"] = {name: trainings[0][name] for name in ("engine", "device", "precision")}

@@ -14,6 +14,7 @@ from featurekit.faces.detectors import DETECTORS
 from featurekit.inference.model import TrainedModel
 from featurekit.networks.backbones import split_feature
 from featurekit.networks.engines import DEVICES
+from featurekit.networks.feature_names import backbone_of, split_features
 
 
 def unused_options(
@@ -144,7 +145,7 @@ def _not_started_from(asked: Sequence[Plan], features: Sequence[str]) -> Iterato
     """Yield a note on the feature sets from which models that train networks further cannot start."""
     for kind in dict.fromkeys(one.kind.name for one in asked if one.kind.starts_from):
         used = {part for one in asked if one.kind.name == kind for part in one.networks}
-        left = [text for text in features if not {part.partition(":")[0] for part in text.split("+")} <= used]
+        left = [text for text in features if not set(map(backbone_of, split_features(text))) <= used]
         if left:
             yield (
                 f"{kind} does not start from {', '.join(left)}, because it trains networks up to their"

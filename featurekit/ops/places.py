@@ -26,6 +26,7 @@ from featurekit.evaluation.comparable import hash_of_rows
 from featurekit.evaluation.outcomes import read_outcomes, read_predictions, write_outcomes
 from featurekit.evaluation.results import load_runs
 from featurekit.files import is_running, is_unfinished, whole_file, write_text, writer_of
+from featurekit.networks.feature_names import shelf_name
 from featurekit.ops.traces import Traces, file_of, most_faces, own_keys, rows_of_others
 from featurekit.project import ComparisonFolder, ProjectFolder
 from featurekit.report.gallery import shows_people
@@ -101,8 +102,7 @@ def _places_of_cache(workspace: ProjectFolder, traces: Traces, manifest: Manifes
     keys = np.frombuffer(bytes.fromhex("".join(sorted(own))), np.uint8).reshape(-1, 32)
     places = []
     for shelf in store.shelves():
-        what = shelf.recipe.get("detector") or f"{shelf.recipe.get('backbone')}:{shelf.recipe.get('layer')}"
-        name = f"cache/{shelf.kind}/{shelf.key} ({what})"
+        name = f"cache/{shelf.kind}/{shelf.key} ({shelf_name(shelf.recipe)})"
         places.append(Place(name, "rows", partial(_on_shelf, store, shelf, keys)))
     places.append(
         Place(

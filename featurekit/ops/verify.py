@@ -30,6 +30,7 @@ from featurekit.evaluation.results import Run, some_runs
 from featurekit.faces.find import open_finder
 from featurekit.faces.settings import FaceSettings
 from featurekit.networks.engines import usable_cores
+from featurekit.networks.feature_names import feature_name
 from featurekit.progress import Progress
 from featurekit.project import ComparisonFolder
 
@@ -222,7 +223,7 @@ def _jobs(runs: Sequence[Run]) -> list[_Job]:
 
 
 def _feature(recipe: Mapping[str, Any]) -> str:
-    return f"{recipe.get('backbone')}:{recipe.get('layer')}"
+    return feature_name(str(recipe.get("backbone")), str(recipe.get("layer")))
 
 
 def _together(jobs: Sequence[_Job]) -> list[list[int]]:

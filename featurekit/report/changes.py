@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from featurekit.errors import WorkspaceError
 from featurekit.evaluation.differences import ALPHA, Difference
 from featurekit.evaluation.results import Run
+from featurekit.networks.feature_names import feature_name
 from featurekit.report.cells import ABSENT, count_cell, difference_cell, flatten, sentences, value_cell
 from featurekit.report.model import Block, Cell, Column, Page, Points, Section, Table, Text
 from featurekit.report.page import numbered
@@ -190,7 +191,7 @@ def _facts(run: Run) -> dict[str, str]:
             "versions": run.versions,
             "hardware": run.hardware,
             "weights": {entry["name"]: entry["sha256"][:12] for entry in run.weights},
-            "recipes": {f"{one['backbone']}:{one['layer']}": one for one in run.recipes},
+            "recipes": {feature_name(one["backbone"], one["layer"]): one for one in run.recipes},
             "faces scored": run.n_tested,
         }
     )

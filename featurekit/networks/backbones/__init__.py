@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from featurekit.errors import EngineError, UnknownNameError
 from featurekit.networks.engines import AS_IT_IS, Achieved, Network, Normalization, Session, open_session
+from featurekit.networks.feature_names import backbone_and_layer, feature_name
 from featurekit.registry import Registry, unknown
 
 if TYPE_CHECKING:
@@ -176,9 +177,22 @@ def split_feature(feature: str) -> tuple[Backbone, str]:
     Raises:
         UnknownNameError: the backbone is not registered, or has no layer of this name.
     """
-    name, _, layer = feature.partition(":")
+    name, layer = backbone_and_layer(feature)
     found = BACKBONES[name]
     layer = layer or found.default_layer
     if layer not in found.layers:
         raise UnknownNameError(unknown(f"layer of {name}", layer, list(found.layers)))
     return found, layer
+
+
+def full_name(feature: str) -> str:
+    """Return the name of a feature with its layer.
+
+    >>> full_name("dlib_age")
+    'dlib_age:pooled'
+
+    Raises:
+        UnknownNameError: the backbone is not registered, or has no layer of this name.
+    """
+    backbone, layer = split_feature(feature)
+    return feature_name(backbone.name, layer)
