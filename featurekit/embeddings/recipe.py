@@ -105,7 +105,8 @@ def make_recipes(
         backbone, layer = split_feature(feature)
         if backbone.weights and not weights.present(backbone.weights):
             weights.read(backbone.weights)  # says what is missing and how to get it
-        more = {"code": backbone.code} if backbone.code else {}
+        more: dict[str, Any] = {"code": backbone.code} if backbone.code else {}
+        more |= backbone.facts() if backbone.facts else {}
         if precision == "int8" and backbone.weights:
             more |= quantized_network(backbone)
         for name in dict.fromkeys((layer, *backbone.heads)):

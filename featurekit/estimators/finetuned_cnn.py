@@ -68,7 +68,8 @@ def _view(backbone: Backbone, side: int) -> tuple[slice, slice, int]:
     edges = [min(max(round(side * part), 0), side) for part in (first.imag, last.imag, first.real, last.real)]
     own = min(edges[1] - edges[0], edges[3] - edges[2])
     # Networks for faces need one size. Networks for objects accept any size, and a smaller one is faster.
-    wanted = min(backbone.input_size, own) if backbone.template == "imagenet" else backbone.input_size
+    takes_any = backbone.template == "imagenet" and not backbone.is_fixed_size
+    wanted = min(backbone.input_size, own) if takes_any else backbone.input_size
     return slice(edges[0], edges[1]), slice(edges[2], edges[3]), wanted
 
 

@@ -19,6 +19,7 @@ import platformdirs
 
 from featurekit.errors import UnknownNameError, WeightsError
 from featurekit.files import read_plain, sha256_of_file, whole_file
+from featurekit.networks.feature_names import is_reference
 from featurekit.registry import unknown
 
 MAX_BYTES = 4 * 2**30  # of a weight file; the largest of the table has 0.6 GB
@@ -90,6 +91,7 @@ class WeightsEntry:
         member: path of the file inside the archive.
         page: web page where a user can get the file, if it has neither url nor archive.
         is_builtin: whether `featurekit weights fetch builtin` downloads it.
+        add_as: for a network by reference, which the user has added, its reference.
     """
 
     name: str
@@ -103,6 +105,7 @@ class WeightsEntry:
     member: str = ""
     page: str = ""
     is_builtin: bool = False
+    add_as: str = ""
 
     @property
     def source(self) -> str:
@@ -112,6 +115,8 @@ class WeightsEntry:
     @property
     def repair(self) -> str:
         """The commands that get the file, for messages about a missing or damaged file."""
+        if self.add_as:
+            return f"Add it again: featurekit weights add {self.add_as} FILE"
         if not (self.url or self.archive):
             return f"Get the file from {self.page}, and add it: featurekit weights add {self.file_name}"
         return (
@@ -149,11 +154,16 @@ def name_of(sha256: str) -> str | None:
 
 
 def entry_of(name: str) -> WeightsEntry:
-    """Return the entry of weights.toml with this name.
+    """Return the entry of weights.toml with this name, or that of a network by reference.
 
     Raises:
         UnknownNameError: weights.toml has no entry with this name.
+        WeightsError: the network by reference has not been added.
     """
+    if is_reference(name):
+        from featurekit.networks import references
+
+        return references.entry_of(name)
     if name not in WEIGHTS:
         raise UnknownNameError(unknown("weights", name, sorted(WEIGHTS)))
     return WEIGHTS[name]
@@ -247,10 +257,15 @@ def adopt(path: Path) -> str:
     except OSError as error:
         raise WeightsError(f"Cannot read {path}: {error.strerror}.") from error
     digest = hashlib.sha256(data).hexdigest()
-    known = name_of(digest)
-    with whole_file(path_of(known) if known else _adopted(digest)) as file:
+    with whole_file(home() / "weights" / adopted_name(digest)) as file:
         file.write(data)
     return digest
+
+
+def adopted_name(sha256: str) -> str:
+    """Return the name under which adopt() stores a file with this sha256."""
+    known = name_of(sha256)
+    return WEIGHTS[known].file_name if known else _adopted(sha256).name
 
 
 def read_by_hash(sha256: str) -> bytes:

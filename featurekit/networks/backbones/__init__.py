@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from featurekit.errors import EngineError, UnknownNameError
 from featurekit.networks.engines import AS_IT_IS, Achieved, Network, Normalization, Session, open_session
-from featurekit.networks.feature_names import backbone_and_layer, feature_name
+from featurekit.networks.feature_names import backbone_and_layer, feature_name, is_reference
 from featurekit.registry import Registry, unknown
 
 if TYPE_CHECKING:
@@ -44,6 +44,10 @@ class Backbone:
             end.
         recognizes: layers that were trained to recognize people, the best one first. `featurekit audit` uses
             them to search for the same person in the training and the test part of a split.
+        is_fixed_size: whether the network takes no other size of image than input_size. Networks with the
+            template "imagenet" may otherwise be trained on smaller images.
+        facts: function that returns what decides the vectors beside the attributes above, for the recipe;
+            None if there is nothing more.
         version: version of the code that computes the vectors, if the backbone is not featurekit's own;
             embeddings of another version are not reused. "" for the version of the backbone's package.
     """
@@ -60,6 +64,8 @@ class Backbone:
     compute: Callable[[NDArray[np.uint8]], NDArray[Any]] | None = None
     is_picture: bool = False
     recognizes: tuple[str, ...] = ()
+    is_fixed_size: bool = False
+    facts: Callable[[], Mapping[str, Any]] | None = None
     version: str = ""
 
     @property
@@ -148,9 +154,18 @@ class _Computed:
         return [self.compute(pixels)]
 
 
-BACKBONES: Registry[Backbone] = Registry(
-    "backbone", "featurekit.networks.backbones", Backbone, "featurekit.backbones"
-)
+class _Backbones(Registry[Backbone]):
+    """All registered backbones; a network by reference that has been added can be looked up too."""
+
+    def __getitem__(self, name: str) -> Backbone:
+        if is_reference(name):
+            from featurekit.networks import references
+
+            return references.backbone(name)
+        return super().__getitem__(name)
+
+
+BACKBONES = _Backbones("backbone", "featurekit.networks.backbones", Backbone, "featurekit.backbones")
 
 
 def here(features: Iterable[str]) -> list[str]:
