@@ -1,5 +1,8 @@
 """A file whose hash nobody states is added by its user, and what was added is what is read from then on."""
 
+from dataclasses import replace
+from hashlib import sha256 as hashed
+
 import pytest
 
 from featurekit.errors import WeightsError
@@ -148,3 +151,22 @@ def test_the_commands_say_that_the_hash_was_recorded(featurekit, add, tmp_path):
         1,
         "tiny: damaged (its hash is not the one that was recorded when it was added)\n",
     )
+
+
+def test_a_pickle_that_a_user_adds_is_not_run(tmp_path, home, monkeypatch):
+    import pickle
+
+    from featurekit.networks.backbones import BACKBONES
+
+    class Evil:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "pwned"), "w"))
+
+    data = pickle.dumps(Evil())
+    monkeypatch.setitem(weights.WEIGHTS, "vgg_face", replace(weights.WEIGHTS["vgg_face"], size=len(data)))
+    (tmp_path / "vgg_face_dag.pth").write_bytes(data)
+    weights_fetching.add(tmp_path / "vgg_face_dag.pth")
+    assert weights.sha256_of("vgg_face") == hashed(data).hexdigest()
+    with pytest.raises(WeightsError, match="The weight file of vgg_face cannot be read"):
+        BACKBONES["vgg_face"].load(weights.read("vgg_face"), ["fc7"]).module()
+    assert not (tmp_path / "pwned").exists()
