@@ -60,7 +60,7 @@ class FoundFace:
         Args:
             size: side of the crop in pixels.
             template: name of the positions to which the landmarks are moved, "dlib" (close), "dlib_face",
-                "arcface", or "imagenet" (with hair, ears and chin).
+                "arcface", "facenet", or "imagenet" (with hair, ears and chin).
 
         Returns:
             RGB pixels, uint8, shape (size, size, 3); pixels outside the image are black.

@@ -68,7 +68,7 @@ def _here(member: Any) -> str:
     name = getattr(member, "weights", None)
     if not name:
         return "not needed"
-    return "here" if weights.present(name) else f"missing: featurekit weights fetch {name}"
+    return "here" if weights.present(name) else f"missing: {weights.entry_of(name).command}"
 
 
 def _needs(kind: "ClassifierKind") -> str:

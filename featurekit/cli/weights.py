@@ -9,6 +9,13 @@ from featurekit.api.telling import shown
 from featurekit.cli._output import print_table
 from featurekit.networks import weights, weights_fetching
 
+# What a status means for a file whose hash nobody states.
+_MEANINGS = {
+    "ok": "its hash was recorded when it was added",
+    "damaged": "its hash is not the one that was recorded when it was added",
+    "unrecorded": "nobody states its hash, and none was recorded: add it with featurekit weights add",
+}
+
 
 def weights_list() -> None:
     """List all weight files and their licences.
@@ -60,7 +67,8 @@ def weights_add(
 ) -> None:
     """Add a weight file that you already have.
 
-    Nothing is downloaded.
+    Nothing is downloaded. A file is recognized by its hash. If nobody states the hash of a file, the file is
+    recognized by its name, and its hash is recorded and checked from then on.
 
     Example: featurekit weights add ~/Downloads/resnet50-0676ba61.pth
     """
@@ -77,7 +85,8 @@ def weights_verify() -> None:
     """
     findings = [(name, status) for name, status in weights.verify() if status != "missing"]
     for name, status in findings:
-        typer.echo(f"{name}: {status}")
+        stated = weights.entry_of(name).sha256
+        typer.echo(f"{name}: {status}{'' if stated else f' ({_MEANINGS[status]})'}")
     if not findings:
         typer.echo(
             "There are no weight files on this machine. To download some: featurekit weights fetch builtin"

@@ -35,6 +35,11 @@ _ARCFACE = np.array(
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
 )
 
+# Where MTCNN finds them on the crops that facenet-pytorch cuts out by MTCNN's box with a border of 14 of 160
+# pixels (medians over 469 faces of UTKFace, Adience and WIDER FACE). The crops are stretched to a square: the
+# box is 0.77 times as wide as high.
+_FACENET = np.array([[0.302, 0.400], [0.724, 0.400], [0.513, 0.588], [0.322, 0.730], [0.704, 0.730]])
+
 
 def _padded(padding: float) -> NDArray[np.float64]:
     return (_DLIB + padding) / (1 + 2 * padding)
@@ -45,6 +50,7 @@ TEMPLATES: Mapping[str, NDArray[np.float64]] = {
     "dlib": _padded(0.2),
     "dlib_face": _padded(0.25),
     "arcface": _ARCFACE / 112,
+    "facenet": _FACENET,
     "imagenet": _padded(0.4),  # hair, ears and chin too, which a network for things can use
 }
 

@@ -2,13 +2,17 @@
 
 Every weight file that featurekit can use is listed in weights.toml beside this module, with its source, its
 sha256 and its licences. A file is hashed when it is read, and a file whose hash is not the one in
-weights.toml is refused. Nothing in this module uses the internet.
+weights.toml is refused. If nobody states the hash of a file, a user has to add the file, and its hash is
+recorded in a file beside it; from then on it is checked like the others. Nothing in this module uses the
+internet.
 
-    FEATUREKIT_HOME/weights/<file name>     FEATUREKIT_HOME is a folder in the user's cache by default
+    FEATUREKIT_HOME/weights/<file name>         FEATUREKIT_HOME is a folder in the user's cache by default
+    FEATUREKIT_HOME/weights/<file name>.sha256  a recorded hash, as sha256sum writes it
 """
 
 import hashlib
 import os
+import re
 import tomllib
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass
@@ -23,6 +27,10 @@ from featurekit.networks.feature_names import is_reference
 from featurekit.registry import unknown
 
 MAX_BYTES = 4 * 2**30  # of a weight file; the largest of the table has 0.6 GB
+_RECORD_BYTES = 10_000  # of a recorded hash
+
+# What is said of the hash of a file if nobody states it.
+RECORDED = "nobody states a hash; the hash of the file that is added is recorded"
 
 # What describe() states of a file.
 FACTS = (
@@ -82,7 +90,9 @@ class WeightsEntry:
     Attributes:
         name: name of the weight file for users, e.g. "dlib_age".
         file_name: name of the file in the folder home() / "weights".
-        sha256: hash of the file, or only its first 8 digits if the publisher gives no more.
+        sha256: hash of the file, or only its first 8 digits if the publisher gives no more; "" if nobody
+            states a hash. Then the file is not downloaded, and the hash of the file that a user adds is
+            recorded.
         size: size in bytes; rounded if the publisher gives only megabytes.
         about: description of the network in one line.
         licences: licences of the code, the weights and the training data.
@@ -110,23 +120,56 @@ class WeightsEntry:
     @property
     def source(self) -> str:
         """The source of the file: the archive and the path in it, or an address."""
-        return f"{self.member} in {self.archive.described}" if self.archive else self.url or self.page
+        if self.archive:
+            return f"{self.member} in {self.archive.described}"
+        return (self.url or self.page) + ("" if self.sha256 else f" ({RECORDED})")
+
+    @property
+    def command(self) -> str:
+        """The command that gets the file."""
+        if not self.can_be_fetched:
+            return f"featurekit weights add {self.file_name}"
+        return f"featurekit weights fetch {'builtin' if self.is_builtin else self.name}"
 
     @property
     def repair(self) -> str:
         """The commands that get the file, for messages about a missing or damaged file."""
         if self.add_as:
             return f"Add it again: featurekit weights add {self.add_as} FILE"
-        if not (self.url or self.archive):
-            return f"Get the file from {self.page}, and add it: featurekit weights add {self.file_name}"
+        if not self.can_be_fetched:
+            return f"Get the file from {self.page}, and add it: {self.command}"
         return (
-            f"Download it: featurekit weights fetch {'builtin' if self.is_builtin else self.name}, or add the"
-            f" file you have: featurekit weights add {self.file_name}"
+            f"Download it: {self.command}, or add the file you have: featurekit weights add {self.file_name}"
         )
+
+    @property
+    def can_be_fetched(self) -> bool:
+        """Whether `featurekit weights fetch` downloads the file."""
+        return bool(self.url or self.archive)
+
+    @property
+    def record(self) -> Path:
+        """The path of the recorded hash, if weights.toml has none."""
+        return home() / "weights" / f"{self.file_name}.sha256"
+
+    @property
+    def known_sha256(self) -> str:
+        """The hash in weights.toml, or the recorded one; "" if there is none, or its record is damaged."""
+        return self.sha256 or _recorded(self.record)
 
     def matches(self, digest: str) -> bool:
         """Whether a file with this sha256 is this weight file."""
-        return digest.startswith(self.sha256)
+        known = self.known_sha256
+        return bool(known) and digest.startswith(known)
+
+
+def _recorded(record: Path) -> str:
+    """Return the hash in a record, "" if there is none."""
+    try:
+        found = re.match(rb"[0-9a-f]{64}(?![0-9a-f])", read_plain(record, _RECORD_BYTES))
+    except OSError:
+        return ""
+    return found[0].decode() if found else ""
 
 
 def _read() -> dict[str, WeightsEntry]:
@@ -215,21 +258,28 @@ def read(name: str) -> bytes:
     The returned bytes are those that were hashed, even if the file changes on the disk meanwhile.
 
     Raises:
-        WeightsError: the file is missing, or its hash is not the one in weights.toml.
+        WeightsError: the file is missing, or its hash is not the one in weights.toml or the recorded one, or
+            no hash is known.
         UnknownNameError: weights.toml has no entry with this name.
     """
     entry, path = entry_of(name), path_of(name)
     try:
         data = read_plain(path, MAX_BYTES)
     except FileNotFoundError:
+        source = f", from {entry.source}" if entry.can_be_fetched else ""
         raise WeightsError(
-            f"The weight file of {name} is missing: {entry.file_name}, from {entry.source}. {entry.repair}"
+            f"The weight file of {name} is missing: {entry.file_name}{source}. {entry.repair}"
         ) from None
     except OSError as error:
         raise WeightsError(f"Cannot read {path}: {error.strerror}.") from error
-    digest = hashlib.sha256(data).hexdigest()
+    digest, known = hashlib.sha256(data).hexdigest(), entry.known_sha256
+    if not known:
+        raise WeightsError(
+            f"{path} was not added by featurekit, so its hash was not recorded, and nobody states it. If you"
+            f" trust the file, add it: featurekit weights add {path}"
+        )
     if not entry.matches(digest):
-        raise WeightsError(f"{path} is damaged: {expected(entry.sha256, digest)} {entry.repair}")
+        raise WeightsError(f"{path} is damaged: {expected(known, digest)} {entry.repair}")
     return data
 
 
@@ -237,10 +287,11 @@ def sha256_of(name: str) -> str:
     """Return the full hash of a weight file, which is part of the recipe (all settings) of an embedding.
 
     Raises:
-        WeightsError: weights.toml has only the beginning of the hash, and the file is missing.
+        WeightsError: weights.toml has no hash or only its beginning, and the file is missing or was not
+            added by featurekit.
     """
-    entry = entry_of(name)
-    return entry.sha256 if len(entry.sha256) == 64 else hashlib.sha256(read(name)).hexdigest()
+    known = entry_of(name).known_sha256
+    return known if len(known) == 64 else hashlib.sha256(read(name)).hexdigest()
 
 
 def adopt(path: Path) -> str:
@@ -304,19 +355,28 @@ def _adopted(sha256: str) -> Path:
 def describe(name: str) -> dict[str, Any]:
     """Return the FACTS about a weight file for a report, as plain JSON values; the file need not exist."""
     entry = entry_of(name)
-    facts = (name, entry.file_name, sha256_of(name) if present(name) else entry.sha256, entry.source)
+    known = entry.known_sha256
+    sha256 = sha256_of(name) if known and present(name) else known
+    facts = (name, entry.file_name, sha256, entry.source)
     return dict(zip(FACTS, (*facts, *astuple(entry.licences)), strict=True))
 
 
 def verify() -> list[tuple[str, str]]:
-    """Hash every weight file again; return its name and "ok", "damaged" or "missing"."""
+    """Hash every weight file again; return its name and "ok", "damaged", "unrecorded" or "missing"."""
     return [(name, status_of(entry)) for name, entry in WEIGHTS.items()]
 
 
 def status_of(entry: WeightsEntry) -> str:
-    """Hash a weight file again and return "ok", "damaged" or "missing"."""
+    """Hash a weight file again and return "ok", "damaged", "unrecorded" or "missing".
+
+    A file is unrecorded if nobody states its hash, and none was recorded because it was put into the folder
+    without `featurekit weights add`.
+    """
     try:
-        return "ok" if entry.matches(sha256_of_file(path_of(entry.name))) else "damaged"
+        digest = sha256_of_file(path_of(entry.name))
+        if not entry.known_sha256:
+            return "unrecorded"
+        return "ok" if entry.matches(digest) else "damaged"
     except FileNotFoundError:
         return "missing"
     except OSError:

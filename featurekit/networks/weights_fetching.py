@@ -1,12 +1,14 @@
 """Download weight files from their official sources, or copy a file that the user has.
 
 Only this module downloads weight files, and only when the user requests a file by name. A file whose hash is
-not the one in weights.toml is refused.
+not the one in weights.toml is refused. A file whose hash nobody states is not downloaded; if a user adds it,
+its hash is recorded.
 """
 
 import fcntl
 import hashlib
 import http.client
+import logging
 import os
 import subprocess
 import sys
@@ -24,7 +26,7 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from featurekit.errors import WeightsError
-from featurekit.files import sha256_of_file, sync_folder, whole_file
+from featurekit.files import sha256_of_file, sync_folder, whole_file, write_text
 from featurekit.networks import weights
 from featurekit.networks.weights import (
     Archive,
@@ -39,10 +41,18 @@ from featurekit.networks.weights import (
 from featurekit.progress import Progress
 
 _BLOCK = 1 << 20
+_LOG = logging.getLogger("featurekit")
+# By which part the size of a file without a stated hash may differ from the size in weights.toml, which is
+# rounded.
+_ROUNDED = 0.05
+_NOT_FETCHED = "is not downloaded, because nobody states the hash of its file"
 
 
 def add(path: Path, name: str | None = None) -> list[WeightsEntry]:
     """Copy a weight file that the user has, or the weight files in an archive, to featurekit's folder.
+
+    A file whose hash nobody states is recognized by its name, unless another name is given. Its hash is
+    recorded, and a note says so.
 
     Args:
         path: the file, which is recognized by its hash and may have any name.
@@ -53,7 +63,8 @@ def add(path: Path, name: str | None = None) -> list[WeightsEntry]:
         The entries of weights.toml whose files were added.
 
     Raises:
-        WeightsError: the file is missing, is not listed in weights.toml, or is not the one called name.
+        WeightsError: the file is missing, is not listed in weights.toml, or is not the one called name; or
+            nobody states its hash, and it has another size or another hash than the file added before.
         UnknownNameError: weights.toml has no entry and no archive called name.
     """
     allowed = entries_of(name) if name else list(weights.WEIGHTS.values())
@@ -64,17 +75,52 @@ def add(path: Path, name: str | None = None) -> list[WeightsEntry]:
     for entry in allowed:
         if entry.matches(digest):
             with path.open("rb") as source:
-                _keep(entry, source)
+                _keep(entry, source, entry.known_sha256)
             return [entry]
     if packed := [entry for entry in allowed if entry.archive and entry.archive.sha256 == digest]:
         _unpack(path, packed)
         return packed
+    for entry in allowed:
+        if not entry.sha256 and (name or path.name == entry.file_name):
+            _add_unstated(entry, path, digest)
+            return [entry]
     if name:
         wanted = " or ".join(f"{entry.file_name} ({entry.sha256})" for entry in allowed)
         raise WeightsError(f"{path} is not {name}: its sha256 is {digest}, but should be {wanted}.")
     raise WeightsError(
         f"{path} is none of the files that featurekit knows (its sha256 is {digest})."
         f" Known: {', '.join(file_names())}."
+    )
+
+
+def _add_unstated(entry: WeightsEntry, path: Path, digest: str) -> None:
+    """Copy a weight file whose hash nobody states, and record its hash.
+
+    Raises:
+        WeightsError: the file has another size than it should have, or another hash than a file that was
+            added before.
+    """
+    size = path.stat().st_size
+    if abs(size - entry.size) > _ROUNDED * entry.size:
+        raise WeightsError(
+            f"{path} is not {entry.file_name}, or a part of it is missing: it has {size:,} bytes, but should"
+            f" have about {entry.size:,}. {entry.repair}"
+        )
+    if entry.known_sha256:
+        raise WeightsError(
+            f"{path} is not the {entry.file_name} that was added before: its sha256 is {digest}, but"
+            f" {entry.known_sha256} was recorded. To use the new file, first delete {entry.record}"
+        )
+    with path.open("rb") as source:
+        _keep(entry, source, digest)
+    # The record comes last: a file without a record is not used.
+    write_text(entry.record, f"{digest}  {entry.file_name}\n")
+    _LOG.warning(
+        "Nobody states a hash for %s. The sha256 of your file is %s; it is recorded, and the file is checked"
+        " with it from now on.",
+        entry.file_name,
+        digest,
+        extra={"said_as": "note: "},
     )
 
 
@@ -113,7 +159,8 @@ def fetch(name: str, progress: Progress | None = None) -> list[WeightsEntry]:
                 target.unlink()
     for entry in (entry for entry in wanted if not entry.archive):
         if not entry.url:
-            raise WeightsError(f"{entry.name} has no address to download it from. {entry.repair}")
+            why = "has no address to download it from" if entry.sha256 else _NOT_FETCHED
+            raise WeightsError(f"{entry.name} {why}. {entry.repair}")
         with _lock(entry.file_name):
             if status_of(entry) != "ok":
                 _download(entry.url, entry.sha256, path_of(entry.name), report)
@@ -253,13 +300,13 @@ def _unpack(archive: Path, entries: list[WeightsEntry]) -> None:
                 if source is None:
                     raise KeyError(f"it has no file {entry.member}")
                 with source:
-                    _keep(entry, source)
+                    _keep(entry, source, entry.sha256)
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, KeyError) as error:
         raise WeightsError(f"{archive.name} cannot be unpacked: {error}.") from error
 
 
-def _keep(entry: WeightsEntry, source: IO[bytes]) -> None:
-    """Write a weight file into the home folder, if its bytes are the right ones.
+def _keep(entry: WeightsEntry, source: IO[bytes], wanted: str) -> None:
+    """Write a weight file into the home folder, if its bytes have the wanted sha256 or its beginning.
 
     Raises:
         WeightsError: they are not; nothing is written then.
@@ -269,10 +316,10 @@ def _keep(entry: WeightsEntry, source: IO[bytes]) -> None:
         while block := source.read(_BLOCK):
             digest.update(block)
             file.write(block)
-        if not entry.matches(digest.hexdigest()):
+        if not digest.hexdigest().startswith(wanted):
             raise WeightsError(
                 f"{entry.member or entry.file_name} is not the expected file:"
-                f" {expected(entry.sha256, digest.hexdigest())}"
+                f" {expected(wanted, digest.hexdigest())}"
             )
 
 

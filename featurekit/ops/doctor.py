@@ -382,23 +382,30 @@ def _cgroup_cores(cgroup: Path) -> float | None:
 def check_weights() -> Finding:
     """Check the hashes of the weight files, and that no built-in weight file is missing."""
     states = dict(weights.verify())
-    damaged = [name for name, state in states.items() if state == "damaged"]
+    wrong = {
+        state: [name for name, found in states.items() if found == state]
+        for state in ("damaged", "unrecorded")
+    }
     missing = [
         name for name, state in states.items() if state == "missing" and weights.WEIGHTS[name].is_builtin
     ]
     present = [name for name, state in states.items() if state == "ok"]
     where = f"in {weights.home() / 'weights'}"
-    if damaged:
-        commands = [
-            f"featurekit weights fetch {'builtin' if weights.WEIGHTS[name].is_builtin else name}"
-            for name in damaged
-        ]
-        what = f"damaged {where}: {', '.join(damaged)}"
+    if any(wrong.values()):
+        commands = [_command_for(name, state) for state, names in wrong.items() for name in names]
+        what = "; ".join(f"{state} {where}: {', '.join(names)}" for state, names in wrong.items() if names)
         return _found("weights", "error", what, " && ".join(dict.fromkeys(commands)))
     if missing:
         what = f"built-in weights are missing {where}: {', '.join(missing)}"
         return _found("weights", "error", what, "featurekit weights fetch builtin")
     return _found("weights", "ok", f"{', '.join(present)} {where}")
+
+
+def _command_for(name: str, state: str) -> str:
+    """Return the command that repairs a weight file that is damaged, or whose hash was not recorded."""
+    if state == "unrecorded":
+        return f"featurekit weights add {weights.path_of(name)}"
+    return weights.WEIGHTS[name].command
 
 
 def check_plugins() -> list[Finding]:

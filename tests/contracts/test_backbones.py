@@ -19,7 +19,10 @@ from featurekit.networks import weights, weights_fetching
 from featurekit.networks.backbones import BACKBONES, split_feature
 
 # Large ones, which are loaded as others are.
-LARGE = {"resnet50", "vgg16", "vgg19", "inception_v3", "resnet34", "resnet101", "resnet152"}
+LARGE = {
+    *("resnet50", "vgg16", "vgg19", "inception_v3", "resnet34", "resnet101", "resnet152"),
+    *("facenet", "facenet_casia", "vgg_face"),
+}
 NAMES = [pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name for name in BACKBONES.names()]
 
 
@@ -29,14 +32,28 @@ def keep_no_made_up_network(monkeypatch):
     monkeypatch.setattr("featurekit.networks.engines.openvino._KEPT_BYTES", 20 * 2**20)
 
 
-def state_file(name, path):
-    """Write a state dictionary like torchvision's official one of this network."""
-    import torch
+def architecture(name):
+    """Return a network of torchvision's, or of a module of featurekit's own."""
     import torchvision
 
+    if name.startswith("facenet"):
+        from featurekit.networks.backbones._facenet_module import InceptionResnet
+
+        return InceptionResnet(["embedding"])
+    if name == "vgg_face":
+        from featurekit.networks.backbones._vgg_face_module import VggFace
+
+        return VggFace(["fc7"])
     options = {"init_weights": False} if name == "inception_v3" else {}
+    return getattr(torchvision.models, name)(weights=None, **options)
+
+
+def state_file(name, path):
+    """Write a state dictionary like the official one of this network."""
+    import torch
+
     with torch.device("meta"):
-        network = getattr(torchvision.models, name)(weights=None, **options)
+        network = architecture(name)
     network.to_empty(device="cpu")
     generator = torch.Generator().manual_seed(0)
     state = network.state_dict()
@@ -95,6 +112,7 @@ def weight_bytes(tmp_path, monkeypatch, made_up_dlib_file):
             {
                 ".onnx": lambda: onnx_file(path),
                 ".pth": lambda: state_file(name, path),
+                ".pt": lambda: state_file(name, path),
                 ".dat": lambda: path.write_bytes(made_up_dlib_file()),
             }[path.suffix]()
             register(needed, path, monkeypatch)

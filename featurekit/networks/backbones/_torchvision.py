@@ -1,15 +1,12 @@
 """What torchvision's networks have in common: official files, ImageNet's normalization, inner layers."""
 
-import io
-import pickle  # nosec B403  # for the error that torch raises
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from featurekit.errors import WeightsError
+from featurekit.networks.backbones._state_dict import load_state
 from featurekit.networks.engines import Network, Normalization
-from featurekit.text import first_line
 
 if TYPE_CHECKING:
     import torch
@@ -54,17 +51,9 @@ def _build(name: str, weights: bytes, nodes: Sequence[str], options: Mapping[str
     import torch
     import torchvision
 
-    # Nothing random survives: every tensor is overwritten or load_state_dict refuses the file.
+    # Nothing random survives: every tensor is overwritten, or load_state() refuses the file.
     network: torch.nn.Module = getattr(torchvision.models, name)(weights=None, **options)
-    try:
-        state = torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise WeightsError(f"The weight file of {name} cannot be read: {first_line(error)}") from error
-    try:
-        network.load_state_dict(state)
-    except RuntimeError as error:
-        reason = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
-        raise WeightsError(f"The weight file does not fit {name}: {reason}") from error
+    load_state(network, name, weights)
     for part in network.modules():
         # In-place layers would overwrite an inner layer that is read too, and converters refuse them.
         if hasattr(part, "inplace"):

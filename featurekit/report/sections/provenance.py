@@ -155,7 +155,7 @@ def _with_terms(entry: Mapping[str, Any]) -> dict[str, Any]:
     The terms that the run stored may have been corrected since, so they are used only for other files.
     """
     known = weight_files.WEIGHTS.get(str(entry.get("name", "")))
-    # A file with this name and another hash is another file.
+    # A file with this name and another hash is another file. If nobody states a hash, only the name is known.
     if known is None or not str(entry.get("sha256", "")).startswith(known.sha256):
         return dict(entry)
     licences = known.licences
