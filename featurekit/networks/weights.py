@@ -23,7 +23,6 @@ import platformdirs
 
 from featurekit.errors import UnknownNameError, WeightsError
 from featurekit.files import read_plain, sha256_of_file, whole_file
-from featurekit.networks.feature_names import is_reference
 from featurekit.registry import unknown
 
 MAX_BYTES = 4 * 2**30  # of a weight file; the largest of the table has 0.6 GB
@@ -189,6 +188,8 @@ def _read() -> dict[str, WeightsEntry]:
 
 
 WEIGHTS = _read()
+# The weight files of networks by reference that the user has added, as far as they have been looked up.
+ADDED: dict[str, WeightsEntry] = {}
 
 
 def name_of(sha256: str) -> str | None:
@@ -197,16 +198,13 @@ def name_of(sha256: str) -> str | None:
 
 
 def entry_of(name: str) -> WeightsEntry:
-    """Return the entry of weights.toml with this name, or that of a network by reference.
+    """Return the entry of weights.toml with this name, or that of a network by reference in ADDED.
 
     Raises:
-        UnknownNameError: weights.toml has no entry with this name.
-        WeightsError: the network by reference has not been added.
+        UnknownNameError: there is no entry with this name.
     """
-    if is_reference(name):
-        from featurekit.networks import references
-
-        return references.entry_of(name)
+    if name in ADDED:
+        return ADDED[name]
     if name not in WEIGHTS:
         raise UnknownNameError(unknown("weights", name, sorted(WEIGHTS)))
     return WEIGHTS[name]
@@ -363,7 +361,7 @@ def describe(name: str) -> dict[str, Any]:
 
 def verify() -> list[tuple[str, str]]:
     """Hash every weight file again; return its name and "ok", "damaged", "unrecorded" or "missing"."""
-    return [(name, status_of(entry)) for name, entry in WEIGHTS.items()]
+    return [(name, status_of(entry)) for name, entry in (WEIGHTS | ADDED).items()]
 
 
 def status_of(entry: WeightsEntry) -> str:

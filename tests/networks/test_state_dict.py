@@ -5,7 +5,7 @@ import random
 import pytest
 
 from featurekit.errors import WeightsError
-from featurekit.networks.backbones._state_dict import load_state
+from featurekit.networks.state_dict import load_state
 from tests.networks.made_up import saved
 
 

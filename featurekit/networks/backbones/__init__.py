@@ -155,13 +155,18 @@ class _Computed:
 
 
 class _Backbones(Registry[Backbone]):
-    """All registered backbones; a network by reference that has been added can be looked up too."""
+    """All registered backbones. A network by reference that has been added can be looked up too.
+
+    Attributes:
+        by_reference: function of a reference that returns the backbone; the folder references sets it.
+    """
+
+    by_reference: Callable[[str], Backbone]
 
     def __getitem__(self, name: str) -> Backbone:
         if is_reference(name):
-            from featurekit.networks import references
-
-            return references.backbone(name)
+            self._scan_builtin()
+            return self.by_reference(name)
         return super().__getitem__(name)
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from featurekit.networks.backbones._state_dict import load_state
+from featurekit.networks.state_dict import load_state
 
 # The classifier of the people in the training data.
 _CLASSIFIER = ("logits.weight", "logits.bias")

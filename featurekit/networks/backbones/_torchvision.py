@@ -5,8 +5,8 @@ from copy import deepcopy
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from featurekit.networks.backbones._state_dict import load_state
 from featurekit.networks.engines import Network, Normalization
+from featurekit.networks.state_dict import load_state
 
 if TYPE_CHECKING:
     import torch

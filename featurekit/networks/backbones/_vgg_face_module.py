@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from featurekit.networks.backbones._state_dict import load_state
+from featurekit.networks.state_dict import load_state
 
 # Channels and number of the convolutions of each block; a block ends by halving the image.
 _BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))

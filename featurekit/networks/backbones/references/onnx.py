@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from featurekit.errors import EngineError, WeightsError
-from featurekit.networks.engines import Network
-from featurekit.networks.engines._onnx import parse_alone, with_outputs
-from featurekit.networks.references import (
+from featurekit.networks.backbones.references import (
     SCHEMES,
     AddedNetwork,
     Given,
@@ -18,6 +16,8 @@ from featurekit.networks.references import (
     bytes_of,
     parsed,
 )
+from featurekit.networks.engines import Network
+from featurekit.networks.engines._onnx import parse_alone, with_outputs
 
 
 def read(name: str, path: Path) -> Given:

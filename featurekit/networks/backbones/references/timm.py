@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from featurekit.errors import WeightsError
-from featurekit.networks.engines import Network
-from featurekit.networks.references import (
+from featurekit.networks.backbones.references import (
     NOT_STATED,
     SCHEMES,
     AddedNetwork,
@@ -17,11 +16,13 @@ from featurekit.networks.references import (
     check_installed,
     unknown_architecture,
 )
+from featurekit.networks.engines import Network
+from featurekit.networks.state_dict import load_state
 
 if TYPE_CHECKING:
     import torch
 
-    from featurekit.networks.references._reading import Readable
+    from featurekit.networks.backbones.references._reading import Readable
 
 
 def read(name: str, path: Path) -> Given:
@@ -100,14 +101,14 @@ def load(added: AddedNetwork, data: bytes, layers: Sequence[str]) -> Network:
 
 
 def _reader(added: AddedNetwork, data: bytes, layers: Sequence[str]) -> "torch.nn.Module":
-    from featurekit.networks.references._reading import Reader
+    from featurekit.networks.backbones.references._reading import Reader
 
     return Reader(build(added, data), added, layers).eval()
 
 
 def probe(added: AddedNetwork, data: bytes) -> Mapping[str, Layer]:
     """Return all layers of a network of timm that can be read."""
-    from featurekit.networks.references._reading import layers_of
+    from featurekit.networks.backbones.references._reading import layers_of
 
     assert added.preprocessing.input_size is not None
     return layers_of(build(added, data), added.preprocessing.input_size, added.name)
@@ -122,8 +123,7 @@ def build(added: AddedNetwork, data: bytes) -> "Readable":
     import timm
     import torch
 
-    from featurekit.networks.references._reading import Readable
-    from featurekit.networks.references._state import load_state, state_of
+    from featurekit.networks.backbones.references._reading import Readable
 
     # Nothing random survives: every tensor is overwritten, or the file is refused.
     network: torch.nn.Module = timm.create_model(
@@ -132,7 +132,7 @@ def build(added: AddedNetwork, data: bytes) -> "Readable":
         num_classes=0,
         **added.config.get("options", {}),
     )
-    load_state(network, state_of(data, added.name), added.name, added.config["classifier"])
+    load_state(network, added.name, data, added.config["classifier"])
     return Readable(network, _forward, getattr(network, "num_prefix_tokens", None)).eval()
 
 

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from featurekit.errors import WeightsError
 from featurekit.files import read_plain
-from featurekit.networks.engines import Network
-from featurekit.networks.references import (
+from featurekit.networks.backbones.references import (
     NOT_STATED,
     SCHEMES,
     AddedNetwork,
@@ -23,11 +22,12 @@ from featurekit.networks.references import (
     check_installed,
     timm,
 )
+from featurekit.networks.engines import Network
 
 if TYPE_CHECKING:
     import torch
 
-    from featurekit.networks.references._reading import Readable
+    from featurekit.networks.backbones.references._reading import Readable
 
 _WEIGHTS = "model.safetensors"
 _MAX_BYTES = 2**22  # of a configuration
@@ -134,14 +134,14 @@ def load(added: AddedNetwork, data: bytes, layers: Sequence[str]) -> Network:
 
 
 def _reader(added: AddedNetwork, data: bytes, layers: Sequence[str]) -> "torch.nn.Module":
-    from featurekit.networks.references._reading import Reader
+    from featurekit.networks.backbones.references._reading import Reader
 
     return Reader(_build(added, data), added, layers).eval()
 
 
 def probe(added: AddedNetwork, data: bytes) -> Mapping[str, Layer]:
     """Return all layers of the network of a folder that can be read."""
-    from featurekit.networks.references._reading import layers_of
+    from featurekit.networks.backbones.references._reading import layers_of
 
     assert added.preprocessing.input_size is not None
     return layers_of(_build(added, data), added.preprocessing.input_size, added.name)
@@ -160,7 +160,7 @@ def _of_transformers(added: AddedNetwork, data: bytes) -> "Readable":
     import transformers
     from transformers import AutoModel
 
-    from featurekit.networks.references._reading import Readable
+    from featurekit.networks.backbones.references._reading import Readable
 
     transformers.utils.logging.set_verbosity_error()
     with tempfile.TemporaryDirectory(prefix="featurekit-") as folder:

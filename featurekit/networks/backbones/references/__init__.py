@@ -7,8 +7,8 @@
 
 Each file in this folder registers a scheme, which is the word before the colon. A network can be used after
 it has been added: its weight file is copied into featurekit's folder, and a record beside it contains
-everything else that decides the numbers, such as the preprocessing. Nothing is downloaded, no code of a folder
-is run, and a network whose preprocessing is not known is refused.
+everything else that decides the numbers, such as the preprocessing. Nothing is downloaded, no code of a
+folder is run, and a network whose preprocessing is not known is refused.
 
     FEATUREKIT_HOME/networks/added/timm-resnet18.json   the record, an AddedNetwork
     FEATUREKIT_HOME/weights/own-<sha256>                the weight file
@@ -30,7 +30,7 @@ from annotated_types import Interval
 from featurekit.errors import FeaturekitError, UnknownNameError, WeightsError
 from featurekit.files import read_plain, write_text
 from featurekit.networks import weights
-from featurekit.networks.backbones import Backbone
+from featurekit.networks.backbones import BACKBONES, Backbone
 from featurekit.networks.engines import Network, Normalization
 from featurekit.networks.feature_names import POOLS
 from featurekit.records import FileName, Hash, Line, Word, read_record
@@ -214,7 +214,7 @@ def check_installed(packages: Sequence[str], name: str) -> None:
         raise WeightsError(f"{name} needs {missing[0]}. Install it: pip install 'featurekit[{extra}]'")
 
 
-SCHEMES: Registry[Scheme] = Registry("kind of reference", "featurekit.networks.references", Scheme)
+SCHEMES: Registry[Scheme] = Registry("kind of reference", "featurekit.networks.backbones.references", Scheme)
 
 
 def add(reference: str, path: Path, stated: Preprocessing | None = None) -> AddedNetwork:
@@ -263,7 +263,7 @@ def add(reference: str, path: Path, stated: Preprocessing | None = None) -> Adde
     network = replace(network, layers=dict(scheme.probe(network, data)))
     weights.adopt(given.weights)
     write_text(_record_path(reference), json.dumps(asdict(network), indent=1) + "\n")
-    return network
+    return _read(_record_path(reference))
 
 
 _EXAMPLES = {
@@ -395,9 +395,8 @@ def parsed(network: AddedNetwork, layer: str) -> tuple[Layer | None, list[str]]:
     return network.layers.get(name or "features"), pools
 
 
-def entry_of(reference: str) -> weights.WeightsEntry:
+def _entry_of(network: AddedNetwork) -> weights.WeightsEntry:
     """Return what weights.toml says of other weight files, for the weight file of an added network."""
-    network = find(reference)
     return weights.WeightsEntry(
         name=network.name,
         file_name=network.file_name,
@@ -430,6 +429,7 @@ def _read(path: Path) -> AddedNetwork:
             f"{path} is damaged, or was written by another version of featurekit ({error}). Delete it, and"
             " add the network again: featurekit weights add"
         ) from error
+    weights.ADDED[network.name] = _entry_of(network)
     return network
 
 
@@ -448,3 +448,6 @@ def bytes_of(path: Path) -> bytes:
 def unknown_architecture(scheme: str, name: str, known: Sequence[str]) -> FeaturekitError:
     """Return the error for an architecture that a library does not have."""
     return UnknownNameError(unknown(f"network of {scheme}", name, list(known)))
+
+
+BACKBONES.by_reference = backbone

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from featurekit.errors import WeightsError
-from featurekit.networks.engines import Network
-from featurekit.networks.references import (
+from featurekit.networks.backbones.references import (
     SCHEMES,
     AddedNetwork,
     Given,
@@ -17,11 +16,13 @@ from featurekit.networks.references import (
     bytes_of,
     unknown_architecture,
 )
+from featurekit.networks.engines import Network
+from featurekit.networks.state_dict import load_state
 
 if TYPE_CHECKING:
     import torch
 
-    from featurekit.networks.references._reading import Readable
+    from featurekit.networks.backbones.references._reading import Readable
 
 
 def read(name: str, path: Path) -> Given:
@@ -77,14 +78,14 @@ def load(added: AddedNetwork, data: bytes, layers: Sequence[str]) -> Network:
 
 
 def _reader(added: AddedNetwork, data: bytes, layers: Sequence[str]) -> "torch.nn.Module":
-    from featurekit.networks.references._reading import Reader
+    from featurekit.networks.backbones.references._reading import Reader
 
     return Reader(build(added, data), added, layers).eval()
 
 
 def probe(added: AddedNetwork, data: bytes) -> Mapping[str, Layer]:
     """Return all layers of a network of torchvision that can be read."""
-    from featurekit.networks.references._reading import layers_of
+    from featurekit.networks.backbones.references._reading import layers_of
 
     assert added.preprocessing.input_size is not None
     return layers_of(build(added, data), added.preprocessing.input_size, added.name)
@@ -99,8 +100,7 @@ def build(added: AddedNetwork, data: bytes) -> "Readable":
     import torch
     from torchvision import models
 
-    from featurekit.networks.references._reading import Readable
-    from featurekit.networks.references._state import load_state, state_of
+    from featurekit.networks.backbones.references._reading import Readable
 
     name = added.name.partition(":")[2]
     options = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
@@ -111,7 +111,7 @@ def build(added: AddedNetwork, data: bytes) -> "Readable":
         raise WeightsError(f"{added.name} has no linear classifier as its last layer, so it cannot be used.")
     parent, _, last = linear[-1].rpartition(".")
     setattr(network.get_submodule(parent), last, torch.nn.Identity())
-    load_state(network, state_of(data, added.name), added.name, linear[-1:])
+    load_state(network, added.name, data, linear[-1:])
     return Readable(network, lambda readable, pixels: readable.network(readable.features(pixels))).eval()
 
 
