@@ -41,8 +41,10 @@ class Description:
             The columns features, n_faces, length, dtype, precision, norm_min, norm_median, norm_max,
             effective_rank, n_near_constant, n_columns_90, n_columns_99, closest_first and closest_second
             (face_id of the two most similar faces), closest_similarity, and for bf16 and int8 the difference
-            from the fp32 vectors of the same faces: bf16_n_faces, bf16_error_median, bf16_error_worst,
-            bf16_worst_face and so on. Values that are not known are NaN, or "" for a face_id.
+            from the fp32 vectors of the same faces: bf16_n_faces (0 if the cache has no such vectors),
+            bf16_error_median, bf16_error_worst, bf16_worst_face and so on. The errors are shares: the length
+            of the difference divided by the length of the fp32 vector. Values that are not known are NaN, or
+            "" for a face_id.
         """
         from featurekit.report.vectors import facts_frame
 

@@ -25,7 +25,7 @@ def facts_table(facts: Sequence[VectorFacts]) -> Table:
         *(Column(f"{which} norm", is_number=True) for which in ("Smallest", "Median", "Largest")),
         Column("Effective rank", is_number=True),
         Column("Near-constant columns", is_number=True),
-        *(Column(f"Columns with {share} % of the variance", is_number=True) for share in (90, 99)),
+        *(Column(f"Columns, {share} %", is_number=True) for share in (90, 99)),
     )
     rows = tuple(
         (
@@ -43,7 +43,8 @@ def facts_table(facts: Sequence[VectorFacts]) -> Table:
     note = (
         "Effective rank: the exponential of the entropy of the normalized singular values of the centred"
         " vectors (Roy and Vetterli 2007); at most the length. Near-constant: the standard deviation is at"
-        f" most {NEAR_CONSTANT:g} times that of the column that varies most."
+        f" most {NEAR_CONSTANT:g} times that of the column that varies most. Columns, 90 %: how many columns,"
+        " those with the largest variance first, have 90 % of the variance."
     )
     return Table("", columns, rows, note)
 
@@ -112,8 +113,8 @@ def facts_frame(facts: Sequence[VectorFacts]) -> pd.DataFrame:
         Columns: features, n_faces, length, dtype, precision, norm_min, norm_median, norm_max,
         effective_rank, n_near_constant, n_columns_90, n_columns_99, closest_first, closest_second (face_id of
         the two most similar faces) and closest_similarity. Then for bf16 and for int8, e.g. for bf16:
-        bf16_n_faces, bf16_error_median, bf16_error_worst and bf16_worst_face. Values that are not known are
-        NaN, or "" for a face_id.
+        bf16_n_faces (0 if the cache has no such vectors), bf16_error_median, bf16_error_worst and
+        bf16_worst_face. Values that are not known are NaN, or "" for a face_id.
     """
     rows = []
     for one in facts:
