@@ -54,6 +54,7 @@ WITHOUT_WEIGHTS = (
     "verify-run --n 4",
     "log-mlflow --to sqlite:///out/runs.db",
     f"predict {FACES} --model {LINEAR} --output out/answers.csv --draw out/drawn",
+    "embeddings describe",
     "cache ls",
     "cache verify",
     "cache gc",

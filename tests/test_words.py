@@ -35,7 +35,7 @@ from featurekit.report.displays.slices import SlicesDisplay
 from featurekit.report.glossary import TERMS, glossary_page, terms_in
 from featurekit.report.html import render_html
 from featurekit.report.markdown import render_markdown
-from featurekit.report.notebook import embeddings_html, model_html, results_html
+from featurekit.report.notebook import description_html, embeddings_html, model_html, results_html
 from featurekit.report.page import compose
 from featurekit.report.select import Ranked, best_first
 from featurekit.uncertainty.calibration import Calibration
@@ -45,6 +45,7 @@ from tests.report.made_up import (
     make_audit,
     make_errors,
     make_evidence,
+    make_facts,
     make_run,
     make_runs,
     trade,
@@ -151,6 +152,7 @@ def notebook():
         results_html(runs),
         results_html([]),
         embeddings_html("dlib_age", [("dlib_age:pooled", 256)], {"ok": 3}),
+        description_html(make_facts("face")),
         model_html(make_model()),
         model_html(make_model(target=AGE)),
         model_html(make_model(calibration=None)),

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurekit.api.arguments import as_list, threads_of
+from featurekit.api.description import Description, describe_in
 from featurekit.api.project import Project, project_of
 from featurekit.api.telling import Shown, note, shown, warn_of_first
 from featurekit.cache.store import Store
@@ -125,6 +126,34 @@ class Embeddings:
             for number in range(length)
         ]
         return pd.DataFrame(self.vectors, index=pd.Index(self.face_ids, name="face_id"), columns=names)
+
+    def describe(self, *, n_jobs: int | None = None, progress: Shown = True) -> Description:
+        """Describe the vectors of each network: norms, effective rank, near-constant columns, closest pairs.
+
+        The command `featurekit embeddings describe` does the same for all vectors of a project. The effective
+        rank is the exponential of the entropy of the normalized singular values of the centred vectors
+        (O. Roy and M. Vetterli, "The effective rank: a measure of effective dimensionality", EUSIPCO 2007).
+        If the same vectors are in the cache in fp32 and in bf16 or int8, the description has their
+        difference. The closest pairs are found among all pairs of faces.
+
+        Args:
+            n_jobs: number of threads, which does not change the values; None or -1 for one per core.
+            progress: whether to show a progress bar.
+
+        Returns:
+            The description; its method ``.frame()`` returns a table with one row for each network, and
+            ``.pairs()`` the pairs of faces with the most similar vectors.
+
+        Raises:
+            WorkspaceError: the vectors are not in the cache any more.
+
+        Example:
+            >>> import featurekit as fk
+            >>> fk.embed(data, "dlib_age+dlib_face").describe().frame()    # doctest: +SKIP
+        """
+        return describe_in(
+            self.project, self.data, self.ledger, self.features, n_jobs=n_jobs, progress=progress
+        )
 
     def __len__(self) -> int:
         return len(self.rows)

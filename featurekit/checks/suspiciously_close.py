@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from featurekit.checks._columns import target_of
 from featurekit.checks.base import NO_FOLDS, Given, check, feature_name, in_pieces, lacking
 from featurekit.data.splits import Fold
+from featurekit.embeddings.closest_pairs import FEWEST_NUMBERS
 from featurekit.embeddings.vectors import Vectors
 from featurekit.findings import Finding
 from featurekit.progress import Progress
@@ -26,8 +27,6 @@ NAME = "suspiciously_close"
 # on the other side; most of the rest are mirrored or cropped again, or show the same person (they were looked
 # at).
 CLOSE, NEIGHBOUR = 0.5, 20
-# If vectors have only a few numbers, every face has close neighbours.
-FEWEST_NUMBERS = 64
 FEWEST_FACES = 3 * NEIGHBOUR  # training faces, so that the NEIGHBOURth nearest is another person
 MOST_TESTED = 20_000  # faces that are compared; if there are more, these are drawn at random
 _AT_ONCE = 5_000_000  # distances that a thread compares at once

@@ -19,6 +19,7 @@ import featurekit as fk
 from featurekit.cli import (
     audit,
     cache,
+    embeddings,
     explain,
     extract,
     fit,
@@ -46,8 +47,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 weights_app = typer.Typer(no_args_is_help=True, help="List, download, add and check weight files.")
+embeddings_app = typer.Typer(no_args_is_help=True, help="Describe the extracted vectors.")
 cache_app = typer.Typer(no_args_is_help=True, help="List, check, clean and export the cache.")
 app.add_typer(weights_app, name="weights")
+app.add_typer(embeddings_app, name="embeddings")
 app.add_typer(cache_app, name="cache")
 
 # As `featurekit --help` lists them: in the order in which they are used.
@@ -69,6 +72,7 @@ for _group, _name, _command in (
     (weights_app, "fetch", weights.weights_fetch),
     (weights_app, "add", weights.weights_add),
     (weights_app, "verify", weights.weights_verify),
+    (embeddings_app, "describe", embeddings.embeddings_describe),
     (cache_app, "ls", cache.cache_ls),
     (cache_app, "verify", cache.cache_verify),
     (cache_app, "gc", cache.cache_gc),

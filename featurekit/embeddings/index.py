@@ -214,9 +214,26 @@ def extracted_vectors(workspace: ProjectFolder, manifest: Manifest, features: st
         WorkspaceError: the vectors have not been extracted.
     """
     ledger = some_ledger_of(workspace)
+    recipe = recipe_of(ledger, features)
+    return load_embeddings(manifest, [recipe], ledger.settings, Store(workspace.cache))
+
+
+def recipe_of(ledger: Ledger, features: str) -> Recipe:
+    """Return the recipe of the extracted vectors of one network's layer.
+
+    Args:
+        ledger: the record of what has been extracted.
+        features: name of the network, and optionally of the layer, as "backbone[:layer]".
+
+    Raises:
+        UnknownNameError: there is no backbone or layer with this name.
+        WorkspaceError: the vectors have not been extracted.
+    """
+    if features in ledger.recipes:  # the package of the network need not be installed any more
+        return ledger.recipes[features]
     recipe = ledger.recipes.get(full_name(features))
     if recipe is None:
         raise WorkspaceError(
             f"{features} has not been extracted. Next: featurekit extract --backbone {features}"
         )
-    return load_embeddings(manifest, [recipe], ledger.settings, Store(workspace.cache))
+    return recipe

@@ -105,6 +105,12 @@ TERMS = (
         "(non-)?default parameters?",
     ),
     Term(
+        "effective rank",
+        "The number of directions that the vectors of a feature set really use: the exponential of the"
+        " entropy of the normalized singular values of the centred vectors (Roy and Vetterli 2007). At most"
+        " the length of a vector.",
+    ),
+    Term(
         "embedding",
         "A vector of numbers that a backbone computes from the image of a face. It is the input of a"
         " classifier; also called a feature vector.",

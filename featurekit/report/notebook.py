@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from featurekit.data.manifest import COLUMNS, REASONS, Manifest
 from featurekit.data.targets import TARGETS
+from featurekit.embeddings.description import VectorFacts
 from featurekit.evaluation.estimates import Estimate
 from featurekit.evaluation.evidence import Evidence
 from featurekit.evaluation.results import Run
@@ -32,6 +33,7 @@ from featurekit.report.select import (
     role,
     target_title,
 )
+from featurekit.report.vectors import errors_table, facts_table, pairs_table
 from featurekit.text import counted, first_few
 
 _MOST_RUNS = 8  # runs of a target that are shown, besides the baselines
@@ -219,6 +221,19 @@ def embeddings_html(
         Table("Rows without a vector", columns_of_lost, lost),
     ]
     return _html(name, about, section_of("", tables))
+
+
+def description_html(facts: Sequence[VectorFacts], *, dataset: str = "") -> str:
+    """Return facts about extracted vectors as HTML for a notebook.
+
+    Args:
+        facts: facts about the vectors of each feature set.
+        dataset: name of the data set; "" if it is not known.
+    """
+    about = f"{counted(len(facts), 'feature set', 'feature sets')}{f' of {dataset}' if dataset else ''}"
+    tables = [facts_table(facts), pairs_table(facts), errors_table(facts)]
+    blocks = [table if table.rows else Text(table.note) if table.note else None for table in tables]
+    return _html("Vectors", about, section_of("", blocks))
 
 
 def model_html(model: TrainedModel) -> str:

@@ -28,6 +28,7 @@ NOT_RUN = {
 # What a user has done before the command of an example.
 BEFORE = {
     "audit": ["featurekit extract --backbone dlib_age --backbone mobilenet_v2"],
+    "embeddings": ["featurekit extract --backbone dlib_age --backbone mobilenet_v2"],
     "report": [
         f"featurekit fit --name {name} --target gender --features dlib_age --model logistic_regression"
         for name in ("utkface-june", "utkface-july")

@@ -10,6 +10,7 @@ from typing import Any
 from PIL import Image
 
 from featurekit.checks.audit import Audit
+from featurekit.embeddings.description import ClosePair, PrecisionError, VectorFacts
 from featurekit.evaluation.confidence import Confidence
 from featurekit.evaluation.cost import Trade
 from featurekit.evaluation.differences import Difference
@@ -361,6 +362,28 @@ class Reader(HTMLParser):
         """Give text to every element that is open."""
         for tag in set(self._open):
             self.text[tag][-1] += data
+
+
+def make_facts(face: str) -> list[VectorFacts]:
+    """Return facts about the vectors of one network; face is the name of a face in each part."""
+    return [
+        VectorFacts(
+            feature=f"{face}:pooled",
+            n_faces=1234,
+            length=256,
+            dtype="float32",
+            precision="bf16",
+            norm_min=0.5,
+            norm_median=1.25,
+            norm_max=2.0,
+            effective_rank=187.3,
+            n_near_constant=3,
+            n_columns_90=100,
+            n_columns_99=200,
+            closest=(ClosePair(face, f"{face}2", 0.9999994),),
+            errors=(PrecisionError("bf16", 1234, 0.00123, 0.024, face),),
+        )
+    ]
 
 
 def rows_of(text: str, heading: str) -> list[list[str]]:

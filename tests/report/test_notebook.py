@@ -7,14 +7,21 @@ import pytest
 
 from featurekit.data.manifest import Manifest
 from featurekit.data.targets import AGE, GENDER
+from featurekit.embeddings.description import VectorFacts
 from featurekit.embeddings.recipe import make_recipes
 from featurekit.faces.settings import default_settings
 from featurekit.inference.model import TrainedModel
-from featurekit.report.notebook import dataset_html, embeddings_html, model_html, results_html
+from featurekit.report.notebook import (
+    dataset_html,
+    description_html,
+    embeddings_html,
+    model_html,
+    results_html,
+)
 from featurekit.report.sections.verdict import answer
 from featurekit.report.select import best_first
 from featurekit.uncertainty.calibration import Calibration
-from tests.report.made_up import HOSTILE, hostile_runs, make_evidence, make_run, score
+from tests.report.made_up import HOSTILE, hostile_runs, make_evidence, make_facts, make_run, score
 
 
 def make_model(**changes):
@@ -50,6 +57,7 @@ def all_html(runs, manifest):
         results_html([], None),
         dataset_html(ugly),
         embeddings_html(HOSTILE, [(HOSTILE, 256)], {"ok": 3, "no_face": 1}, dataset=HOSTILE),
+        description_html(make_facts(HOSTILE), dataset=HOSTILE),
         model_html(make_model(name=HOSTILE, training={"dataset": HOSTILE, "notes": [HOSTILE]})),
     ]
 
@@ -213,3 +221,24 @@ LEAST_CONTRAST = """() => {
   }
   return Math.min(...found);
 }"""
+
+
+def test_a_description_has_sizes_norms_ranks_pairs_and_differences():
+    short = VectorFacts(feature="pixels:rgb", n_faces=3, length=27, dtype="uint8", precision="fp32")
+    text = text_of(description_html([*make_facts("a.png"), short], dataset="faces"))
+    for part in (
+        "2 feature sets of faces",
+        "1,234",
+        "187.3",
+        "0.999999",
+        "a.png",
+        "bf16",
+        "0.123",
+        "2.4",
+        "—",
+    ):
+        assert part in text
+    assert "No closest pairs are listed for vectors with fewer than 64 numbers" in text
+    text = text_of(description_html([short]))
+    assert "Cosine" not in text
+    assert "fp32 vectors" not in text

@@ -1,0 +1,51 @@
+"""featurekit embeddings: what was extracted is described as a table, or an error says what is missing."""
+
+from featurekit.embeddings.description import ClosePair, PrecisionError, VectorFacts
+
+
+def test_extracted_vectors_are_described_as_a_table(featurekit, extracted):
+    code, output, errors = featurekit("embeddings", "describe")
+    assert code == 0, errors
+    head, line, *notes = output.splitlines()
+    row = dict(zip(head.split("\t"), line.split("\t"), strict=True))
+    assert (row["Features"], row["Faces"], row["Length"]) == ("mean_color:mean", "24", "3")
+    assert (row["Type"], row["Precision"], row["Near-constant columns"]) == ("float32", "fp32", "0")
+    assert 1 <= float(row["Effective rank"]) <= 3
+    assert float(row["Smallest norm"]) <= float(row["Median norm"]) <= float(row["Largest norm"])
+    assert notes[0].startswith("Effective rank: the exponential of the entropy")
+    assert notes[1].endswith("mean_color:mean.")  # too short for close pairs
+    named = featurekit("embeddings", "describe", "--features", "mean_color", "--threads", "1")
+    assert named[1] == output
+
+
+def test_pairs_and_differences_have_tables_of_their_own(featurekit, extracted, monkeypatch):
+    facts = VectorFacts(
+        feature="vgg16:fc7",
+        n_faces=1234,
+        length=4096,
+        dtype="float32",
+        precision="bf16",
+        closest=(ClosePair("a\nb", "c", 0.9999994), ClosePair("d", "e", 0.5)),
+        errors=(PrecisionError("bf16", 1000, 0.00123, 0.024, "d"),),
+    )
+    monkeypatch.setattr("featurekit.api.description.describe", lambda *_, **__: (facts,))
+    lines = featurekit("embeddings", "describe")[1].splitlines()
+    assert lines[1].startswith("vgg16:fc7\t1,234\t4,096\tfloat32\tbf16\t—")
+    at = lines.index("Closest pairs of faces")
+    assert lines[at + 2 : at + 4] == ["vgg16:fc7\ta b\tc\t0.999999", "vgg16:fc7\td\te\t0.500000"]
+    at = lines.index("Differences from the fp32 vectors of the same faces")
+    assert lines[at + 2] == "vgg16:fc7\tbf16\t1,000\t0.123\t2.4\td"
+
+
+def test_features_that_cannot_be_described_are_one_line(featurekit, extracted, one_line):
+    for features, parts in {
+        "mean_colour": ("Unknown backbone 'mean_colour'", "Did you mean 'mean_color'?"),
+        "mean_color+vgg16:fc6": ("vgg16:fc6 has not been extracted. Next: featurekit extract",),
+        "mean_color:max": ("max", "mean"),
+        "+": ("No network is named", "--features dlib_age+dlib_face"),
+    }.items():
+        one_line(featurekit("embeddings", "describe", "--features", features), *parts)
+
+
+def test_before_an_extraction_the_next_command_is_named(featurekit, prepared, one_line):
+    one_line(featurekit("embeddings", "describe"), "No vectors have been extracted", "featurekit extract")
