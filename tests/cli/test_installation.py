@@ -8,7 +8,9 @@ from featurekit.ops.doctor import check_plugins
 from featurekit.version import __version__
 
 
-@pytest.mark.parametrize("what", ["backbones", "models", "detectors", "datasets", "checks"])
+@pytest.mark.parametrize(
+    "what", ["backbones", "fitted_features", "models", "detectors", "datasets", "checks"]
+)
 def test_what_can_be_chosen_is_listed(featurekit, what):
     code, output, _ = featurekit("list", what)
     assert code == 0
