@@ -119,7 +119,7 @@ def make_standardized(seed):
 
 FITTED_FEATURES.add(
     FittedFeature(
-        name="newcomer",
+        name="newcomer_per_fold",
         about="standardized pixels",
         reads="flattened_pixels:grey",
         length=1024,

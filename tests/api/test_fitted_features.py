@@ -64,6 +64,7 @@ def test_a_run_says_what_was_learned_and_a_saved_model_predicts_the_same_bits(
         m.predict(photos, probabilities=True, project=project, progress=False) for m in (model, trained)
     )
     assert one.equals(two)
+    assert model.explain(photos / "s0_0.png", progress=False).frame()["how"].tolist() == ["occlusion"]
     expected = trained._trained.estimator.predict_proba(X.vectors)
     assert (model._trained.estimator.predict_proba(X.vectors) == expected).all()
 

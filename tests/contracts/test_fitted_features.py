@@ -61,6 +61,13 @@ def test_it_learns_the_same_bits_from_the_same_faces_whatever_the_threads(name):
 
 
 @every_feature
+def test_it_is_a_transformer_as_scikit_learn_checks_them(name):
+    from sklearn.utils.estimator_checks import check_estimator
+
+    check_estimator(FITTED_FEATURES[name].make(0), on_skip=None)
+
+
+@every_feature
 def test_a_classifier_with_it_is_saved_without_pickle_and_predicts_the_same_bits(name):
     import skops.io
 

@@ -35,6 +35,12 @@ class Eigenfaces(TransformerMixin, BaseEstimator):
     def __init__(self, n_components: int = 150) -> None:
         self.n_components = n_components
 
+    def __sklearn_tags__(self) -> Any:
+        """Return scikit-learn's tags: the weights are always float32."""
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn the components from the training faces, shape (n, n_pixels).
 

@@ -111,6 +111,8 @@ class WithFittedFeatures:
         """
         if self.fitted_features != unfitted.fitted_features:
             raise ValueError("its features that are fitted per fold are not those that model.json names.")
+        if self.blocks != unfitted.blocks:
+            raise ValueError("the lengths of its parts are not those of its recipes.")
         wanted = [type(FITTED_FEATURES[name].make(0)) for name in unfitted.fitted_features if name]
         if [type(one) for one in self.transformers_] != wanted:
             raise ValueError("it does not contain the transformers of its features.")
