@@ -101,6 +101,35 @@ def make_newcomer(target, random_state, n_jobs):
 ''',
 )
 
+FITTED_FEATURE = (
+    "estimators/fitted_features/standardized.py",
+    '''"""Grey pixels that are standardized by the training faces."""
+
+from featurekit.estimators.fitted_features import FITTED_FEATURES, FittedFeature
+
+
+def make_standardized(seed):
+    """Return an unfitted transformer."""
+    from sklearn.preprocessing import StandardScaler
+
+    made = StandardScaler()
+    made.note_ = "each pixel is standardized."
+    return made
+
+
+FITTED_FEATURES.add(
+    FittedFeature(
+        name="newcomer_per_fold",
+        about="standardized pixels",
+        reads="flattened_pixels:grey",
+        length=1024,
+        make=make_standardized,
+        trusted_types=("sklearn.preprocessing._data.StandardScaler",),
+    )
+)
+''',
+)
+
 CHECK = (
     "checks/newcomer.py",
     '''"""Rows that nobody can use."""
@@ -126,6 +155,11 @@ MEMBERS = {
     "estimator": (ESTIMATOR, ("list", "models"), "tests/contracts/test_estimators.py"),
     "data set": (DATASET, ("list", "datasets"), "tests/contracts/test_datasets.py"),
     "detector": (DETECTOR, ("list", "detectors"), "tests/contracts/test_detectors.py"),
+    "feature fitted per fold": (
+        FITTED_FEATURE,
+        ("list", "fitted_features"),
+        "tests/contracts/test_fitted_features.py",
+    ),
     "check": (CHECK, None, "tests/contracts/test_checks.py"),
 }
 

@@ -13,6 +13,7 @@ from featurekit.data.manifest import Manifest
 from featurekit.embeddings.description import VectorFacts, describe
 from featurekit.embeddings.index import Ledger, some_ledger_of
 from featurekit.errors import EmbeddingError
+from featurekit.networks.feature_names import split_features
 
 
 @dataclass(frozen=True, repr=False)
@@ -123,7 +124,7 @@ def describe_extracted(
     manifest = Manifest.load(place.folder.manifest) if data is None else data
     names = None
     if features is not None:
-        names = tuple(name.strip() for name in features.split("+") if name.strip())
+        names = tuple(name.strip() for name in split_features(features) if name.strip())
         if not names:
             raise EmbeddingError("No network is named. Example: --features dlib_age+dlib_face")
     ledger = some_ledger_of(place.folder)

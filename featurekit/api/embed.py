@@ -21,9 +21,10 @@ from featurekit.embeddings.index import BUILTIN_BACKBONES, Ledger, extract_into,
 from featurekit.embeddings.recipe import Recipe, row_keys
 from featurekit.embeddings.vectors import load_embeddings, row_statuses
 from featurekit.errors import EmbeddingError, UnknownNameError
+from featurekit.estimators.fitted_features import frozen, full_name, is_fitted, short_name
 from featurekit.faces.face import STATUS_MEANINGS, STATUSES
 from featurekit.faces.settings import CHOICES, default_settings
-from featurekit.networks.backbones import full_name, split_feature
+from featurekit.networks.backbones import split_feature
 from featurekit.networks.feature_names import split_features
 from featurekit.registry import unknown
 
@@ -36,7 +37,9 @@ class Embeddings:
 
     Attributes:
         data: the data set.
-        features: the networks whose vectors are joined side by side, as "network:layer".
+        features: the networks whose vectors are joined side by side, as "network:layer". A feature that is
+            fitted per fold, such as "eigenfaces", stands here by its name, and `vectors` has the vectors that
+            it starts from.
         extraction: facts about the extraction, such as its time and the engine of each network.
     """
 
@@ -57,7 +60,7 @@ class Embeddings:
     @property
     def recipes(self) -> list[Recipe]:
         """The recipe of each network: all settings that determine its vectors."""
-        return [self.ledger.recipes[feature] for feature in self.features]
+        return [self.ledger.recipes[frozen(feature)] for feature in self.features]
 
     @property
     def store(self) -> Store:
@@ -67,7 +70,7 @@ class Embeddings:
     @property
     def name(self) -> str:
         """The networks joined by "+", without the names of default layers, such as "dlib_age+dlib_face"."""
-        return short_name("+".join(self.features))
+        return "+".join(map(short_name, self.features))
 
     @cached_property
     def vectors(self) -> NDArray[Any]:
@@ -90,7 +93,8 @@ class Embeddings:
     @property
     def blocks(self) -> tuple[int, ...]:
         """The number of values from each network in a vector; the sum is dim."""
-        return tuple(backbone.layers[layer] for backbone, layer in map(split_feature, self.features))
+        parts = map(split_feature, map(frozen, self.features))
+        return tuple(backbone.layers[layer] for backbone, layer in parts)
 
     @property
     def statuses(self) -> "pd.Series[str]":
@@ -121,7 +125,7 @@ class Embeddings:
         The name of a column has the network, the layer and the position in its vector, "dlib_age:pooled:0".
         """
         names = [
-            f"{feature}:{number}"
+            f"{frozen(feature)}:{number}"
             for feature, length in zip(self.features, self.blocks, strict=True)
             for number in range(length)
         ]
@@ -194,7 +198,8 @@ def embed(
         data: the data set.
         features: networks joined by "+", such as "dlib_age+dlib_face", or a list of networks, which are
             joined too; "vgg16:fc6" names an inner layer. None for the networks that need no download, which
-            are dlib_age, dlib_gender and mobilenet_v2. See `featurekit list backbones`.
+            are dlib_age, dlib_gender and mobilenet_v2. See `featurekit list backbones`. For a feature that is
+            fitted per fold, such as "eigenfaces", the vectors that it starts from are computed.
         mirror: whether to average the vectors of each face and of its mirror image; usually more accurate,
             but slower.
         detector: name of the face detector; see `featurekit list detectors`.
@@ -231,7 +236,8 @@ def embed(
             f" {type(data).__name__} instead. fk.FaceEmbedder takes images without a data set."
         )
     place = project_of(project)
-    names = _names(features)
+    asked = _names(features)
+    names = list(dict.fromkeys(map(frozen, asked)))
     if choose == "all":  # a row of a data set has one face
         raise UnknownNameError(
             unknown("way to choose a face", choose, [one for one in CHOICES if one != "all"])
@@ -241,6 +247,11 @@ def embed(
         names, detector, choose=choose, device=device, precision=precision, mirrored=mirror
     ):
         note(text)
+    for name in filter(is_fitted, asked):
+        note(
+            f"{name} is learned from the training faces of each fold, so only the vectors that it starts from"
+            f" are extracted: {frozen(name)}. To use it: featurekit fit --features {name}"
+        )
     with shown(progress, "extracting", "images") as told:
         extraction = extract_into(
             place.folder,
@@ -258,33 +269,21 @@ def embed(
     ledger = replace(whole, recipes={name: whole.recipes[name] for name in extraction.recipes})
     return Embeddings(
         data=data,
-        features=tuple(full_name(name) for name in names),
+        features=tuple(asked),
         extraction=extraction,
         project=place,
         ledger=ledger,
     )
 
 
-def short_name(features: str) -> str:
-    """Return the name of a feature set without its default layers.
-
-    >>> short_name("dlib_age:pooled+dlib_age:middle")
-    'dlib_age+dlib_age:middle'
-    """
-    parts = [(feature, *split_feature(feature)) for feature in split_features(features)]
-    return "+".join(
-        backbone.name if layer == backbone.default_layer else feature for feature, backbone, layer in parts
-    )
-
-
 def _names(features: str | Sequence[str] | None) -> list[str]:
-    """Return the names of the networks to use.
+    """Return the full names of the networks, and of features that are fitted per fold, to use.
 
     Raises:
         EmbeddingError: none is named, or one is named twice.
     """
     if features is None:
-        return list(BUILTIN_BACKBONES)
+        return list(map(full_name, BUILTIN_BACKBONES))
     joined = features if isinstance(features, str) else "+".join(features)
     names = [name.strip() for name in split_features(joined) if name.strip()]
     if not names:
@@ -293,7 +292,7 @@ def _names(features: str | Sequence[str] | None) -> list[str]:
     twice = next((name for name in full if full.count(name) > 1), None)
     if twice:
         raise EmbeddingError(f"{twice} is named twice. Name each network once.")
-    return names
+    return full
 
 
 def _tell_of_unread(extraction: Extraction) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from featurekit.api.arguments import as_list, threads_of
-from featurekit.api.embed import Embeddings, features_of, joined_ledger, short_name
+from featurekit.api.embed import Embeddings, features_of, joined_ledger
 from featurekit.api.project import Project, project_of
 from featurekit.api.results import Results
 from featurekit.api.telling import Shown, note, say, shown, warn
@@ -16,6 +16,7 @@ from featurekit.data.manifest import Manifest
 from featurekit.embeddings.index import Ledger, extract_into, some_ledger_of
 from featurekit.errors import ModelError, WorkspaceError
 from featurekit.estimators import ClassifierKind, candidates, fresh
+from featurekit.estimators.fitted_features import short_name
 from featurekit.estimators.given import classifier_named, kind_of
 from featurekit.evaluation.comparison import Comparison
 from featurekit.evaluation.planning import PIXELS, Plan, plan
@@ -25,7 +26,7 @@ from featurekit.evaluation.replaced import saying_how_to_have_back
 from featurekit.evaluation.results import Run, run_name
 from featurekit.evaluation.unused_options import unused_options
 from featurekit.naming import Caller
-from featurekit.networks.feature_names import backbone_of
+from featurekit.networks.feature_names import backbone_of, split_features
 from featurekit.project import ComparisonFolder
 from featurekit.registry import unknown
 
@@ -297,7 +298,7 @@ def _call(
     """Return the call that made the runs, for their record."""
     parts = [
         "data",
-        repr([short_name(one) for one in features] if features else None),
+        repr(["+".join(map(short_name, split_features(one))) for one in features] if features else None),
         re.sub(r"\s+", " ", repr(models))[:1000],  # the text of an estimator may be long, with several lines
         "" if targets is None else f"target={list(targets)!r}",
         f"parameters={dict(parameters)!r}" if parameters else "",

@@ -16,9 +16,9 @@ from featurekit.cache.store import Store
 from featurekit.embeddings.of_photographs import OfPhotographs, vectors_of
 from featurekit.embeddings.recipe import make_recipes
 from featurekit.errors import EmbeddingError, ModelError
+from featurekit.estimators.fitted_features import frozen_only
 from featurekit.faces.photographs import Photograph, Photographs, photographs_from
 from featurekit.faces.settings import default_settings
-from featurekit.networks.backbones import split_feature
 from featurekit.networks.feature_names import feature_name, split_features
 from featurekit.project import ProjectFolder
 
@@ -173,7 +173,7 @@ class FaceEmbedder(TransformerMixin, BaseEstimator):
         ):
             if value not in allowed:
                 raise ModelError(f"{name} cannot be {value!r}: it must be one of {', '.join(allowed)}.")
-        parts = [split_feature(name) for name in _names(self.backbone)]
+        parts = [frozen_only(name) for name in _names(self.backbone)]
         features = [feature_name(backbone.name, layer) for backbone, layer in parts]
         twice = next((name for name in features if features.count(name) > 1), None)
         if twice:

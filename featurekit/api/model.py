@@ -53,8 +53,11 @@ class Model:
 
     @property
     def features(self) -> list[str]:
-        """The networks whose vectors the model uses, in the order of joining, as "network:layer"."""
-        return [recipe.feature for recipe in self._trained.recipes]
+        """The networks whose vectors the model uses, in the order of joining, as "network:layer".
+
+        A feature that was learned with the model is, for example, "eigenfaces of flattened_pixels:grey".
+        """
+        return list(self._trained.features)
 
     @property
     def card(self) -> str:

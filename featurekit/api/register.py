@@ -88,10 +88,15 @@ def _add_backbone(
     compute: Callable[[Any], Any], dim: int, version: str | None, facts: dict[str, Any]
 ) -> None:
     """Register a function as a backbone; facts: the other attributes of the Backbone."""
+    from featurekit.estimators.fitted_features import is_fitted
     from featurekit.faces.align import TEMPLATES
     from featurekit.networks.backbones import BACKBONES, Backbone
 
     name, template = facts["name"], facts["template"]
+    if is_fitted(name):
+        raise RegistrationError(
+            f"The name '{name}' is taken by a feature of featurekit that is fitted per fold; choose another."
+        )
     if template not in TEMPLATES:
         raise RegistrationError(unknown("template", str(template), list(TEMPLATES)))
     version = _version(name, version, compute, BACKBONES)

@@ -82,6 +82,7 @@ def tune(
         examples.y,
         examples.subjects,
         blocks=vectors.blocks,
+        fitted=one.fitted,
         seed=seed,
         resources=Resources(threads=threads_of(n_jobs) or usable_cores()),
         grid=values,

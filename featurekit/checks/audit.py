@@ -24,14 +24,16 @@ from featurekit.embeddings.index import Ledger
 from featurekit.embeddings.vectors import Vectors, load_embeddings
 from featurekit.errors import FoldError, WorkspaceError
 from featurekit.estimators._threads import one_blas_thread
+from featurekit.estimators.fitted_features import FITTED_FEATURES, frozen_only
 from featurekit.evaluation.comparable import how_to_run_again, set_apart
 from featurekit.evaluation.comparison import Comparison
 from featurekit.evaluation.outcomes import read_predictions
 from featurekit.evaluation.results import load_runs
 from featurekit.files import write_text
 from featurekit.findings import Finding, Severity
-from featurekit.networks.backbones import full_name, here, split_feature
+from featurekit.networks.backbones import here, split_feature
 from featurekit.networks.engines import usable_cores
+from featurekit.networks.feature_names import feature_name as join_names
 from featurekit.networks.feature_names import split_features
 from featurekit.progress import Progress
 from featurekit.project import ComparisonFolder, ProjectFolder
@@ -208,17 +210,19 @@ def vectors_for(
     """
     recipes = ledger.recipes if ledger else {}
     if features is not None:
-        names = list(map(full_name, split_features(features)))
+        names = [join_names(one.name, layer) for one, layer in map(frozen_only, split_features(features))]
         absent = next((name for name in names if name not in recipes), None)
         if ledger is None or absent:
             raise WorkspaceError(
                 f"{absent} has not been extracted. Next: featurekit extract --backbone {absent}"
             )
         return load_embeddings(manifest, [recipes[name] for name in names], ledger.settings, store)
+    starts = {one.reads for one in FITTED_FEATURES}
     for name in sorted(here(recipes), key=_recognizes_at):
         backbone, layer = split_feature(name)
-        # A head's output is a prediction, which different subjects share. Pixels do not tell subjects apart.
-        if ledger is None or layer in backbone.heads or backbone.is_picture:
+        # A head's output is a prediction, which different subjects share. Pixels do not tell subjects apart,
+        # nor do the vectors from which features are learned.
+        if ledger is None or layer in backbone.heads or backbone.is_picture or name in starts:
             continue
         # A network whose extraction was stopped has too few vectors; another one may have all of them.
         with suppress(WorkspaceError):

@@ -165,8 +165,10 @@ def cache_export(
     """
     from featurekit.embeddings.index import extracted_vectors
     from featurekit.embeddings.vectors import check_export, export_embeddings
+    from featurekit.estimators.fitted_features import frozen_only
 
     check_export(path)
+    frozen_only(features)
     embeddings = extracted_vectors(project_of_command(context).folder, dataset_of_command(context), features)
     for written in export_embeddings(embeddings, path):
         n, dim = embeddings.vectors.shape

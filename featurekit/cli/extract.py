@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 BackboneNames = Annotated[
     list[str] | None,
     typer.Option(
-        help="Network, or network:layer; can be given several times. Default: the built-in networks."
+        help="Network, or network:layer; for a feature that is fitted per fold (eigenfaces), what it starts"
+        " from is extracted. Can be given several times. Default: the built-in networks."
     ),
 ]
 Layer = Annotated[

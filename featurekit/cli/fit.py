@@ -38,8 +38,9 @@ Targets = Annotated[
 Features = Annotated[
     list[str] | None,
     typer.Option(
-        help="Vectors that the models are fitted on: network or network:layer, several joined by +. Can be"
-        " given several times. Default: each extracted network alone, and all of them joined."
+        help="Vectors that the models are fitted on: network, network:layer, or a name of `featurekit list"
+        " fitted_features`, several joined by +. Can be given several times. Default: each extracted network"
+        " alone, and all of them joined."
     ),
 ]
 Join = Annotated[

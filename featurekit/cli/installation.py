@@ -21,8 +21,8 @@ def list_members(
     what: Annotated[
         str | None,
         typer.Argument(
-            help="backbones, models (also called classifiers or estimators), detectors, datasets or checks."
-            " Default: all lists."
+            help="backbones, fitted_features, models (also called classifiers or estimators), detectors,"
+            " datasets or checks. Default: all lists."
         ),
     ] = None,
 ) -> None:
@@ -36,11 +36,13 @@ def list_members(
     from featurekit.checks.base import CHECKS
     from featurekit.data.datasets import DATASETS
     from featurekit.estimators import CLASSIFIERS
+    from featurekit.estimators.fitted_features import FITTED_FEATURES
     from featurekit.faces.detectors import DETECTORS
     from featurekit.networks.backbones import BACKBONES
 
     kinds: dict[str, Any] = {
         "backbones": BACKBONES,
+        "fitted_features": FITTED_FEATURES,
         "models": CLASSIFIERS,
         "detectors": DETECTORS,
         "datasets": DATASETS,
@@ -85,6 +87,7 @@ def _needs(kind: "ClassifierKind") -> str:
 
 # The third column of the table of each kind; for the other kinds, whether the weights are here.
 _MORE: "dict[str, tuple[str, Callable[[Any], str]]]" = {
+    "fitted_features": ("starts from", attrgetter("reads")),
     "models": ("needs", _needs),
     "datasets": ("terms", attrgetter("licence")),
     "checks": ("worst severity", attrgetter("severity")),

@@ -1,7 +1,7 @@
 """A comparison of models: a folder, a manifest, and the folds that all of its runs share."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
 from featurekit.data.splits import FoldSet, make_fold_set
 from featurekit.embeddings.index import Ledger
-from featurekit.embeddings.recipe import describe_weights, row_keys
+from featurekit.embeddings.recipe import Recipe, describe_weights, row_keys
 from featurekit.embeddings.vectors import (
     Vectors,
     check_extracted,
@@ -281,6 +281,7 @@ class Comparison:
                 fitting=replace(
                     fitting,
                     features=one.feature_name,
+                    fitted=one.fitted,
                     networks=one.networks,
                     parameters=one.parameters,
                     resources=resources,
@@ -303,7 +304,7 @@ class Comparison:
         found = shared.statuses == STATUSES.index("ok")
         n_rows = int((found & self.manifest.labelled(one.target)).sum())
         recipes = [shared.ledger.recipes[part] for part in one.reads if part in shared.ledger.recipes]
-        dim = sum(BACKBONES[recipe.backbone].layers[recipe.layer] for recipe in recipes)
+        dim = sum(_lengths(recipes))
         n_fits = self.folds.n_folds + (shared.models is not None)
         seconds = rough_seconds(one.kind, n_rows, dim, len(one.target.classes), tune=fitting.tune)
         if one.looks_at_nothing:
@@ -351,7 +352,7 @@ class Comparison:
             target=target.name,
             classes=target.classes,
             features=one.feature_name,
-            dim=sum(BACKBONES[recipe.backbone].layers[recipe.layer] for recipe in embeddings.recipes),
+            dim=sum(getattr(out.fitted, "lengths_", _lengths(embeddings.recipes))),
             classifier=one.kind.name,
             is_baseline=one.kind.is_baseline,
             parameters=parameters_of(out.fitted),
@@ -404,6 +405,11 @@ class Comparison:
                 " tests it.",
             )
         return notes + tuple(rare.sentence for rare in one.left_out)
+
+
+def _lengths(recipes: Iterable[Recipe]) -> tuple[int, ...]:
+    """Return the length of the vector of each recipe."""
+    return tuple(BACKBONES[recipe.backbone].layers[recipe.layer] for recipe in recipes)
 
 
 class _LatestVectors:

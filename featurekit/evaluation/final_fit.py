@@ -93,6 +93,7 @@ def final_model(
         notes: a sentence for each choice that was made during cross-validation, such as tuned parameters.
     """
     found = fitted.found
+    learned = [f"All faces, {note}" for note in getattr(fitted.classifier, "learned_notes_", ())]
     chosen = ", ".join(f"{key}={value}" for key, value in found.best.items()) if found else ""
     return TrainedModel(
         name=name,
@@ -104,7 +105,7 @@ def final_model(
         training={
             **_learned_from(manifest, examples, out),
             "seed": seed,
-            "notes": [*notes, *([f"Tuned on all faces: {chosen}."] if chosen else [])],
+            "notes": [*notes, *learned, *([f"Tuned on all faces: {chosen}."] if chosen else [])],
         },
         weights=tuple(weights),
         calibration=_calibration(examples, out),
@@ -173,6 +174,7 @@ def fit_on_all(
     fitting = Fitting(
         features=run.features,
         blocks=vectors.blocks,
+        fitted=plan.fitted,
         networks=plan.networks,
         parameters=run.variation,
         seed=run.seed,

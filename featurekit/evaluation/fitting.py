@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from featurekit.data.targets import Target
 from featurekit.errors import EstimatorError
 from featurekit.estimators import Classifier, ClassifierKind, Resources, fresh
+from featurekit.estimators.fitted_features import with_fitted
 from featurekit.evaluation.tuning import Search, search
 from featurekit.networks.engines import available_memory
 from featurekit.text import counted
@@ -28,6 +29,8 @@ class Fitting:
     Attributes:
         features: name of the feature set, for error messages.
         blocks: lengths of the parts of a joined vector.
+        fitted: for each part the name of the feature that is learned from it in each fold, or "" for a part
+            that stays as it is; empty if all do.
         networks: names of the networks that the classifier trains further.
         parameters: non-default parameters of the classifier.
         seed: seed of the random number generator.
@@ -37,6 +40,7 @@ class Fitting:
 
     features: str = ""
     blocks: tuple[int, ...] = ()
+    fitted: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
@@ -45,7 +49,7 @@ class Fitting:
 
     def fresh(self, kind: ClassifierKind, target: Target) -> Classifier:
         """Return an unfitted classifier with these settings."""
-        return fresh(
+        made = fresh(
             kind,
             target,
             blocks=self.blocks,
@@ -54,6 +58,7 @@ class Fitting:
             seed=self.seed,
             resources=self.resources,
         )
+        return with_fitted(made, self.fitted, self.blocks, self.seed)
 
     def with_threads(self, threads: int) -> "Fitting":
         """Return the same settings with another number of threads."""
@@ -101,6 +106,7 @@ def fit_classifier(
             y,
             subjects,
             blocks=fitting.blocks,
+            fitted=fitting.fitted,
             seed=fitting.seed,
             resources=fitting.resources,
         )

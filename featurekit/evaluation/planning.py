@@ -15,10 +15,11 @@ from featurekit.data.targets import TARGETS, Target
 from featurekit.embeddings.index import Ledger
 from featurekit.errors import EngineError, ModelError, TargetError, UnknownNameError, WorkspaceError
 from featurekit.estimators import CLASSIFIERS, MACHINERY, ClassifierKind, fresh, settable
+from featurekit.estimators.fitted_features import fitted_names, frozen, full_name, is_fitted, short_name
 from featurekit.estimators.given import classifier_named
 from featurekit.evaluation.readiness import LeftOut
-from featurekit.networks.backbones import Backbone, here, split_feature
-from featurekit.networks.feature_names import backbone_of, feature_name, split_features
+from featurekit.networks.backbones import here, split_feature
+from featurekit.networks.feature_names import backbone_of, split_features
 from featurekit.registry import unknown
 
 # The feature of classifiers that read crops.
@@ -31,8 +32,9 @@ class Plan:
 
     Attributes:
         target: target to predict.
-        features: "backbone:layer" of each part of the feature set, in the order in which the vectors are
-            joined; for a classifier that trains networks further, the networks that it starts from.
+        features: "backbone:layer" of each part of the feature set, or the name of a feature that is fitted
+            per fold, in the order in which the vectors are joined; for a classifier that trains networks
+            further, the networks that it starts from.
         kind: kind of classifier.
         parameters: non-default parameters of the classifier.
         is_asked: whether the user named the classifier; otherwise it is a baseline of every comparison.
@@ -48,8 +50,13 @@ class Plan:
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """Names of the features that must have been extracted for this plan."""
-        return (PIXELS,) if self.kind.reads == "crops" else self.features
+        """Names of the features that must have been extracted for this plan, one for each part."""
+        return (PIXELS,) if self.kind.reads == "crops" else tuple(map(frozen, self.features))
+
+    @property
+    def fitted(self) -> tuple[str, ...]:
+        """For each part its name if it is fitted per fold, "" if it is frozen; empty if all are frozen."""
+        return () if self.kind.reads == "crops" else fitted_names(self.features)
 
     @property
     def looks_at_nothing(self) -> bool:
@@ -64,12 +71,7 @@ class Plan:
     @property
     def feature_name(self) -> str:
         """Name of the feature set without default layers, for example "dlib_age+mobilenet_v2"."""
-        return "+".join(
-            backbone.name if layer == backbone.default_layer else feature
-            for feature, (backbone, layer) in zip(
-                self.features, map(split_feature, self.features), strict=True
-            )
-        )
+        return "+".join(map(short_name, self.features))
 
 
 def plan(
@@ -259,7 +261,7 @@ def _networks(kind: ClassifierKind, features: Sequence[str] | None, join: bool) 
     sets = [
         full_names(text)
         for text in named or ["+".join(kind.starts_from)]
-        if all(backbone.load and layer == backbone.default_layer for backbone, layer in _parts(text))
+        if all(map(_is_trainable, full_names(text)))
     ]
     if not sets:
         raise WorkspaceError(
@@ -270,20 +272,26 @@ def _networks(kind: ClassifierKind, features: Sequence[str] | None, join: bool) 
 
 
 def full_names(features: str) -> tuple[str, ...]:
-    """Return the parts of a feature set, each as "backbone:layer"."""
-    return tuple(feature_name(backbone.name, layer) for backbone, layer in _parts(features))
+    """Return the parts of a feature set joined by "+", each as "backbone:layer" or fitted per fold.
 
-
-def _parts(text: str) -> list[tuple[Backbone, str]]:
-    """Return the networks and layers of a feature set joined by "+"."""
-    parts = [split_feature(part) for part in split_features(text)]
-    for place, (backbone, layer) in enumerate(parts):
-        if (backbone, layer) in parts[:place]:
+    Raises:
+        UnknownNameError: there is no feature of one of the names, or one is given twice.
+    """
+    parts = tuple(full_name(part) for part in split_features(features))
+    for place, part in enumerate(parts):
+        if part in parts[:place]:
             raise UnknownNameError(
-                f"{feature_name(backbone.name, layer)} is given twice in '{text}', which adds no information."
-                " Give it once."
+                f"{part} is given twice in '{features}', which adds no information. Give it once."
             )
     return parts
+
+
+def _is_trainable(feature: str) -> bool:
+    """Return whether a feature is the default layer of a network with weights."""
+    if is_fitted(feature):
+        return False
+    backbone, layer = split_feature(feature)
+    return backbone.load is not None and layer == backbone.default_layer
 
 
 def _some_here(ledger: Ledger) -> str:
@@ -315,9 +323,11 @@ def _feature_sets(ledger: Ledger, features: Sequence[str] | None, join: bool) ->
         if join:
             sets = [tuple(dict.fromkeys(part for parts in sets for part in parts))]
     for part in dict.fromkeys(part for parts in sets for part in parts):
-        if part not in ledger.recipes:
+        needed = frozen(part)
+        if needed not in ledger.recipes:
+            what = f"{part} starts from {needed}, which" if is_fitted(part) else part
             raise WorkspaceError(
-                f"{part} has not been extracted. Next: featurekit extract --backbone {part}."
+                f"{what} has not been extracted. Next: featurekit extract --backbone {needed}."
                 f" Extracted: {', '.join(ledger.recipes)}."
             )
     return list(dict.fromkeys(sets))

@@ -32,8 +32,8 @@ class Run:
     Attributes:
         target: name of the target.
         classes: classes of the target in natural order; empty for a regression target.
-        features: name of the feature set, e.g. "dlib_age" or "dlib_age+mobilenet_v2".
-        dim: length of the vectors.
+        features: name of the feature set, e.g. "dlib_age", "dlib_age+mobilenet_v2" or "eigenfaces".
+        dim: length of the vectors; of those of the first fold if a part of them is fitted per fold.
         classifier: name of the classifier.
         is_baseline: whether the classifier is a baseline.
         parameters: parameters of the fitted classifier.

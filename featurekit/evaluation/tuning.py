@@ -12,7 +12,6 @@ fitted separately for each candidate.
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from featurekit.data.splits import Fold, subject_exclusive_folds
 from featurekit.data.targets import Target
 from featurekit.errors import FoldError
 from featurekit.estimators import (
+    Classifier,
     ClassifierKind,
     Resources,
     Searcher,
@@ -30,6 +30,7 @@ from featurekit.estimators import (
     fresh,
     held_out_score,
 )
+from featurekit.estimators.fitted_features import with_fitted
 
 INNER_FOLDS = 3
 
@@ -85,6 +86,7 @@ def search(
     groups: NDArray[np.str_],
     *,
     blocks: tuple[int, ...] = (),
+    fitted: tuple[str, ...] = (),
     seed: int = 0,
     resources: Resources | None = None,
     grid: Mapping[str, Sequence[Any]] | None = None,
@@ -99,6 +101,8 @@ def search(
         y: class numbers, or ages for a regression target, shape (n,).
         groups: subject of each row, shape (n,).
         blocks: lengths of the parts of a joined vector.
+        fitted: for each part the name of the feature that is learned from it, or "" for a part that stays as
+            it is; empty if all do. On the inner folds it is learned from their training parts.
         seed: seed of the random number generator.
         resources: threads, memory and device to use; the result does not depend on them.
         grid: values to try for each parameter; None for the classifier's own grid.
@@ -120,7 +124,11 @@ def search(
         folds = inner_folds(target, y, groups, n_folds=n_folds, seed=seed)
     except FoldError as error:
         return replace(nothing, notes=(f"Not tuned: the default parameters were used. {error}",))
-    unfitted = partial(fresh, kind, target, blocks=blocks, seed=seed, resources=resources)
+
+    def unfitted() -> Classifier:
+        made = fresh(kind, target, blocks=blocks, seed=seed, resources=resources)
+        return with_fitted(made, fitted, blocks, seed)
+
     scores, notes = _scores(kind.name, unfitted, X, y, groups, folds, tried)
     return Search(
         candidates=tuple(tried),

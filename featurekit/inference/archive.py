@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -27,9 +27,11 @@ from featurekit.data.targets import Target
 from featurekit.embeddings.recipe import Recipe
 from featurekit.errors import ModelError
 from featurekit.estimators import ClassifierKind
+from featurekit.estimators.fitted_features import FITTED_FEATURES, fitted_in, types_of, with_fitted
 from featurekit.estimators.given import HOW_TO_SAVE
 from featurekit.faces.settings import FaceSettings
 from featurekit.files import make_folder, read_plain, sync_folder, whole_file, write_text
+from featurekit.networks.backbones import split_feature
 from featurekit.networks.engines import usable_cores
 from featurekit.networks.weights import FACTS
 from featurekit.records import FileName, Line, Word, must, parsed, record
@@ -41,6 +43,9 @@ SCHEMA = 4
 
 SKOPS, TENSORS = "model.skops", "model.safetensors"
 CONTENT, CARD, SUMS = "model.json", "README.md", "SHA256SUMS"
+
+# The field of ModelFile.estimator that names the features of a model that are fitted per fold.
+_FITTED = "fitted_features"
 
 # The largest network that can be fine-tuned has 0.6 GB.
 _MAX_BYTES = {SKOPS: 4 * 2**30, TENSORS: 4 * 2**30, CONTENT: 4 * 2**20, CARD: 2**20, SUMS: 2**12}
@@ -173,23 +178,30 @@ def to_file(kind: ClassifierKind, estimator: Any, name: str) -> tuple[str, dict[
         data = skops.io.dumps(estimator)
     except UnsupportedTypeException as error:
         raise ModelError(f"{name} contains something that skops cannot save: {error}") from error
-    if strange := _strange_types(data, kind):
+    fitted = fitted_in(estimator)
+    if strange := _strange_types(data, (*kind.may_hold, *types_of(fitted))):
         raise ModelError(
             f"{name} contains types that cannot be loaded again safely: {', '.join(strange)}."
             + (f" {HOW_TO_SAVE}" if kind.is_given else "")
         )
-    return SKOPS, {}, data
+    return SKOPS, {_FITTED: list(fitted)} if fitted else {}, data
 
 
-def from_file(
-    kind: ClassifierKind, target: Target, facts: Mapping[str, Any], file_name: str, data: bytes
-) -> Any:
+def from_file(kind: ClassifierKind, content: ModelFile, file_name: str, data: bytes) -> Any:
     """Return the fitted classifier from the bytes of its file.
+
+    Args:
+        kind: registration of the classifier.
+        content: content of model.json.
+        file_name: name of the file, as from read_bundle().
+        data: bytes of the file.
 
     Raises:
         ModelError: the file contains another kind of classifier, or types that may not be loaded.
+        UnknownNameError: no installed package has a backbone, or a feature that is fitted per fold.
     """
-    unfitted: Any = kind.make(target, 0, usable_cores())
+    fitted, lengths = _parts_of(content)
+    unfitted: Any = with_fitted(kind.make(content.target, 0, usable_cores()), fitted, lengths, 0)
     if (file_name == TENSORS) != hasattr(unfitted, "from_tensors"):
         raise ModelError(f"A fitted {kind.name} is not saved in {file_name}.")
     if file_name == TENSORS:
@@ -197,16 +209,17 @@ def from_file(
         from safetensors.numpy import load
 
         try:
-            return unfitted.from_tensors(facts, load(data))
+            return unfitted.from_tensors(content.estimator, load(data))
         except SafetensorError as error:
             raise ModelError(f"{TENSORS} does not contain tensors: {error}.") from error
     import skops.io
     from skops.io.exceptions import UntrustedTypesFoundException
 
-    if strange := _strange_types(data, kind):
+    allowed = (*kind.may_hold, *types_of(fitted))
+    if strange := _strange_types(data, allowed):
         raise ModelError(f"{SKOPS} contains types that are not allowed: {', '.join(strange)}.")
     try:
-        estimator = skops.io.loads(data, trusted=list(kind.may_hold))
+        estimator = skops.io.loads(data, trusted=list(allowed))
     except UntrustedTypesFoundException as error:
         raise ModelError(f"{SKOPS} contains types that are not allowed: {error}") from error
     if type(estimator) is not type(unfitted):
@@ -217,8 +230,27 @@ def from_file(
     return estimator
 
 
-def _strange_types(data: bytes, kind: ClassifierKind) -> list[str]:
-    """Return the types in a file of skops that the kind of classifier does not list.
+def _parts_of(content: ModelFile) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Return the features of a model that are fitted per fold, as for with_fitted(), and lengths of parts.
+
+    Raises:
+        ModelError: the parts are not those of such features.
+        UnknownNameError: no installed package has a backbone, or such a feature.
+    """
+    fitted = tuple(content.estimator.get(_FITTED, ()))
+    if not fitted:
+        return (), ()
+    reads = [recipe.feature for recipe in content.recipes]
+    if len(fitted) != len(reads) or not any(fitted) or not all(isinstance(name, str) for name in fitted):
+        raise ModelError(f"{CONTENT} does not name one feature for each recipe.")
+    for name, feature in zip(fitted, reads, strict=True):
+        if name and FITTED_FEATURES[name].reads != feature:
+            raise ModelError(f"{CONTENT} has a recipe of {feature}, from which no {name} are learned.")
+    return fitted, tuple(backbone.layers[layer] for backbone, layer in map(split_feature, reads))
+
+
+def _strange_types(data: bytes, allowed: Collection[str]) -> list[str]:
+    """Return the types in a file of skops that are not allowed.
 
     Raises:
         ValueError: the file is compressed. featurekit never compresses it, and a few bytes could unpack to
@@ -235,4 +267,4 @@ def _strange_types(data: bytes, kind: ClassifierKind) -> list[str]:
         if any(member.compress_type != ZIP_STORED for member in archive.infolist()):
             raise ValueError(f"{SKOPS} is compressed.")
         json.loads(archive.read("schema.json"), object_hook=note)  # is called for each object inside
-    return sorted(found - set(kind.may_hold))
+    return sorted(found - set(allowed))

@@ -23,6 +23,7 @@ from featurekit.data.targets import AGE, AGE_GROUP, GENDER, Target
 from featurekit.embeddings.recipe import Recipe, describe_weights, make_recipes
 from featurekit.errors import FeaturekitError, ModelError, UnknownNameError
 from featurekit.estimators import CLASSIFIERS, Classifier, ClassifierKind
+from featurekit.estimators.fitted_features import fitted_in
 from featurekit.estimators.given import HOW_TO_SAVE, kind_of_saved
 from featurekit.faces.detectors import DETECTORS
 from featurekit.faces.settings import FaceSettings, default_settings
@@ -96,6 +97,15 @@ class TrainedModel:
         """The folder that the model was loaded from, or else its name."""
         return self.folder or Path(self.name)
 
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The features, as "backbone:layer", or as "eigenfaces of …" if they are learned with the model."""
+        reads = [recipe.feature for recipe in self.recipes]
+        fitted = fitted_in(self.estimator) or ("",) * len(reads)
+        return tuple(
+            f"{name} of {feature}" if name else feature for name, feature in zip(fitted, reads, strict=True)
+        )
+
     def card(self) -> str:
         """Return the model card, a Markdown text that describes the model."""
         made_up = " (synthetic: made-up portraits, not people)" if self.training.get("synthetic") else ""
@@ -104,7 +114,7 @@ class TrainedModel:
             f"# {self.name}",
             "",
             f"This model predicts **{self.target.name}** ({answer}) from an image of a face, with"
-            f" {self.classifier} on the features {' + '.join(recipe.feature for recipe in self.recipes)}.",
+            f" {self.classifier} on the features {' + '.join(self.features)}.",
             "",
             f"- Fitted on: {self.training.get('dataset')}{made_up}, {self.training.get('n_faces')} faces of"
             f" {self.training.get('n_subjects')} subjects, seed {self.training.get('seed')}.",
@@ -226,7 +236,7 @@ class TrainedModel:
                 name=content.name,
                 target=content.target,
                 classifier=kind.name,
-                estimator=from_file(kind, content.target, content.estimator, file_name, data),
+                estimator=from_file(kind, content, file_name, data),
                 settings=content.settings,
                 recipes=content.recipes,
                 training=content.training,

@@ -127,6 +127,12 @@ TERMS = (
         "feature sets?|features",
     ),
     Term(
+        "fitted per fold",
+        "Said of a feature that is learned in the training part of each fold, such as `eigenfaces` (principal"
+        " components of the pixels), instead of computed by a pretrained network.",
+        "fitted per fold|eigenfaces",
+    ),
+    Term(
         "fold",
         "One of the disjoint parts into which the subjects are divided for cross-validation. The faces of"
         " each fold are predicted by a model that is fitted on the other folds.",

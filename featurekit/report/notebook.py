@@ -250,7 +250,7 @@ def model_html(model: TrainedModel) -> str:
     ]
     facts = (
         ("Predicts", predicted),
-        ("Features", " + ".join(recipe.feature for recipe in model.recipes)),
+        ("Features", " + ".join(model.features)),
         (
             "Fitted on",
             f"{training.get('dataset', 'unknown data')}, {_count(training.get('n_faces'))} faces of"

@@ -8,14 +8,17 @@ from featurekit.ops.doctor import check_plugins
 from featurekit.version import __version__
 
 
-@pytest.mark.parametrize("what", ["backbones", "models", "detectors", "datasets", "checks"])
+@pytest.mark.parametrize(
+    "what", ["backbones", "fitted_features", "models", "detectors", "datasets", "checks"]
+)
 def test_what_can_be_chosen_is_listed(featurekit, what):
     code, output, _ = featurekit("list", what)
     assert code == 0
     known = {"backbones": "vgg16", "models": "svm", "detectors": "centerface", "datasets": "adience"}
+    known |= {"fitted_features": "eigenfaces", "checks": "inflation"}
     rows = [line.split("\t") for line in output.splitlines()]
     assert rows[1][-1] == "package"
-    (row,) = [row for row in rows if row[0] == {"checks": "inflation", **known}[what]]
+    (row,) = [row for row in rows if row[0] == known[what]]
     assert row[-1] == f"featurekit {__version__}"
 
 
