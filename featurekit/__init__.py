@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from featurekit.api.results import Result, Results, load_results
     from featurekit.api.tune import tune
     from featurekit.api.upkeep import audit, doctor, log_mlflow, purge, verify
+    from featurekit.api.weights import add_weights
     from featurekit.errors import FeaturekitError
 
 
@@ -57,6 +58,7 @@ _ROOMS = {
     "Model": "featurekit.api.model",
     "load_model": "featurekit.api.model",
     "predict": "featurekit.api.model",
+    "add_weights": "featurekit.api.weights",
     "Project": "featurekit.api.project",
     "register_backbone": "featurekit.api.register",
     "register_check": "featurekit.api.register",
@@ -86,6 +88,7 @@ __all__ = [
     "Result",
     "Results",
     "__version__",
+    "add_weights",
     "audit",
     "doctor",
     "embed",
