@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from featurekit.api.evaluate import ensemble, evaluate
     from featurekit.api.face_embedder import FaceEmbedder
     from featurekit.api.faces import FoundFaces, find_faces
+    from featurekit.api.listing import list_backbones
     from featurekit.api.model import Model, load_model, predict
     from featurekit.api.project import Project
     from featurekit.api.register import (
@@ -54,6 +55,7 @@ _ROOMS = {
     "FaceEmbedder": "featurekit.api.face_embedder",
     "FoundFaces": "featurekit.api.faces",
     "find_faces": "featurekit.api.faces",
+    "list_backbones": "featurekit.api.listing",
     "Model": "featurekit.api.model",
     "load_model": "featurekit.api.model",
     "predict": "featurekit.api.model",
@@ -92,6 +94,7 @@ __all__ = [
     "ensemble",
     "evaluate",
     "find_faces",
+    "list_backbones",
     "load_dataset",
     "load_model",
     "load_results",

@@ -26,7 +26,7 @@ def list_members(
         ),
     ] = None,
 ) -> None:
-    """List the available backbones, models, detectors and so on.
+    """List the available backbones, models, detectors and so on. Backbones are listed in groups.
 
     The last column names the package that each backbone, model and so on comes from.
 
@@ -37,7 +37,7 @@ def list_members(
     from featurekit.data.datasets import DATASETS
     from featurekit.estimators import CLASSIFIERS
     from featurekit.faces.detectors import DETECTORS
-    from featurekit.networks.backbones import BACKBONES
+    from featurekit.networks.backbones import BACKBONES, group_of, in_groups
 
     kinds: dict[str, Any] = {
         "backbones": BACKBONES,
@@ -51,21 +51,27 @@ def list_members(
         raise WorkspaceError(unknown("list", what, list(kinds)))
     for kind in [what] if what else kinds:
         title, say = _MORE.get(kind, ("weights", _here))
-        members: list[Any] = in_order() if kind == "checks" else list(kinds[kind])
+        ordered: dict[str, Any] = {"checks": in_order, "backbones": in_groups}
+        members: list[Any] = ordered[kind]() if kind in ordered else list(kinds[kind])
+        is_grouped = kind == "backbones"
         rows = [
             [
                 one.name,
+                *([group_of(one)] if is_grouped else []),
                 one.title if kind == "checks" else one.about,
                 say(one),
                 str(kinds[kind].package_of(one.name)),
             ]
             for one in members
         ]
-        print_table(["name", "what it is", title, "package"], rows, title=kind)
+        head = ["name", *(["group"] if is_grouped else []), "what it is", title, "package"]
+        print_table(head, rows, title=kind)
 
 
 def _here(member: Any) -> str:
     name = getattr(member, "weights", None)
+    if not getattr(member, "is_installed", True):
+        return f"{member.needs} is missing: {member.install}"
     if not name:
         return "not needed"
     return "here" if weights.present(name) else f"missing: featurekit weights fetch {name}"
