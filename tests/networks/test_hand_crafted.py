@@ -1,5 +1,8 @@
 """Features without training: each equals a plain computation that is written out here with numpy alone."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -203,6 +206,17 @@ def test_a_face_without_usable_landmarks_has_the_geometry_of_an_average_face_and
 
 def test_points_at_one_place_still_give_finite_numbers():
     assert np.isfinite(landmarks.landmarks(np.ones((1, 5, 2), np.float32))).all()
+
+
+def test_listing_the_backbones_imports_no_library_that_computes_them():
+    asked = """
+import sys
+from featurekit.networks.backbones import BACKBONES
+BACKBONES.names()
+print([name for name in ("cv2", "skimage", "dlib", "scipy", "torch") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_a_backbone_that_reads_landmarks_says_so():

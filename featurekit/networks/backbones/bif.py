@@ -4,10 +4,10 @@ Gabor filters of 8 bands × 12 rotations are applied to the grey crop. A band ha
 responses are joined by their maximum (the paper's MAX). Then cells are pooled. The layer "deviation" has the
 standard deviation of each cell (the paper's STD), the layer "maximum" its maximum, as in the model of the
 visual cortex that the features come from (Riesenhuber and Poggio 1999). The sizes of filters and cells and
-the parameters of the filters are those of the paper's table 1. Cells do not overlap here; in the paper they
-overlap by half, which gives about four times as many numbers. As many cells as fit are in the middle of the
-crop. Outside the crop, the filters see its mirror image (OpenCV's BORDER_REFLECT_101). Source: Guo, Mu, Fu
-and Huang 2009, "Human age estimation using bio-inspired features".
+the parameters of the filters are those of the paper. Cells do not overlap here; in the paper they overlap by
+half, which gives more than three times as many numbers. As many cells as fit are in the middle of the crop.
+Outside the crop, the filters see its mirror image (OpenCV's BORDER_REFLECT_101). Source: Guo, Mu, Fu and
+Huang 2009, "Human age estimation using bio-inspired features".
 """
 
 from collections.abc import Callable, Sequence
