@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from featurekit.api.evaluate import ensemble, evaluate
     from featurekit.api.face_embedder import FaceEmbedder
     from featurekit.api.faces import FoundFaces, find_faces
+    from featurekit.api.listing import list_backbones, list_layers
     from featurekit.api.model import Model, load_model, predict
     from featurekit.api.project import Project
     from featurekit.api.register import (
@@ -55,6 +56,8 @@ _ROOMS = {
     "FaceEmbedder": "featurekit.api.face_embedder",
     "FoundFaces": "featurekit.api.faces",
     "find_faces": "featurekit.api.faces",
+    "list_backbones": "featurekit.api.listing",
+    "list_layers": "featurekit.api.listing",
     "Model": "featurekit.api.model",
     "load_model": "featurekit.api.model",
     "predict": "featurekit.api.model",
@@ -95,6 +98,8 @@ __all__ = [
     "ensemble",
     "evaluate",
     "find_faces",
+    "list_backbones",
+    "list_layers",
     "load_dataset",
     "load_model",
     "load_results",

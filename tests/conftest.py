@@ -103,6 +103,26 @@ def made_up_dlib_file() -> Callable[..., bytes]:
 
 
 @pytest.fixture
+def made_up_predictor_file(tmp_path: Path) -> Callable[..., bytes]:
+    """Write a file as dlib's of its shape predictor, with small trees; the test is skipped without dlib."""
+
+    def write(n_points: int = 68) -> bytes:
+        dlib = pytest.importorskip("dlib", reason="dlib is missing: pip install 'featurekit[landmarks]'")
+        rng = np.random.default_rng(0)
+        options = dlib.shape_predictor_training_options()
+        options.cascade_depth, options.tree_depth, options.num_trees_per_cascade_level = 2, 2, 20
+        options.oversampling_amount, options.feature_pool_size, options.num_test_splits = 2, 50, 5
+        images = [rng.integers(0, 256, (60, 60, 3), dtype=np.uint8) for _ in range(6)]
+        face = dlib.rectangle(10, 10, 49, 49)
+        places = rng.integers(10, 50, (6, n_points, 2)).tolist()
+        found = [[dlib.full_object_detection(face, [dlib.point(*at) for at in one])] for one in places]
+        dlib.train_shape_predictor(images, found, options).save(str(tmp_path / "predictor.dat"))
+        return (tmp_path / "predictor.dat").read_bytes()
+
+    return write
+
+
+@pytest.fixture
 def featurekit(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., tuple[int | str, str, str]]:

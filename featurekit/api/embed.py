@@ -220,7 +220,8 @@ def embed(
     Raises:
         UnknownNameError: there is no network, layer or detector with a given name.
         WeightsError: a weight file is missing; the message says how to get it.
-        EngineError: the device or the precision cannot be used.
+        EngineError: the device or the precision cannot be used, or a package is not installed.
+        EmbeddingError: a feature is computed from landmarks, and the detector gives none.
         ManifestError: choose is "box", and the data set has no boxes.
 
     Example:

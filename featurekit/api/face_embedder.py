@@ -107,6 +107,8 @@ class FaceEmbedder(TransformerMixin, BaseEstimator):
             ModelError: a parameter cannot have its value.
             UnknownNameError: there is no network, layer or detector with a given name.
             WeightsError: a weight file is missing; the message says how to get it.
+            EmbeddingError: a backbone reads landmarks, and the detector gives none.
+            EngineError: the device, the precision or a package that a backbone needs is not available.
         """
         photographs_from(X)
         self._plan()

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+import featurekit as fk
 from featurekit.cli._output import print_table
 from featurekit.cli._workspace import project_of_command
 from featurekit.errors import WorkspaceError
@@ -21,24 +22,32 @@ def list_members(
     what: Annotated[
         str | None,
         typer.Argument(
-            help="backbones, fitted_features, models (also called classifiers or estimators), detectors,"
-            " datasets or checks. Default: all lists."
+            help="backbones, layers, fitted_features, models (also called classifiers or estimators),"
+            " detectors, datasets or checks. Default: all lists but layers."
         ),
     ] = None,
+    name: Annotated[str | None, typer.Argument(help="Backbone whose layers are listed.")] = None,
 ) -> None:
-    """List the available backbones, models, detectors and so on.
+    """List the available backbones, models, detectors and so on. Backbones are listed in groups.
 
     The last column names the package that each backbone, model and so on comes from.
 
-    Example: featurekit list backbones
+    Examples:
+      featurekit list backbones
+      featurekit list layers dlib_age
     """
+    if what == "layers":
+        _print_layers(name)
+        return
+    if name is not None:
+        raise WorkspaceError(f"'{name}' has no effect: only layers are listed of one backbone. Leave it out.")
     from featurekit.checks.audit import in_order
     from featurekit.checks.base import CHECKS
     from featurekit.data.datasets import DATASETS
     from featurekit.estimators import CLASSIFIERS
     from featurekit.estimators.fitted_features import FITTED_FEATURES
     from featurekit.faces.detectors import DETECTORS
-    from featurekit.networks.backbones import BACKBONES
+    from featurekit.networks.backbones import BACKBONES, group_of, in_groups
 
     kinds: dict[str, Any] = {
         "backbones": BACKBONES,
@@ -50,24 +59,44 @@ def list_members(
     }
     what = {"classifiers": "models", "estimators": "models"}.get(what or "", what)
     if what and what not in kinds:
-        raise WorkspaceError(unknown("list", what, list(kinds)))
+        raise WorkspaceError(unknown("list", what, ["layers", *kinds]))
     for kind in [what] if what else kinds:
         title, say = _MORE.get(kind, ("weights", _here))
-        members: list[Any] = in_order() if kind == "checks" else list(kinds[kind])
+        ordered: dict[str, Any] = {"checks": in_order, "backbones": in_groups}
+        members: list[Any] = ordered[kind]() if kind in ordered else list(kinds[kind])
+        is_grouped = kind == "backbones"
         rows = [
             [
                 one.name,
+                *([group_of(one)] if is_grouped else []),
                 one.title if kind == "checks" else one.about,
                 say(one),
                 str(kinds[kind].package_of(one.name)),
             ]
             for one in members
         ]
-        print_table(["name", "what it is", title, "package"], rows, title=kind)
+        head = ["name", *(["group"] if is_grouped else []), "what it is", title, "package"]
+        print_table(head, rows, title=kind)
+
+
+def _print_layers(name: str | None) -> None:
+    """Print the layers of a backbone."""
+    if name is None:
+        raise WorkspaceError(
+            "Name the backbone whose layers are listed, as in: featurekit list layers dlib_age"
+        )
+    table = fk.list_layers(name)
+    print_table(
+        ["feature", "length", "read from a"],
+        [[str(row.feature), f"{row.length:,}", str(row.kind)] for row in table.itertuples()],
+        title="layers",
+    )
 
 
 def _here(member: Any) -> str:
     name = getattr(member, "weights", None)
+    if not getattr(member, "is_installed", True):
+        return f"{member.needs} is missing: {member.install}"
     if not name:
         return "not needed"
     return "here" if weights.present(name) else f"missing: {weights.entry_of(name).command}"

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurekit.embeddings.recipe import Recipe
-from featurekit.faces.align import CropKind
+from featurekit.faces.align import LANDMARKS, CropKind, mirrored_landmarks
 from featurekit.faces.detectors import FaceFinder
 from featurekit.faces.find import open_finder
 from featurekit.faces.settings import FaceSettings
@@ -28,7 +28,8 @@ class OpenBackbone:
     Attributes:
         name: name of the backbone.
         layers: names of the layers that are read.
-        crop: template and side in pixels of the crops that it takes as input.
+        crop: template and side in pixels of the crops that it takes as input; LANDMARKS if it takes the
+            landmarks of a face instead.
         session: the open network, which takes crops as input and returns one array for each layer.
         mirrored: whether each vector is the mean of the vectors of the crop and of its mirror image.
     """
@@ -39,11 +40,19 @@ class OpenBackbone:
     session: Session
     mirrored: bool
 
-    def vectors(self, crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-        """Return "backbone:layer" → vectors, shape (n, dim), for face crops of shape (n, side, side, 3)."""
+    def vectors(self, crops: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
+        """Return "backbone:layer" → vectors, shape (n, dim), for face crops of shape (n, side, side, 3).
+
+        A backbone that reads landmarks gets landmarks of shape (n, 5, 2) instead.
+        """
         outputs = self.session(crops)
         if self.mirrored:
-            others = self.session(np.ascontiguousarray(crops[:, :, ::-1]))
+            mirrored: NDArray[Any] = (
+                mirrored_landmarks(crops)
+                if self.crop == LANDMARKS
+                else np.ascontiguousarray(crops[:, :, ::-1])
+            )
+            others = self.session(mirrored)
             outputs = [(one + other) * np.float32(0.5) for one, other in zip(outputs, others, strict=True)]
         return {feature_name(self.name, layer): out for layer, out in zip(self.layers, outputs, strict=True)}
 
@@ -74,9 +83,8 @@ def opened_once(recipes: Sequence[Recipe], settings: FaceSettings, threads: int)
     """
     # A forked process must not use its parent's threads, and a member that was registered again under the
     # same name is another one.
-    members = tuple(
-        BACKBONES[recipe.backbone].load or BACKBONES[recipe.backbone].compute for recipe in recipes
-    )
+    backbones = [BACKBONES[recipe.backbone] for recipe in recipes]
+    members = tuple(one.load or one.prepare or one.compute for one in backbones)
     key = (os.getpid(), tuple(recipe.key for recipe in recipes), members, settings, threads)
     with _opening:
         if key not in _kept:

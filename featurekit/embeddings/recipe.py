@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from featurekit.cache.keys import recipe_key
 from featurekit.data.manifest import Manifest
 from featurekit.embeddings.calibration import quantized_network
-from featurekit.faces.settings import FaceSettings
+from featurekit.faces.detectors import DETECTORS
+from featurekit.faces.settings import FaceSettings, refuse_landmarks
 from featurekit.networks import weights
 from featurekit.networks.backbones import BACKBONES, split_feature
 from featurekit.networks.engines import resolve
@@ -35,8 +36,9 @@ class Recipe:
         backbone: name of the network.
         layer: name of the layer whose output is the vector.
         weights: sha256 of the network's weight file; "" if it has no weight file.
-        input_size: side of the face crop, in pixels.
-        template: name of the template that says where the face's landmarks are in the crop.
+        input_size: side of the face crop, in pixels; 5 if the backbone reads landmarks.
+        template: name of the template that says where the face's landmarks are in the crop; "landmarks" if
+            the backbone reads the five landmarks instead of a crop.
         normalization: how pixel values are scaled for the network; for a backbone that does not come with
             featurekit, also the version of its code, as "code"; in int8, also the sha256 of the quantized
             network, as "quantized", and the images it was calibrated on, as "calibrated_on".
@@ -97,17 +99,21 @@ def make_recipes(
     Raises:
         UnknownNameError: there is no backbone or layer with one of the names.
         WeightsError: a weight file is missing; the message names it and says how to get it.
-        EngineError: a device or precision is not available.
+        EngineError: a device, a precision or a package is not available.
+        EmbeddingError: a backbone reads landmarks, and the detector gives none.
     """
     device, precision = resolve(device, precision)
     recipes: dict[str, Recipe] = {}
     for feature in features:
         backbone, layer = split_feature(feature)
+        if backbone.reads == "landmarks" and not DETECTORS[settings.detector].gives_landmarks:
+            refuse_landmarks(settings.detector)
+        backbone.check_installed()
         if backbone.weights and not weights.present(backbone.weights):
             weights.read(backbone.weights)  # says what is missing and how to get it
         more: dict[str, Any] = {"code": backbone.code} if backbone.code else {}
         more |= backbone.facts() if backbone.facts else {}
-        if precision == "int8" and backbone.weights:
+        if precision == "int8" and backbone.is_network:
             more |= quantized_network(backbone)
         for name in dict.fromkeys((layer, *backbone.heads)):
             recipe = Recipe(
@@ -119,8 +125,8 @@ def make_recipes(
                 template=backbone.template,
                 # As JSON gives it back, lists for tuples, so that a recipe equals itself when it is read.
                 normalization=json.loads(json.dumps(asdict(backbone.normalization) | more)),
-                precision=precision if backbone.weights else "fp32",
-                engine=device if backbone.weights else "cpu",
+                precision=precision if backbone.is_network else "fp32",
+                engine=device if backbone.is_network else "cpu",
                 mirrored=mirrored and not backbone.is_picture,
             )
             recipes.setdefault(recipe.feature, recipe)

@@ -70,13 +70,14 @@ class EmbeddedFace:
         face: the face that was found, or the reason why there is no face.
         aligned_by: "landmarks" or "box", see featurekit.faces.align.place(); "" without a face.
         vectors: feature → vector.
-        crops: crops of the face, for the networks that take many faces at a time.
+        crops: crops of the face, or its landmarks, for networks that have not run yet; see
+            featurekit.faces.find.Seen.
     """
 
     face: Face
     aligned_by: str = ""
     vectors: dict[str, NDArray[np.float32]] = field(default_factory=dict)
-    crops: Mapping[CropKind, NDArray[np.uint8]] = field(default_factory=dict)
+    crops: Mapping[CropKind, NDArray[Any]] = field(default_factory=dict)
 
 
 @dataclass
@@ -141,7 +142,7 @@ def run_network(network: OpenBackbone, looked: Sequence[Looked], *, clock: Clock
 
     Args:
         network: the network.
-        looked: the results for the images, whose faces have crops for the network.
+        looked: the results for the images, whose faces have crops (or landmarks) for the network.
         clock: adds up the seconds.
         at_once: number of faces that the network gets at once; 0 for all.
     """

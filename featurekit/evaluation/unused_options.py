@@ -179,7 +179,7 @@ def unused_of_extract(
             " Leave it out."
         )
     found = [split_feature(name)[0] for name in backbones]
-    networks = [one.name for one in found if one.weights]
+    networks = [one.name for one in found if one.is_network]
     mirrorable = [one.name for one in found if not one.is_picture]
     a_gpu = "is a network that a GPU can run"
     a_precision = "is a network that can be computed with another precision than fp32"

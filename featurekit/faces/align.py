@@ -56,6 +56,10 @@ TEMPLATES: Mapping[str, NDArray[np.float64]] = {
 
 # What a network wants cut out: the name of a template and the side of the crop in pixels.
 CropKind = tuple[str, int]
+# Instead of a crop, the five landmarks themselves: float32, shape (5, 2), in pixels of the image.
+LANDMARKS: CropKind = ("landmarks", 5)
+# The landmarks of a mirrored face: its left eye is the right one of the face.
+_MIRRORED = [1, 0, 2, 4, 3]
 
 
 def place(
@@ -101,6 +105,18 @@ def similarity(
     dz = z - z_middle
     turn = np.vdot(dz, w - w_middle) / np.vdot(dz, dz).real
     return complex(turn), complex(w_middle - turn * z_middle)
+
+
+def mirrored_landmarks(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the landmarks of mirrored faces, for faces at any position.
+
+    Args:
+        landmarks: the landmarks of n faces, shape (n, 5, 2).
+
+    Returns:
+        The landmarks of the same faces, mirrored at the left border of the image, in the order of Face.
+    """
+    return landmarks[:, _MIRRORED] * np.array([-1, 1], np.float32)
 
 
 def _complex(points: NDArray[np.floating[Any]]) -> NDArray[np.complex128]:

@@ -13,16 +13,17 @@ otherwise be enlarged.
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featurekit.faces import images
-from featurekit.faces.align import CropKind, place, warp
+from featurekit.faces.align import LANDMARKS, CropKind, place, warp
 from featurekit.faces.detectors import DETECTORS, Detection, FaceFinder
 from featurekit.faces.detectors._frame import fit_frame, intersection_over_union
 from featurekit.faces.face import Face, middle_of, shorter_side
-from featurekit.faces.settings import FaceSettings
+from featurekit.faces.settings import FaceSettings, refuse_landmarks
 from featurekit.networks import weights
 from featurekit.progress import Clock
 
@@ -279,13 +280,14 @@ class Seen:
 
     Attributes:
         face: the face, or the reason why there is no face.
-        crops: (template, side in pixels) → the crop, uint8, shape (side, side, 3); empty without a face.
+        crops: (template, side in pixels) → the crop, uint8, shape (side, side, 3); LANDMARKS → the landmarks,
+            float32, shape (5, 2), NaN if the crops are aligned by the box. Empty without a face.
         aligned_by: "landmarks" or "box", the one that the crops were aligned by, see
             featurekit.faces.align.place(); "" without a face.
     """
 
     face: Face
-    crops: Mapping[CropKind, NDArray[np.uint8]] = field(default_factory=dict)
+    crops: Mapping[CropKind, NDArray[Any]] = field(default_factory=dict)
     aligned_by: str = ""
 
 
@@ -305,7 +307,7 @@ def see_faces(
         data: bytes of the image file, or upright RGB pixels, uint8, shape (h, w, 3).
         finder: the face detector, from open_finder().
         settings: how the faces are chosen.
-        kinds: template and side in pixels of each crop to cut out.
+        kinds: template and side in pixels of each crop to cut out; LANDMARKS for the landmarks.
         box: for choose "box", the box of the face in the manifest, x1, y1, x2, y2 in pixels.
         known: the faces, if they are known already: then the detector is not run.
         clock: adds up the seconds that "decode", "detect" and "align" take; None if they are not needed.
@@ -317,6 +319,7 @@ def see_faces(
 
     Raises:
         ImageError: the image cannot be decoded.
+        EmbeddingError: landmarks are wanted, and the detector gives none.
     """
     factor = images.reduction(data)
     clock = clock or Clock()
@@ -325,12 +328,12 @@ def see_faces(
     size = (factor * pixels.shape[1], factor * pixels.shape[0])
     with clock("detect"):
         faces = list(known) or find_faces(pixels, finder, settings, box, factor=factor)
-    kind_names = {name for name, _ in kinds}
+    cut = [kind for kind in kinds if kind != LANDMARKS]
     found = [face for face in faces if face.status == "ok"]
     with clock("align"):
-        placed = [place(face.landmarks, face.box, kind_names, *size) for face in found]
+        placed = [place(face.landmarks, face.box, {name for name, _ in cut}, *size) for face in found]
     # Decoded once more for all faces, so that the crop of a face does not depend on the order of the others.
-    wanted = (_factor_for(where[name][0] * side) for _, where in placed for name, side in kinds)
+    wanted = (_factor_for(where[name][0] * side) for _, where in placed for name, side in cut)
     if (smallest := min(wanted, default=factor)) < factor:
         with clock("decode"):
             pixels, factor = images.decode(data, factor=smallest), smallest
@@ -342,13 +345,36 @@ def see_faces(
             continue
         aligned_by, where = next(cuts)
         with clock("align"):
-            crops = {
-                (name, side): warp(pixels, factor * turn * side, shift * side, side)
-                for name, side in kinds
-                for turn, shift in [where[name]]
-            }
+            crops = _crops_of(pixels, factor, where, cut)
+        if LANDMARKS in kinds:
+            crops[LANDMARKS] = _usable_landmarks(face, aligned_by, settings)
         seen.append(Seen(face, crops, aligned_by))
     return seen, size
+
+
+def _crops_of(
+    pixels: NDArray[np.uint8],
+    factor: int,
+    where: Mapping[str, tuple[complex, complex]],
+    kinds: Collection[CropKind],
+) -> dict[CropKind, NDArray[Any]]:
+    """Return the crops of a face, given the transform of each template, from place()."""
+    return {
+        (name, side): warp(pixels, factor * turn * side, shift * side, side)
+        for name, side in kinds
+        for turn, shift in [where[name]]
+    }
+
+
+def _usable_landmarks(face: Face, aligned_by: str, settings: FaceSettings) -> NDArray[np.float32]:
+    """Return the landmarks of a face, or NaN if they cannot be right for an upright face.
+
+    Raises:
+        EmbeddingError: the detector gives no landmarks.
+    """
+    if not np.isfinite(face.landmarks).all():
+        refuse_landmarks(settings.detector)
+    return face.landmarks if aligned_by == "landmarks" else np.full_like(face.landmarks, np.nan)
 
 
 def cut_out(data: images.ImageData, face: Face, kind: CropKind) -> NDArray[np.uint8]:

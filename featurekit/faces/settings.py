@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 from annotated_types import Interval, Len
 
-from featurekit.errors import UnknownNameError, WeightsError
+from featurekit.errors import EmbeddingError, UnknownNameError, WeightsError
 from featurekit.faces import images
 from featurekit.faces.detectors import DETECTORS
 from featurekit.networks import weights
@@ -99,3 +99,15 @@ def default_settings(
     name = str(detector_weights or own)
     sha256 = weights.sha256_of(name) if name in weights.WEIGHTS else weights.adopt(Path(name))
     return FaceSettings(detector=detector, choose=choose, weights_sha256=sha256)
+
+
+def refuse_landmarks(detector: str) -> NoReturn:
+    """Raise EmbeddingError, because landmarks are needed and a detector gives none.
+
+    Args:
+        detector: name of the face detector.
+    """
+    raise EmbeddingError(
+        f"The detector {detector} gives no landmarks, so nothing can be computed from them. Use another one,"
+        " such as --detector centerface, or leave out the features that are computed from landmarks."
+    )

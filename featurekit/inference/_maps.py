@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from featurekit.embeddings.open_networks import OpenBackbone
 from featurekit.estimators._networks.augmentation import NOTHING, changed
-from featurekit.faces.align import TEMPLATES, CropKind, similarity
+from featurekit.faces.align import LANDMARKS, TEMPLATES, CropKind, similarity
 from featurekit.faces.detectors._frame import import_cv2
 from featurekit.inference.model import TrainedModel
 from featurekit.networks.weights import home
@@ -47,8 +47,8 @@ _SHARE, _BLUR, _DRAWS, _BLOCK = 0.1, 0.06, 5, 8
 _MIN_CELLS = 3
 
 # The crops of a face for each network, unchanged or changed in n ways: uint8, shape (s, s, 3) or (n, s, s,
-# 3).
-FaceCrops = Mapping[CropKind, NDArray[np.uint8]]
+# 3). Landmarks, shape (5, 2) or (n, 5, 2), are the same in each way.
+FaceCrops = Mapping[CropKind, NDArray[Any]]
 # A crop → the crop from which the replaced pixels are taken.
 Replacement = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 
@@ -114,8 +114,12 @@ def replaced(crops: FaceCrops, masks: NDArray[np.bool_], by: Replacement) -> Fac
             the face.
         by: what they are replaced by.
     """
-    made = {}
-    for (template, side), crop in crops.items():
+    made: dict[CropKind, NDArray[Any]] = {}
+    for kind, crop in crops.items():
+        if kind == LANDMARKS:  # they stay where they are, whatever is painted over the face
+            made[kind] = np.repeat(crop[None], len(masks), axis=0)
+            continue
+        template, side = kind
         # Position of the middle of each pixel in the crop that has the cells.
         turn, shift = similarity(TEMPLATES[template], TEMPLATES[TEMPLATE])
         across = (np.arange(side) + 0.5) / side

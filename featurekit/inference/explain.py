@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from featurekit.embeddings.open_networks import open_networks
 from featurekit.errors import FeaturekitError, ImageError, ModelError, TargetError, UnknownNameError
+from featurekit.faces.align import LANDMARKS
 from featurekit.faces.face import STATUS_MEANINGS
 from featurekit.faces.find import Seen, cut_out, in_reading_order, open_finder, see_faces
 from featurekit.faces.images import ImageData
@@ -226,6 +227,11 @@ def _way(reader: Reader, how: str) -> tuple[str, _MakeHeat]:
             f"{model.name} ({model.classifier}) cannot be explained with {WAYS[how]}, which needs a network"
             f" trained end to end that has {'a feature map' if how == 'gradcam' else 'attention masks'}."
             " occlusion works for every model."
+        )
+    if reader.kinds == [LANDMARKS]:
+        raise ModelError(
+            f"{model.name} ({model.classifier}) reads only the landmarks of a face and none of its pixels, so"
+            " no map can show which pixels its predictions depend on."
         )
     return "occlusion", lambda crops, number: occlusion(reader, crops, number)
 

@@ -183,7 +183,8 @@ class TrainedModel:
             precision: "fp32", "bf16", "int8", or "auto" for the precision that the model was fitted in.
         """
         own = [recipe.feature for recipe in self.recipes]
-        fitted_in = next((recipe.precision for recipe in self.recipes if recipe.weights), "auto")
+        networks = (recipe for recipe in self.recipes if BACKBONES[recipe.backbone].is_network)
+        fitted_in = next((recipe.precision for recipe in networks), "auto")
         made = make_recipes(
             own,
             self.settings,

@@ -138,6 +138,12 @@ TERMS = (
         " each fold are predicted by a model that is fitted on the other folds.",
     ),
     Term(
+        "hand-crafted feature",
+        "An embedding that is computed by a fixed rule, without training, e.g. a histogram of the directions"
+        " of the gradients of an image (`hog`).",
+        "hand-crafted( features?)?",
+    ),
+    Term(
         "log loss",
         "The mean negative logarithm of the probability of the true class, in nats. Lower is better, 0 is"
         " best.",

@@ -1,9 +1,13 @@
 """featurekit list: what can be chosen."""
 
+import sys
+
 import pytest
 
+import featurekit as fk
 from featurekit import registry
 from featurekit.faces.detectors import DETECTORS
+from featurekit.networks.backbones import GROUPS
 from featurekit.ops.doctor import check_plugins
 from featurekit.version import __version__
 
@@ -20,6 +24,32 @@ def test_what_can_be_chosen_is_listed(featurekit, what):
     assert rows[1][-1] == "package"
     (row,) = [row for row in rows if row[0] == known[what]]
     assert row[-1] == f"featurekit {__version__}"
+
+
+def test_backbones_are_listed_in_groups_and_plug_ins_last(featurekit):
+    @fk.register_backbone("brightness", about="the mean of all pixels", dim=1, input_size=32, version="1")
+    def brightness(crops):
+        return crops.mean(axis=(1, 2, 3))[:, None]
+
+    _, output, _ = featurekit("list", "backbones")
+    head, *rows = [line.split("\t") for line in output.splitlines()[1:]]
+    assert head[:2] == ["name", "group"]
+    groups = [row[1] for row in rows]
+    assert list(dict.fromkeys(groups)) == [group for group in GROUPS if group in groups]
+    of = {row[0]: row[1] for row in rows}
+    assert (of["dlib_face"], of["vgg16"], of["hog"]) == ("faces", "ImageNet", "hand-crafted")
+    assert rows[-1][:2] == ["brightness", "plug-ins"]
+    table = fk.list_backbones()
+    assert table["name"].tolist() == [row[0] for row in rows]
+    assert table["group"].tolist() == groups
+    assert table.set_index("name").loc["hog", "ready"]
+
+
+def test_a_backbone_without_its_package_names_the_command_that_installs_it(featurekit, monkeypatch):
+    monkeypatch.setitem(sys.modules, "dlib", None)
+    _, output, _ = featurekit("list", "backbones")
+    (line,) = [line for line in output.splitlines() if line.startswith("landmarks_68\t")]
+    assert "dlib is missing: pip install 'featurekit[landmarks]'" in line
 
 
 @pytest.mark.parametrize("name", ["classifiers", "estimators"])

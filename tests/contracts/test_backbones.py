@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from featurekit.errors import EngineError, UnknownNameError, WeightsError
-from featurekit.faces.align import TEMPLATES
+from featurekit.faces.align import LANDMARKS, TEMPLATES
 from featurekit.networks import weights, weights_fetching
-from featurekit.networks.backbones import BACKBONES, split_feature
+from featurekit.networks.backbones import BACKBONES, GROUPS, split_feature
 
 # Large ones, which are loaded as others are.
 LARGE = {
@@ -88,6 +88,15 @@ def onnx_file(path):
     path.write_bytes(helper.make_model(graph, opset_imports=opset, ir_version=8).SerializeToString())
 
 
+def inputs(backbone, n, seed):
+    """Return random crops for a backbone, or random landmarks if it reads those."""
+    rng = np.random.default_rng(seed)
+    if backbone.reads == "landmarks":
+        return (TEMPLATES["dlib"] * 100 + rng.normal(0, 3, (n, 5, 2))).astype(np.float32)
+    side = backbone.input_size
+    return rng.integers(0, 256, (n, side, side, 3), dtype=np.uint8)
+
+
 def register(name, path, monkeypatch):
     """Make path the file that the table of weights names, and add it as a user would."""
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -97,11 +106,13 @@ def register(name, path, monkeypatch):
 
 
 @pytest.fixture
-def weight_bytes(tmp_path, monkeypatch, made_up_dlib_file):
+def weight_bytes(tmp_path, monkeypatch, made_up_dlib_file, made_up_predictor_file):
     """Name → bytes of its weight file: the real one where it is here."""
 
     def get(name):
         needed = BACKBONES[name].weights
+        if BACKBONES[name].needs:
+            pytest.importorskip(BACKBONES[name].needs, reason=BACKBONES[name].install)
         if needed is None:
             return b""
         if not weights.present(needed):
@@ -113,7 +124,9 @@ def weight_bytes(tmp_path, monkeypatch, made_up_dlib_file):
                 ".onnx": lambda: onnx_file(path),
                 ".pth": lambda: state_file(name, path),
                 ".pt": lambda: state_file(name, path),
-                ".dat": lambda: path.write_bytes(made_up_dlib_file()),
+                ".dat": lambda: path.write_bytes(
+                    made_up_predictor_file() if name == "landmarks_68" else made_up_dlib_file()
+                ),
             }[path.suffix]()
             register(needed, path, monkeypatch)
             path.unlink()
@@ -127,8 +140,7 @@ def test_every_layer_keeps_its_promise(name, weight_bytes):
     """The promised length and dtype, and a vector of its own for every picture."""
     backbone = BACKBONES[name]
     data = weight_bytes(name)
-    side = backbone.input_size
-    crops = np.random.default_rng(3).integers(0, 256, (3, side, side, 3), dtype=np.uint8)
+    crops = inputs(backbone, 3, seed=3)
     layers = list(backbone.layers)
     session = backbone.open(data, layers, device="cpu", precision="fp32", threads=2)
     together = session(crops)
@@ -149,7 +161,10 @@ def test_every_layer_keeps_its_promise(name, weight_bytes):
 @pytest.mark.parametrize("name", BACKBONES.names())
 def test_what_is_said_of_a_backbone_can_be_looked_up(name):
     backbone = BACKBONES[name]
-    assert backbone.template in TEMPLATES
+    assert backbone.template in TEMPLATES or (backbone.template, backbone.input_size) == LANDMARKS
+    assert backbone.group in GROUPS
+    assert [backbone.load, backbone.compute, backbone.prepare].count(None) == 2
+    assert bool(backbone.needs) == bool(backbone.extra)
     assert backbone.weights is None or backbone.weights in weights.WEIGHTS
     assert set(backbone.heads) <= set(backbone.layers)
     assert backbone.default_layer not in backbone.heads
@@ -157,11 +172,14 @@ def test_what_is_said_of_a_backbone_can_be_looked_up(name):
         split_feature(f"{name}:pooling")
 
 
-@pytest.mark.parametrize("name", ["dlib_age", "dlib_gender", "mobilenet_v2", "mean_color"])
-def test_builtin_vectors_are_bit_equal_for_any_batch_and_order(name, weight_bytes):
+# Backbones without weights, and how many faces they are quick enough to be tried on.
+HAND_CRAFTED = {"hog": 10, "lbp": 10, "bif": 5, "landmarks": 40}
+
+
+@pytest.mark.parametrize("name", ["dlib_age", "dlib_gender", "mobilenet_v2", "mean_color", *HAND_CRAFTED])
+def test_vectors_are_bit_equal_for_any_batch_and_order(name, weight_bytes):
     backbone = BACKBONES[name]
-    side = backbone.input_size
-    crops = np.random.default_rng(4).integers(0, 256, (40, side, side, 3), dtype=np.uint8)
+    crops = inputs(backbone, HAND_CRAFTED.get(name, 40), seed=4)
     order = np.random.default_rng(5).permutation(len(crops))
     layers = [backbone.default_layer]
     data = weight_bytes(name)
@@ -216,7 +234,7 @@ def test_resnet_and_vgg_equal_torchvision_without_its_last_layer(tmp_path):
         np.testing.assert_allclose(session(crops)[0], expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("name", ["dlib_age", "dlib_gender", "mobilenet_v2"])
+@pytest.mark.parametrize("name", ["dlib_age", "dlib_gender", "mobilenet_v2", "lbp", "bif"])
 def test_a_layer_gives_the_same_bits_whichever_others_are_read(name, weight_bytes):
     backbone, data = BACKBONES[name], weight_bytes(name)
     side = backbone.input_size

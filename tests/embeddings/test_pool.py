@@ -42,7 +42,8 @@ def test_helpers_give_the_bits_that_threads_give_on_photographs(real_data, tmp_p
     (tmp_path / "people.csv").write_text("\n".join(["image_path,age,gender", *lines]) + "\n")
     manifest = prepare("table", tmp_path / "people.csv", root=tmp_path / "faces")
     settings = default_settings()
-    recipes = make_recipes(["dlib_age", "dlib_gender"], settings, device="cpu", precision="fp32")
+    names = ["dlib_age", "dlib_gender", "landmarks"]
+    recipes = make_recipes(names, settings, device="cpu", precision="fp32")
     vectors = []
     for helpers_from in (1, 10**6):
         monkeypatch.setattr(extractor, "HELPERS_FROM", helpers_from)

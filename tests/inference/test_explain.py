@@ -8,19 +8,21 @@ import pytest
 from PIL import Image
 
 from featurekit.data.targets import AGE, AGE_GROUP, GENDER
+from featurekit.embeddings.open_networks import open_networks
 from featurekit.embeddings.recipe import make_recipes
 from featurekit.errors import ModelError, TargetError, UnknownNameError
 from featurekit.estimators._networks.estimator import CNN
 from featurekit.estimators._networks.heads import head_for
-from featurekit.faces.align import TEMPLATES
-from featurekit.faces.settings import default_settings
-from featurekit.inference._maps import CELLS, SIDE, Loss, last_maps, replaced
+from featurekit.faces.align import LANDMARKS, TEMPLATES
+from featurekit.faces.settings import FaceSettings, default_settings
+from featurekit.inference._maps import CELLS, SIDE, Loss, Reader, last_maps, replaced
 from featurekit.inference.draw import SIZE, draw_explanation, draw_mean_maps
 from featurekit.inference.explain import (
     MIN_FACES,
     Explanation,
     MeanMaps,
     Unexplained,
+    _way,
     explain_photographs,
     median_loss,
 )
@@ -618,3 +620,21 @@ def test_a_photograph_without_a_face_is_one_line(featurekit, tmp_path, tiny_netw
     code, _, errors = featurekit("explain", tmp_path / "tiny", tmp_path / "meadow.png")
     assert code == 1
     assert errors.splitlines() == [f"error: {tmp_path / 'meadow.png'}: no face was found"]
+
+
+def test_landmarks_stay_where_they_are_when_a_part_of_the_face_is_covered():
+    points = np.arange(10, dtype=np.float32).reshape(5, 2)
+    crops = {("dlib", 32): np.full((32, 32, 3), 200, np.uint8), LANDMARKS: points}
+    masks = np.ones((3, CELLS, CELLS), bool)
+    changed = replaced(crops, masks, np.zeros_like)
+    np.testing.assert_array_equal(changed[LANDMARKS], np.stack([points] * 3))
+    assert (changed["dlib", 32] == 0).any()
+
+
+def test_a_model_that_reads_landmarks_alone_has_no_map():
+    model = as_model(SimpleNamespace(), "mean_color")
+    recipes = tuple(make_recipes(["landmarks"], FaceSettings(), device="cpu").values())
+    model = replace(model, settings=FaceSettings(), recipes=recipes)
+    reader = Reader(model, open_networks(recipes, 1))
+    with pytest.raises(ModelError, match="reads only the landmarks"):
+        _way(reader, "occlusion")

@@ -57,6 +57,8 @@ class Detector:
         open: (bytes of the weight file or b"", device, precision, threads) → a detector ready to run.
         searches: whether it searches for faces, so that images of several sizes are tried; False for a
             detector that takes every image as one face.
+        gives_landmarks: whether its faces have landmarks. Features that are computed from landmarks are
+            refused with a detector that gives none.
         version: version of the detector's code, if it does not come with featurekit; vectors of another
             version are computed again. "" for the version of its package.
     """
@@ -67,6 +69,7 @@ class Detector:
     open: Callable[[bytes, str, str, int], FaceFinder]
     settings: Mapping[str, Any] = field(default_factory=dict)
     searches: bool = True
+    gives_landmarks: bool = True
     version: str = ""
 
     @property

@@ -19,5 +19,6 @@ DETECTORS.add(
         None,
         lambda weights, device, precision, threads: whole_image,
         searches=False,
+        gives_landmarks=False,
     )
 )

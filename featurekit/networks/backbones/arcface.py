@@ -22,6 +22,7 @@ BACKBONES.add(
         layers={"embedding": 512},
         input_size=112,
         template="arcface",
+        group="faces",
         normalization=Normalization((127.5, 127.5, 127.5), (127.5, 127.5, 127.5)),
         weights="arcface",
         recognizes=("embedding",),

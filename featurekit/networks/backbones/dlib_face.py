@@ -29,6 +29,7 @@ BACKBONES.add(
         layers={"pooled": 256, "embedding": 128},
         input_size=150,
         template="dlib_face",
+        group="faces",
         normalization=Normalization((122.782, 117.001, 104.298), (256.0, 256.0, 256.0)),
         weights="dlib_face",
         recognizes=("embedding", "pooled"),

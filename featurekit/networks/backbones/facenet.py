@@ -36,6 +36,7 @@ for _name, _faces in (
     BACKBONES.add(
         Backbone(
             name=_name,
+            group="faces",
             about=f"FaceNet, Inception-ResNet-v1 trained to tell people apart on {_faces}, 160×160;"
             " embedding: the 512 numbers with which it compares people",
             # As of dlib_face, classifiers read the layer before the one that compares people.

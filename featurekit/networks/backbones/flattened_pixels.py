@@ -29,6 +29,7 @@ def flattened_pixels(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
 BACKBONES.add(
     Backbone(
         name="flattened_pixels",
+        group="hand-crafted",
         about=f"the grey pixels of the face, {SIDE}×{SIDE}: {SIDE * SIDE:,} numbers; also for eigenfaces",
         layers={"grey": SIDE * SIDE},
         input_size=SIDE,

@@ -13,6 +13,7 @@ BACKBONES.add(
         layers={"pooled": 2048},
         input_size=299,
         template="imagenet",
+        group="ImageNet",
         # Google's file wants -1..1; torchvision's transform_input would turn ImageNet's into that.
         normalization=Normalization((127.5, 127.5, 127.5), (127.5, 127.5, 127.5)),
         weights="inception_v3",

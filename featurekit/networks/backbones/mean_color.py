@@ -20,6 +20,7 @@ BACKBONES.add(
         layers={"mean": 3},
         input_size=64,
         template="dlib",
+        group="hand-crafted",
         compute=mean_color,
     )
 )

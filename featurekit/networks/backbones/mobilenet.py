@@ -12,6 +12,7 @@ BACKBONES.add(
         layers={"pooled": 1280, "middle": 864},
         input_size=224,
         template="imagenet",
+        group="ImageNet",
         normalization=IMAGENET,
         weights="mobilenet_v2",
         # The middle layer still knows where something is, and less of what ImageNet's classes need.

@@ -20,6 +20,7 @@ BACKBONES.add(
         layers={"rgb": SIDE * SIDE * 3},
         input_size=SIDE,
         template="imagenet",
+        group="other",
         compute=pixels,
         is_picture=True,
     )

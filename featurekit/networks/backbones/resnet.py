@@ -13,6 +13,7 @@ for _depth, _dim in ((18, 512), (34, 512), (50, 2048), (101, 2048), (152, 2048))
             layers={"pooled": _dim},
             input_size=224,
             template="imagenet",
+            group="ImageNet",
             normalization=IMAGENET,
             weights=f"resnet{_depth}",
             load=partial(torchvision_network, f"resnet{_depth}", {"pooled": "avgpool"}),

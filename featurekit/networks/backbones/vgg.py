@@ -18,6 +18,7 @@ for _depth in (16, 19):
             layers={"fc7": 4096, "pooled": 512, "fc6": 4096},
             input_size=224,
             template="imagenet",
+            group="ImageNet",
             normalization=IMAGENET,
             weights=f"vgg{_depth}",
             load=partial(torchvision_network, f"vgg{_depth}", _NODES),

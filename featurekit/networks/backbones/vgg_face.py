@@ -29,6 +29,7 @@ def _build(weights: bytes, layers: Sequence[str]) -> "torch.nn.Module":
 BACKBONES.add(
     Backbone(
         name="vgg_face",
+        group="faces",
         about="VGG-Face, VGG-16 trained to tell people apart on 2.6 million faces, 224×224; fc7: 4,096"
         " numbers, pooled: 512",
         layers={"fc7": 4096, "pooled": 512, "fc6": 4096},

@@ -266,6 +266,7 @@ def add(reference: str, path: Path, stated: Preprocessing | None = None) -> Adde
     return _read(_record_path(reference))
 
 
+_KINDS = {"vector": "vector", "map": "feature map", "map_last": "feature map", "tokens": "tokens"}
 _EXAMPLES = {
     "--input-size": "--input-size 224",
     "--mean": "--mean 0.485,0.456,0.406",
@@ -273,10 +274,10 @@ _EXAMPLES = {
 }
 
 
-def added() -> list[AddedNetwork]:
-    """Return all networks that the user has added, in alphabetical order."""
+def added() -> list[Backbone]:
+    """Return all networks that the user has added as backbones, in alphabetical order."""
     folder = weights.home() / "networks" / "added"
-    return [_read(path) for path in sorted(folder.glob("*.json"))]
+    return [_backbone_of(_read(path)) for path in sorted(folder.glob("*.json"))]
 
 
 def find(reference: str) -> AddedNetwork:
@@ -319,13 +320,17 @@ def backbone(reference: str) -> Backbone:
         UnknownNameError: there is no such scheme, or no such architecture.
         WeightsError: the network has not been added; the message says how to add it.
     """
-    network = find(reference)
+    return _backbone_of(find(reference))
+
+
+def _backbone_of(network: AddedNetwork) -> Backbone:
     scheme, _ = _scheme_of(network.name)
     shown = network.preprocessing
     assert shown.mean is not None
     assert shown.std is not None
     return Backbone(
         name=network.name,
+        group="by reference",
         about=f"{network.given}, added by the user; licence: {network.licence}",
         layers=ReadableLayers(network),
         input_size=network.square,
@@ -334,6 +339,7 @@ def backbone(reference: str) -> Backbone:
         weights=network.name,
         load=partial(_load, network, scheme),
         is_fixed_size=True,
+        kinds_of_layers={name: _KINDS[layer.kind] for name, layer in network.layers.items()},
         facts=partial(_facts, network, scheme),
     )
 
@@ -450,4 +456,4 @@ def unknown_architecture(scheme: str, name: str, known: Sequence[str]) -> Featur
     return UnknownNameError(unknown(f"network of {scheme}", name, list(known)))
 
 
-BACKBONES.by_reference = backbone
+BACKBONES.by_reference, BACKBONES.added = backbone, added
