@@ -26,6 +26,9 @@ def weights_list() -> None:
 
     Example: featurekit weights list
     """
+    from featurekit.networks.backbones import BACKBONES
+
+    added = [weights.entry_of(one.name) for one in BACKBONES.references()]
     rows = [
         [
             entry.name,
@@ -35,7 +38,7 @@ def weights_list() -> None:
             f"\ntraining data: {entry.licences.training_data}",
             f"{entry.file_name}\n{entry.source}",
         ]
-        for entry in weights.WEIGHTS.values()
+        for entry in (*weights.WEIGHTS.values(), *added)
     ]
     print_table(["name", "", "what it is", "licences", "file and source"], rows)
     typer.echo(f"Weight files are kept in {weights.home() / 'weights'}")
@@ -152,7 +155,10 @@ def weights_verify() -> None:
 
     Example: featurekit weights verify
     """
-    findings = [(name, status) for name, status in weights.verify() if status != "missing"]
+    from featurekit.networks.backbones import BACKBONES
+
+    names = [*weights.WEIGHTS, *(one.name for one in BACKBONES.references())]
+    findings = [(name, status) for name, status in weights.verify(names) if status != "missing"]
     for name, status in findings:
         stated = weights.entry_of(name).sha256
         typer.echo(f"{name}: {status}{'' if stated else f' ({_MEANINGS[status]})'}")

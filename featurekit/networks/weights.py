@@ -359,9 +359,13 @@ def describe(name: str) -> dict[str, Any]:
     return dict(zip(FACTS, (*facts, *astuple(entry.licences)), strict=True))
 
 
-def verify() -> list[tuple[str, str]]:
-    """Hash every weight file again; return its name and "ok", "damaged", "unrecorded" or "missing"."""
-    return [(name, status_of(entry)) for name, entry in (WEIGHTS | ADDED).items()]
+def verify(names: Iterable[str] | None = None) -> list[tuple[str, str]]:
+    """Hash weight files again; return the name of each and "ok", "damaged", "unrecorded" or "missing".
+
+    Args:
+        names: names of the weight files; None for all that weights.toml lists.
+    """
+    return [(name, status_of(entry_of(name))) for name in (WEIGHTS if names is None else names)]
 
 
 def status_of(entry: WeightsEntry) -> str:

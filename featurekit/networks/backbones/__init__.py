@@ -218,6 +218,11 @@ class _Backbones(Registry[Backbone]):
     by_reference: Callable[[str], Backbone]
     added: Callable[[], list[Backbone]]
 
+    def references(self) -> list[Backbone]:
+        """Return all networks by reference that have been added, in alphabetical order."""
+        self._scan_builtin()
+        return self.added()
+
     def __getitem__(self, name: str) -> Backbone:
         if is_reference(name):
             self._scan_builtin()
@@ -244,7 +249,8 @@ def in_groups() -> list[Backbone]:
     """
     order = {group: number for number, group in enumerate(GROUPS)}
     return sorted(
-        [*BACKBONES, *BACKBONES.added()], key=lambda one: (order.get(group_of(one), len(order)), one.name)
+        [*BACKBONES, *BACKBONES.references()],
+        key=lambda one: (order.get(group_of(one), len(order)), one.name),
     )
 
 

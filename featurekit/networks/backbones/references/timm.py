@@ -18,6 +18,7 @@ from featurekit.networks.backbones.references import (
 )
 from featurekit.networks.engines import Network
 from featurekit.networks.state_dict import load_state
+from featurekit.text import first_line
 
 if TYPE_CHECKING:
     import torch
@@ -126,12 +127,11 @@ def build(added: AddedNetwork, data: bytes) -> "Readable":
     from featurekit.networks.backbones.references._reading import Readable
 
     # Nothing random survives: every tensor is overwritten, or the file is refused.
-    network: torch.nn.Module = timm.create_model(
-        added.config["architecture"],
-        pretrained=False,
-        num_classes=0,
-        **added.config.get("options", {}),
-    )
+    options = {**added.config.get("options", {}), "pretrained": False, "num_classes": 0}
+    try:
+        network: torch.nn.Module = timm.create_model(added.config["architecture"], **options)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise WeightsError(f"timm cannot build {added.name}: {first_line(error)}") from error
     load_state(network, added.name, data, added.config["classifier"])
     return Readable(network, _forward, getattr(network, "num_prefix_tokens", None)).eval()
 
