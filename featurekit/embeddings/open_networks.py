@@ -1,22 +1,24 @@
 """Open the networks that recipes need; each network is opened once, with all layers that are read from it."""
 
+import json
 import os
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featurekit.embeddings.recipe import Recipe
+from featurekit.errors import WeightsError
 from featurekit.faces.align import LANDMARKS, CropKind, mirrored_landmarks
 from featurekit.faces.detectors import FaceFinder
 from featurekit.faces.find import open_finder
 from featurekit.faces.settings import FaceSettings
 from featurekit.networks import weights
-from featurekit.networks.backbones import BACKBONES
+from featurekit.networks.backbones import BACKBONES, Backbone
 from featurekit.networks.engines import Session
 from featurekit.networks.feature_names import feature_name
 
@@ -103,13 +105,16 @@ def open_networks(recipes: Sequence[Recipe], threads: int) -> list[OpenBackbone]
         threads: number of threads that run the networks.
 
     Raises:
-        WeightsError: a weight file is missing, or has another hash than expected.
+        WeightsError: a weight file is missing, or has another hash than expected; or a network by reference
+            is not the one of the recipe.
         EngineError: a device or precision is not available.
     """
     networks = []
     for name in dict.fromkeys(recipe.backbone for recipe in recipes):
         own = [recipe for recipe in recipes if recipe.backbone == name]
         backbone, layers = BACKBONES[name], tuple(recipe.layer for recipe in own)
+        if backbone.facts:
+            _check_same(backbone, own[0])
         session = backbone.open(
             weights.read(backbone.weights) if backbone.weights else b"",
             layers,
@@ -121,3 +126,28 @@ def open_networks(recipes: Sequence[Recipe], threads: int) -> list[OpenBackbone]
         crop = (backbone.template, backbone.input_size)
         networks.append(OpenBackbone(name, layers, crop, session, own[0].mirrored))
     return networks
+
+
+def _check_same(backbone: Backbone, recipe: Recipe) -> None:
+    """Raise WeightsError unless a network by reference is the one of the recipe.
+
+    Another one may have been added under the same name, here or on another machine.
+    """
+    assert backbone.facts is not None
+    now = {**asdict(backbone.normalization), **backbone.facts(), "template": backbone.template}
+    then = {**recipe.normalization, "template": recipe.template}
+    differs = [name for name, value in json.loads(json.dumps(now)).items() if then.get(name) != value]
+    if weights.sha256_of(backbone.weights or "") != recipe.weights:
+        differs.insert(0, "weight file")
+    if not differs:
+        return
+    what = differs[0]
+    if what == "network":
+        libraries = [one["network"]["libraries"] for one in (then, now)]
+        what = "configuration"
+        if libraries[0] != libraries[1]:
+            what = " and ".join(f"version of {name}, {version}" for name, version in libraries[0].items())
+    raise WeightsError(
+        f"{backbone.name} is not the network here that computed the vectors of this recipe: it has another"
+        f" {what}. Add that network again, or extract and fit again."
+    )

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 import featurekit as fk
 from featurekit.cli.app import app
+from featurekit.embeddings.open_networks import open_networks
 from featurekit.embeddings.recipe import make_recipes
 from featurekit.errors import FeaturekitError, UnknownNameError, WeightsError
 from featurekit.faces.settings import default_settings
@@ -186,12 +187,12 @@ def test_a_network_of_torchvision_gives_the_vectors_before_its_classifier(home, 
     assert_equal(largest, stage3.amax((2, 3)))
 
 
-def onnx_file(path, side=None):
+def onnx_file(path, side=None, seed=0):
     """Write an untrained network of two convolutions: 6 numbers, and 4 maps before them."""
     import onnx
     from onnx import TensorProto, helper
 
-    chance = np.random.default_rng(0)
+    chance = np.random.default_rng(seed)
     tensors = {"first": chance.normal(size=(4, 3, 4, 4)), "second": chance.normal(size=(6, 4, 2, 2))}
     graph = helper.make_graph(
         [
@@ -342,6 +343,20 @@ def test_another_preprocessing_or_layer_is_another_recipe(home, tmp_path):
         assert list(recipes) == ["onnx:toy@answer", "onnx:toy@more"]
         keys += [recipe.key for recipe in recipes.values()]
     assert len(set(keys)) == 6
+
+
+def test_a_model_does_not_read_another_network_of_the_same_name(home, tmp_path):
+    onnx_file(tmp_path / "toy.onnx")
+    fk.add_weights(tmp_path / "toy.onnx", "onnx:toy", input_size=32, mean=[0.5], std=[0.5])
+    recipes = list(make_recipes(["onnx:toy"], default_settings()).values())
+    assert open_networks(recipes, 1)[0].name == "onnx:toy"
+    fk.add_weights(tmp_path / "toy.onnx", "onnx:toy", input_size=32, mean=[0.4], std=[0.5])
+    with pytest.raises(WeightsError, match=r"onnx:toy is not the network here .*: it has another mean"):
+        open_networks(recipes, 1)
+    onnx_file(tmp_path / "toy.onnx", seed=1)
+    fk.add_weights(tmp_path / "toy.onnx", "onnx:toy", input_size=32, mean=[0.5], std=[0.5])
+    with pytest.raises(WeightsError, match="it has another weight file"):
+        open_networks(recipes, 1)
 
 
 @needs_timm

@@ -323,7 +323,18 @@ def backbone(reference: str) -> Backbone:
     return _backbone_of(find(reference))
 
 
+# The backbones that have been looked up, so that a network is the same object until another one is added.
+_backbones: dict[str, tuple[AddedNetwork, Backbone]] = {}
+_records: dict[Path, tuple[tuple[int, int], AddedNetwork]] = {}
+
+
 def _backbone_of(network: AddedNetwork) -> Backbone:
+    if _backbones.get(network.name, (None,))[0] is not network:
+        _backbones[network.name] = network, _made(network)
+    return _backbones[network.name][1]
+
+
+def _made(network: AddedNetwork) -> Backbone:
     scheme, _ = _scheme_of(network.name)
     shown = network.preprocessing
     assert shown.mean is not None
@@ -427,6 +438,10 @@ def _record_path(reference: str) -> Path:
 
 def _read(path: Path) -> AddedNetwork:
     try:
+        facts = path.stat()
+        when = facts.st_mtime_ns, facts.st_size
+        if _records.get(path, (None,))[0] == when:
+            return _records[path][1]
         network = read_record(path, AddedNetwork)
         if network.record_version != _RECORD_VERSION:
             raise ValueError(f"version {network.record_version} instead of {_RECORD_VERSION}")
@@ -436,6 +451,7 @@ def _read(path: Path) -> AddedNetwork:
             " add the network again: featurekit weights add"
         ) from error
     weights.ADDED[network.name] = _entry_of(network)
+    _records[path] = when, network
     return network
 
 
