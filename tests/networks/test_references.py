@@ -122,8 +122,8 @@ def test_a_network_of_timm_gives_the_vectors_of_timm_with_its_own_transform(name
         assert_equal(one, other)
 
 
-@needs_hf
-def test_a_folder_of_transformers_gives_the_vectors_of_transformers(home, tmp_path):
+def made_by_transformers(folder):
+    """Write a folder with an untrained network of transformers; return the network and its processor."""
     import torch
     from transformers import ViTConfig, ViTForImageClassification, ViTImageProcessorPil
 
@@ -133,8 +133,16 @@ def test_a_folder_of_transformers_gives_the_vectors_of_transformers(home, tmp_pa
     )
     network = ViTForImageClassification(config).eval()
     processor = ViTImageProcessorPil(size={"height": 64, "width": 64}, image_std=[0.25, 0.5, 0.5])
-    network.save_pretrained(tmp_path / "small")
-    processor.save_pretrained(tmp_path / "small")
+    network.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return network, processor
+
+
+@needs_hf
+def test_a_folder_of_transformers_gives_the_vectors_of_transformers(home, tmp_path):
+    import torch
+
+    network, processor = made_by_transformers(tmp_path / "small")
     fk.add_weights(tmp_path / "small", "hf:small")
     crops, (classes, middle) = vectors_of(["hf:small", "hf:small@layers.0+cls+mean"])
     with torch.inference_mode():
@@ -193,10 +201,10 @@ def onnx_file(path, side=None, seed=0):
     from onnx import TensorProto, helper
 
     chance = np.random.default_rng(seed)
-    tensors = {"first": chance.normal(size=(4, 3, 4, 4)), "second": chance.normal(size=(6, 4, 2, 2))}
+    tensors = {"first.weight": chance.normal(size=(4, 3, 4, 4)), "second": chance.normal(size=(6, 4, 2, 2))}
     graph = helper.make_graph(
         [
-            helper.make_node("Conv", ["pixels", "first"], ["/maps/Conv_output_0"], strides=[4, 4]),
+            helper.make_node("Conv", ["pixels", "first.weight"], ["/maps/Conv_output_0"], strides=[4, 4]),
             helper.make_node("Conv", ["/maps/Conv_output_0", "second"], ["more"], strides=[2, 2]),
             helper.make_node("GlobalAveragePool", ["more"], ["pooled"]),
             helper.make_node("Flatten", ["pooled"], ["answer"]),
@@ -359,14 +367,27 @@ def test_a_model_does_not_read_another_network_of_the_same_name(home, tmp_path):
         open_networks(recipes, 1)
 
 
-@needs_timm
-@pytest.mark.parametrize("feature", ["timm:test_vit", "timm:test_resnet"])
+@pytest.mark.parametrize(
+    "feature",
+    [
+        pytest.param("timm:test_vit", marks=needs_timm),
+        pytest.param("timm:test_resnet", marks=needs_timm),
+        pytest.param("hf:small", marks=needs_hf),
+        "onnx:toy",
+    ],
+)
 def test_a_network_by_reference_is_trained_further_from_its_weights(feature, home, tmp_path):
     import torch
 
-    name = feature.partition(":")[2]
-    _, path = made_by_timm(name, tmp_path)
-    fk.add_weights(path, feature)
+    scheme, _, name = feature.partition(":")
+    if scheme == "timm":
+        fk.add_weights(made_by_timm(name, tmp_path)[1], feature)
+    elif scheme == "hf":
+        made_by_transformers(tmp_path / name)
+        fk.add_weights(tmp_path / name, feature)
+    else:
+        onnx_file(tmp_path / "toy.onnx")
+        fk.add_weights(tmp_path / "toy.onnx", feature, input_size=32, mean=[0.5], std=[0.5])
     crops, (expected,) = vectors_of([feature])
     backbone = BACKBONES[feature]
     network = backbone.trainable(weights.read(feature)).eval()

@@ -52,25 +52,32 @@ def torch_module(model_bytes: bytes, outputs: Sequence[str]) -> torch.nn.Module:
             for _, names, _, _ in steps:
                 for name in names:
                     value = values.get(name)
-                    if value is None or name in self._parameters or name in self.constants:
+                    if value is None or _key(name) in self._parameters or name in self.constants:
                         continue
                     if value.dtype.kind == "f" and value.size > 1:
-                        self.register_parameter(
-                            name, torch.nn.Parameter(torch.tensor(np.array(value, np.float32)))
-                        )
+                        weight = torch.nn.Parameter(torch.tensor(np.array(value, np.float32)))
+                        self.register_parameter(_key(name), weight)
                     else:
                         self.constants[name] = value
             # What a node computes goes through a module, so that hooks see it.
             self.results = torch.nn.ModuleList(torch.nn.Identity() for _ in steps)
 
         def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:
-            found: dict[str, Any] = {image: pixels, **self.constants, **self._parameters}
+            learned = {
+                name: self._parameters[_key(name)] for name in values if _key(name) in self._parameters
+            }
+            found: dict[str, Any] = {image: pixels, **self.constants, **learned}
             for (operation, names, output, facts), result in zip(steps, self.results, strict=True):
                 given = (found[name] for name in names if name)
                 found[output] = result(_OPERATIONS[operation](facts, *given))
             return tuple(found[name] for name in outputs)
 
     return Graph()
+
+
+def _key(name: str) -> str:
+    """Return the name of a tensor as that of a parameter, which cannot contain a dot."""
+    return name.replace(".", "/")
 
 
 def _needed(nodes: Sequence[Any], outputs: Sequence[str]) -> list[Any]:

@@ -62,7 +62,15 @@ def where(name: str) -> str:
 
 def load(added: AddedNetwork, data: bytes, layers: Sequence[str]) -> Network:
     """Return the network with the given layers as its outputs."""
-    return Network(name=added.name, onnx=_with_layers(added, data, layers), outputs=tuple(layers))
+    outputs = [_tensor(added, layer) for layer in layers]
+    return Network(name=added.name, onnx=_with_layers(added, data, layers), outputs=tuple(outputs))
+
+
+def _tensor(added: AddedNetwork, layer: str) -> str:
+    """Return the name of the tensor that has the vector of a layer."""
+    known, _ = parsed(added, layer)
+    assert known is not None
+    return known.source if known.kind == "vector" else layer
 
 
 def _with_layers(added: AddedNetwork, data: bytes, layers: Sequence[str]) -> bytes:
@@ -90,7 +98,7 @@ def _pooling(layer: Layer, pools: Sequence[str], name: str) -> list[Any]:
     from onnx.helper import make_node
 
     if layer.kind == "vector":
-        return [make_node("Identity", [layer.source], [name])]
+        return []
     nodes, found = [], layer.source
     if layer.kind != "map":  # the channels before the places
         order = [0, 3, 1, 2] if layer.kind == "map_last" else [0, 2, 1]
