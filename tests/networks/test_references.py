@@ -18,7 +18,7 @@ from featurekit.embeddings.recipe import make_recipes
 from featurekit.errors import FeaturekitError, UnknownNameError, WeightsError
 from featurekit.faces.settings import default_settings
 from featurekit.networks import weights
-from featurekit.networks.backbones import BACKBONES, split_feature
+from featurekit.networks.backbones import BACKBONES, here, split_feature
 
 needs_timm = pytest.mark.skipif(not find_spec("timm"), reason="timm is not installed: featurekit[timm]")
 needs_hf = pytest.mark.skipif(not find_spec("transformers"), reason="transformers is absent: featurekit[hf]")
@@ -263,6 +263,7 @@ def test_a_name_that_leads_nowhere_is_one_line(feature, said, home, tmp_path):
     fk.add_weights(tmp_path / "toy.onnx", "onnx:toy", input_size=32, mean=[0.5], std=[0.5])
     with pytest.raises(FeaturekitError, match=said) as raised:
         split_feature(feature)
+    assert here(["mean_color:mean", feature]) == ["mean_color:mean"]
     assert "\n" not in str(raised.value)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from numpy.typing import NDArray
 
-from featurekit.errors import EngineError, UnknownNameError
+from featurekit.errors import EngineError, UnknownNameError, WeightsError
 from featurekit.networks.engines import AS_IT_IS, Achieved, Network, Normalization, Session, open_session
 from featurekit.networks.feature_names import backbone_and_layer, feature_name, is_reference
 from featurekit.registry import BUILTIN, Registry, unknown
@@ -255,14 +255,14 @@ def in_groups() -> list[Backbone]:
 
 
 def here(features: Iterable[str]) -> list[str]:
-    """Return those features (backbone:layer) whose backbone is installed.
+    """Return those features (backbone:layer) whose backbone is installed, or has been added if by reference.
 
     >>> here(["mean_color:mean", "gone:layer"])
     ['mean_color:mean']
     """
     found = []
     for feature in features:
-        with suppress(UnknownNameError):
+        with suppress(UnknownNameError, WeightsError):
             split_feature(feature)
             found.append(feature)
     return found
