@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from featurekit.api.results import Result, Results, load_results
     from featurekit.api.tune import tune
     from featurekit.api.upkeep import audit, doctor, log_mlflow, purge, verify
-    from featurekit.api.weights import add_weights
+    from featurekit.api.weights import add_network, add_weights
     from featurekit.errors import FeaturekitError
 
 
@@ -61,6 +61,7 @@ _ROOMS = {
     "Model": "featurekit.api.model",
     "load_model": "featurekit.api.model",
     "predict": "featurekit.api.model",
+    "add_network": "featurekit.api.weights",
     "add_weights": "featurekit.api.weights",
     "Project": "featurekit.api.project",
     "register_backbone": "featurekit.api.register",
@@ -91,6 +92,7 @@ __all__ = [
     "Result",
     "Results",
     "__version__",
+    "add_network",
     "add_weights",
     "audit",
     "doctor",

@@ -11,7 +11,7 @@ def list_backbones() -> "pd.DataFrame":
 
     The groups are networks that were trained on faces, networks that were trained on ImageNet, hand-crafted
     features, which are computed without training, networks by reference that have been added with
-    fk.add_weights, others, and the backbones of plug-ins. The command
+    fk.add_network, others, and the backbones of plug-ins. The command
     `featurekit list backbones` prints the same table.
 
     Returns:

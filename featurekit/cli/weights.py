@@ -1,6 +1,6 @@
 """featurekit weights: list, download, add and check weight files."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,10 @@ from featurekit.cli._output import print_table
 from featurekit.errors import WeightsError
 from featurekit.networks import weights, weights_fetching
 from featurekit.networks.feature_names import is_reference
+from featurekit.text import counted
+
+if TYPE_CHECKING:
+    from featurekit.networks.backbones.references import AddedNetwork
 
 # What a status means for a file whose hash nobody states.
 _MEANINGS = {
@@ -17,6 +21,39 @@ _MEANINGS = {
     "damaged": "its hash is not the one that was recorded when it was added",
     "unrecorded": "nobody states its hash, and none was recorded: add it with featurekit weights add",
 }
+
+
+Given = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="[REFERENCE] FILE",
+        help="Weight file on this machine. Before it, a reference: timm:NAME or torchvision:NAME for a file"
+        " of this architecture, onnx:NAME for an ONNX file, hf:NAME for a folder.",
+    ),
+]
+ListedName = Annotated[
+    str | None, typer.Option("--name", help="Name in `featurekit weights list`. Default: that with the hash.")
+]
+InputSize = Annotated[
+    int | None, typer.Option(min=1, max=4096, help="Side of the network's input in pixels, if not stated.")
+]
+Resize = Annotated[
+    int | None,
+    typer.Option(
+        min=1, max=4096, help="Side of the square whose centre is the input. Default: the side of the input."
+    ),
+]
+Mean = Annotated[
+    str | None, typer.Option(help="Values to subtract from red, green and blue, such as 0.485,0.456,0.406.")
+]
+Std = Annotated[
+    str | None, typer.Option(help="Values to divide red, green and blue by, such as 0.229,0.224,0.225.")
+]
+Bgr = Annotated[bool, typer.Option("--bgr", help="The network takes blue before green and red.")]
+Template = Annotated[
+    str | None,
+    typer.Option(help="Where the landmarks are: imagenet, arcface, dlib and so on. Default: imagenet."),
+]
 
 
 def weights_list() -> None:
@@ -64,38 +101,14 @@ def weights_fetch(
 
 
 def weights_add(
-    given: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="[REFERENCE] FILE",
-            help="Weight file on this machine. Before it, a reference: timm:NAME or torchvision:NAME for a"
-            " file of this architecture, onnx:NAME for an ONNX file, hf:NAME for a folder.",
-        ),
-    ],
-    name: Annotated[
-        str | None,
-        typer.Option(help="Name in `featurekit weights list`. Default: the name with the same hash."),
-    ] = None,
-    input_size: Annotated[
-        int | None, typer.Option(help="Side of the network's input in pixels, if the file does not state it.")
-    ] = None,
-    resize: Annotated[
-        int | None,
-        typer.Option(help="Side of the square whose centre is the input. Default: the side of the input."),
-    ] = None,
-    mean: Annotated[
-        str | None,
-        typer.Option(help="Values to subtract from red, green and blue, such as 0.485,0.456,0.406."),
-    ] = None,
-    std: Annotated[
-        str | None,
-        typer.Option(help="Values to divide red, green and blue by, such as 0.229,0.224,0.225."),
-    ] = None,
-    bgr: Annotated[bool, typer.Option("--bgr", help="The network takes blue before green and red.")] = False,
-    template: Annotated[
-        str | None,
-        typer.Option(help="Where the landmarks are: imagenet, arcface, dlib and so on. Default: imagenet."),
-    ] = None,
+    given: Given,
+    name: ListedName = None,
+    input_size: InputSize = None,
+    resize: Resize = None,
+    mean: Mean = None,
+    std: Std = None,
+    bgr: Bgr = False,
+    template: Template = None,
 ) -> None:
     """Add a weight file that you already have, or a network by reference.
 
@@ -111,21 +124,24 @@ def weights_add(
       featurekit weights add timm:resnet18 resnet18.safetensors
       featurekit weights add onnx:mine mine.onnx --input-size 112 --mean 0.5 --std 0.5 --template arcface
     """
-    from featurekit.api.weights import described
-
     if len(given) > 2:
         raise WeightsError(f"Add one file at a time. Got {' '.join(given)} instead.")
-    reference = given[0] if len(given) == 2 else None
-    if reference and not is_reference(reference):
+    if len(given) == 1:
+        _refuse_options(input_size=input_size, resize=resize, mean=mean, std=std, bgr=bgr, template=template)
+        for facts in fk.add_weights(given[0], name):
+            typer.echo(f"{facts['name']}: added {facts['file']}")
+        return
+    reference, file = given
+    if not is_reference(reference):
         raise WeightsError(
             f"'{reference}' is no reference: give timm:NAME, torchvision:NAME, onnx:NAME or hf:NAME before"
             " the file, or the file alone."
         )
-    if reference and name:
+    if name:
         raise WeightsError(f"--name has no effect after the reference {reference}. Leave it out.")
-    added = fk.add_weights(
-        given[-1],
-        reference or name,
+    added = fk.add_network(
+        file,
+        reference,
         input_size=input_size,
         resize=resize,
         mean=_numbers(mean, "--mean"),
@@ -133,9 +149,32 @@ def weights_add(
         bgr=bgr,
         template=template,
     )
-    for facts in added:
-        lines = described(reference) if reference else [f"{facts['name']}: added {facts['file']}"]
-        typer.echo("\n".join(lines))
+    _print_network(added)
+
+
+def _refuse_options(**options: object) -> None:
+    """Raise WeightsError for the first option that is given: a listed weight file has no such option."""
+    for name, value in options.items():
+        if value not in (None, False):
+            raise WeightsError(
+                f"--{name.replace('_', '-')} has no effect on a listed weight file. Leave it out, or give a"
+                " reference such as timm:resnet18 before the file."
+            )
+
+
+def _print_network(network: "AddedNetwork") -> None:
+    """Print what decides the numbers of a network by reference."""
+    shown, whole = network.preprocessing, network.square
+    default, layer = next(iter(network.layers.items()))
+    centre = f", the centre of {whole} × {whole}" if whole != shown.input_size else ""
+    numbers = [", ".join(f"{value:.4g}" for value in values or ()) for values in (shown.mean, shown.std)]
+    typer.echo(
+        f"{network.name}: added {network.given}, sha256 {network.sha256}; licence: {network.licence}\n"
+        f"  input: {shown.input_size} × {shown.input_size} pixels{centre}; mean {numbers[0]},"
+        f" std {numbers[1]}, {'BGR' if shown.bgr else 'RGB'}, aligned as for {shown.template or 'imagenet'}\n"
+        f"  {counted(len(network.layers), 'layer', 'layers')}; the default one, {default}, has"
+        f" {layer.pooled_length(()):,} numbers. All of them: featurekit list layers {network.name}"
+    )
 
 
 def _numbers(text: str | None, option: str) -> list[float] | None:

@@ -22,6 +22,10 @@ NOT_RUN = {
     "featurekit export models/gender--finetuned_cnn gender.onnx": "minutes of training",
     "featurekit weights fetch builtin": "uses the network",
     "featurekit weights add ~/Downloads/resnet50-0676ba61.pth": "a file to download",
+    "featurekit weights add timm:resnet18 resnet18.safetensors": "a file to download",
+    "featurekit weights add onnx:mine mine.onnx --input-size 112 --mean 0.5 --std 0.5 --template arcface": (
+        "a file of the user's own"
+    ),
     "featurekit weights verify": "hashes every weight file of this machine",
     "featurekit doctor": "its exit code depends on this machine",
 }

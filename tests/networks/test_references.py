@@ -99,7 +99,7 @@ def test_a_network_of_timm_gives_the_vectors_of_timm_with_its_own_transform(name
     import torch
 
     network, path = made_by_timm(name, tmp_path)
-    fk.add_weights(path, f"timm:{name}")
+    fk.add_network(path, f"timm:{name}")
     features = [f"timm:{name}", f"timm:{name}+mean"]
     if layer:
         features += [f"timm:{name}@{layer}+cls", f"timm:{name}@{layer}+cls+mean"]
@@ -143,7 +143,7 @@ def test_a_folder_of_transformers_gives_the_vectors_of_transformers(home, tmp_pa
     import torch
 
     network, processor = made_by_transformers(tmp_path / "small")
-    fk.add_weights(tmp_path / "small", "hf:small")
+    fk.add_network(tmp_path / "small", "hf:small")
     crops, (classes, middle) = vectors_of(["hf:small", "hf:small@layers.0+cls+mean"])
     with torch.inference_mode():
         output = network.vit(**processor(list(crops), return_tensors="pt"), output_hidden_states=True)
@@ -180,8 +180,8 @@ def test_a_network_of_torchvision_gives_the_vectors_before_its_classifier(home, 
     network = torchvision.models.shufflenet_v2_x0_5().eval()
     torch.save(network.state_dict(), tmp_path / "own.pth")
     with pytest.raises(WeightsError, match=r"not stated in own.pth.*--input-size 224 --mean .* --std"):
-        fk.add_weights(tmp_path / "own.pth", "torchvision:shufflenet_v2_x0_5")
-    fk.add_weights(
+        fk.add_network(tmp_path / "own.pth", "torchvision:shufflenet_v2_x0_5")
+    fk.add_network(
         tmp_path / "own.pth", "torchvision:shufflenet_v2_x0_5", input_size=64, mean=[0.5], std=[0.25]
     )
     crops, (pooled, largest) = vectors_of(
@@ -224,7 +224,7 @@ def test_an_onnx_file_is_read_at_any_tensor(home, tmp_path):
     onnx_file(tmp_path / "toy.onnx", side=32)
     with pytest.raises(WeightsError, match=r"toy\.onnx.*weights add onnx:toy .*toy\.onnx --mean .* --std"):
         split_feature(f"onnx:{tmp_path / 'toy.onnx'}")
-    fk.add_weights(
+    fk.add_network(
         tmp_path / "toy.onnx", "onnx:toy", mean=[0.1, 0.2, 0.3], std=[0.5], bgr=True, template="arcface"
     )
     backbone, _ = split_feature("onnx:toy")
@@ -260,7 +260,7 @@ def test_an_onnx_file_is_read_at_any_tensor(home, tmp_path):
 )
 def test_a_name_that_leads_nowhere_is_one_line(feature, said, home, tmp_path):
     onnx_file(tmp_path / "toy.onnx")
-    fk.add_weights(tmp_path / "toy.onnx", "onnx:toy", input_size=32, mean=[0.5], std=[0.5])
+    fk.add_network(tmp_path / "toy.onnx", "onnx:toy", input_size=32, mean=[0.5], std=[0.5])
     with pytest.raises(FeaturekitError, match=said) as raised:
         split_feature(feature)
     assert here(["mean_color:mean", feature]) == ["mean_color:mean"]
@@ -306,7 +306,7 @@ def folder_of(tmp_path, **files):
 )
 def test_a_folder_that_cannot_be_used_is_one_line(files, said, home, tmp_path):
     with pytest.raises(WeightsError, match=said) as raised:
-        fk.add_weights(folder_of(tmp_path, **files), "hf:net")
+        fk.add_network(folder_of(tmp_path, **files), "hf:net")
     assert "\n" not in str(raised.value)
     assert not list(home.rglob("own-*"))
 
@@ -315,7 +315,7 @@ def test_a_folder_that_cannot_be_used_is_one_line(files, said, home, tmp_path):
 def test_a_file_of_another_architecture_is_refused(home, tmp_path):
     _, path = made_by_timm("test_vit", tmp_path)
     with pytest.raises(WeightsError, match="does not fit timm:test_resnet: Missing key"):
-        fk.add_weights(path, "timm:test_resnet")
+        fk.add_network(path, "timm:test_resnet")
 
 
 @needs_timm
@@ -328,13 +328,13 @@ def test_a_pickle_is_not_run(home, tmp_path):
 
     (tmp_path / "evil.pth").write_bytes(pickle.dumps(Evil()))
     with pytest.raises(WeightsError, match="cannot be read"):
-        fk.add_weights(tmp_path / "evil.pth", "timm:test_resnet")
+        fk.add_network(tmp_path / "evil.pth", "timm:test_resnet")
     assert not (tmp_path / "pwned").exists()
 
 
 def test_a_changed_byte_of_the_weights_is_refused(home, tmp_path):
     onnx_file(tmp_path / "toy.onnx")
-    fk.add_weights(tmp_path / "toy.onnx", "onnx:toy", input_size=32, mean=[0.5], std=[0.5])
+    fk.add_network(tmp_path / "toy.onnx", "onnx:toy", input_size=32, mean=[0.5], std=[0.5])
     path = weights.path_of("onnx:toy")
     path.write_bytes(path.read_bytes()[:-1] + b"\x00")
     with pytest.raises(
@@ -347,7 +347,7 @@ def test_another_preprocessing_or_layer_is_another_recipe(home, tmp_path):
     onnx_file(tmp_path / "toy.onnx")
     keys = []
     for size, mean in ((32, 0.5), (32, 0.4), (64, 0.5)):
-        fk.add_weights(tmp_path / "toy.onnx", "onnx:toy", input_size=size, mean=[mean], std=[0.5])
+        fk.add_network(tmp_path / "toy.onnx", "onnx:toy", input_size=size, mean=[mean], std=[0.5])
         recipes = make_recipes(["onnx:toy", "onnx:toy@more"], default_settings())
         assert list(recipes) == ["onnx:toy@answer", "onnx:toy@more"]
         keys += [recipe.key for recipe in recipes.values()]
@@ -356,14 +356,14 @@ def test_another_preprocessing_or_layer_is_another_recipe(home, tmp_path):
 
 def test_a_model_does_not_read_another_network_of_the_same_name(home, tmp_path):
     onnx_file(tmp_path / "toy.onnx")
-    fk.add_weights(tmp_path / "toy.onnx", "onnx:toy", input_size=32, mean=[0.5], std=[0.5])
+    fk.add_network(tmp_path / "toy.onnx", "onnx:toy", input_size=32, mean=[0.5], std=[0.5])
     recipes = list(make_recipes(["onnx:toy"], default_settings()).values())
     assert open_networks(recipes, 1)[0].name == "onnx:toy"
-    fk.add_weights(tmp_path / "toy.onnx", "onnx:toy", input_size=32, mean=[0.4], std=[0.5])
+    fk.add_network(tmp_path / "toy.onnx", "onnx:toy", input_size=32, mean=[0.4], std=[0.5])
     with pytest.raises(WeightsError, match=r"onnx:toy is not the network here .*: it has another mean"):
         open_networks(recipes, 1)
     onnx_file(tmp_path / "toy.onnx", seed=1)
-    fk.add_weights(tmp_path / "toy.onnx", "onnx:toy", input_size=32, mean=[0.5], std=[0.5])
+    fk.add_network(tmp_path / "toy.onnx", "onnx:toy", input_size=32, mean=[0.5], std=[0.5])
     with pytest.raises(WeightsError, match="it has another weight file"):
         open_networks(recipes, 1)
 
@@ -382,13 +382,13 @@ def test_a_network_by_reference_is_trained_further_from_its_weights(feature, hom
 
     scheme, _, name = feature.partition(":")
     if scheme == "timm":
-        fk.add_weights(made_by_timm(name, tmp_path)[1], feature)
+        fk.add_network(made_by_timm(name, tmp_path)[1], feature)
     elif scheme == "hf":
         made_by_transformers(tmp_path / name)
-        fk.add_weights(tmp_path / name, feature)
+        fk.add_network(tmp_path / name, feature)
     else:
         onnx_file(tmp_path / "toy.onnx")
-        fk.add_weights(tmp_path / "toy.onnx", feature, input_size=32, mean=[0.5], std=[0.5])
+        fk.add_network(tmp_path / "toy.onnx", feature, input_size=32, mean=[0.5], std=[0.5])
     crops, (expected,) = vectors_of([feature])
     backbone = BACKBONES[feature]
     network = backbone.trainable(weights.read(feature)).eval()
