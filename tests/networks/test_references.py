@@ -293,6 +293,7 @@ def folder_of(tmp_path, **files):
         ({"config__json": b"{"}, "config.json cannot be read"),
         ({"config__json": {"auto_map": {"AutoModel": "x.Y"}}}, "defined by code in that folder"),
         ({"config__json": {"model_type": "vit"}}, "has no model.safetensors"),
+        ({"config__json": {"model_type": "vit", "quantization_config": {}}}, "is quantized"),
         (
             {"config__json": {"model_type": "vit"}, "pytorch_model__bin": b"x"},
             "has pytorch_model.bin, which is a pickle and is not read",

@@ -49,6 +49,8 @@ def read(name: str, path: Path) -> Given:
             f"The network in {path} is defined by code in that folder, which featurekit never runs. Export it"
             f" to an ONNX file, and add that: featurekit weights add onnx:{path.name} FILE"
         )
+    if "quantization_config" in config:
+        raise WeightsError(f"The network in {path} is quantized. Give the one in full precision.")
     if not (path / _WEIGHTS).is_file():
         others = sorted(one.name for one in path.glob("*.bin"))
         found = f" It has {others[0]}, which is a pickle and is not read." if others else ""
@@ -168,11 +170,12 @@ def _of_transformers(added: AddedNetwork, data: bytes) -> "Readable":
         (Path(folder) / "config.json").write_text(json.dumps(added.config["config"]), encoding="utf-8")
         (Path(folder) / _WEIGHTS).write_bytes(data)
         try:
-            network, info = AutoModel.from_pretrained(
+            network, info = AutoModel.from_pretrained(  # nosec B615  # a folder on this machine
                 folder,
                 local_files_only=True,
                 trust_remote_code=False,
                 use_safetensors=True,
+                attn_implementation="eager",  # others may be programs from Hugging Face
                 output_loading_info=True,
             )
         except (OSError, ValueError, RuntimeError, KeyError) as error:
