@@ -19,6 +19,8 @@ from featurekit.errors import FeaturekitError, UnknownNameError, WeightsError
 from featurekit.faces.settings import default_settings
 from featurekit.networks import weights
 from featurekit.networks.backbones import BACKBONES, here, split_feature
+from featurekit.networks.backbones.references import SCHEMES
+from featurekit.networks.feature_names import is_reference
 
 needs_timm = pytest.mark.skipif(not find_spec("timm"), reason="timm is not installed: featurekit[timm]")
 needs_hf = pytest.mark.skipif(not find_spec("transformers"), reason="transformers is absent: featurekit[hf]")
@@ -35,6 +37,16 @@ def no_network(monkeypatch):
 
     monkeypatch.setattr("socket.socket.connect", refuse)
     monkeypatch.setattr("socket.create_connection", refuse)
+
+
+@pytest.mark.parametrize("name", SCHEMES.names())
+def test_every_kind_of_reference_says_how_a_network_is_added(name, home):
+    scheme = SCHEMES[name]
+    assert is_reference(f"{name}:anything")
+    assert len(scheme.about.splitlines()) == 1
+    known = {"timm": "resnet18", "torchvision": "resnet18"}.get(name, "mine")
+    if all(map(find_spec, scheme.needs)):
+        assert f"featurekit weights add {name}:{known} " in scheme.where(known)
 
 
 def crops_of(side, n=3):
