@@ -619,7 +619,9 @@ def test_a_photograph_without_a_face_is_one_line(featurekit, tmp_path, tiny_netw
     Image.new("RGB", (300, 300), (90, 120, 90)).save(tmp_path / "meadow.png")
     code, _, errors = featurekit("explain", tmp_path / "tiny", tmp_path / "meadow.png")
     assert code == 1
-    assert errors.splitlines() == [f"error: {tmp_path / 'meadow.png'}: no face was found"]
+    # On a slow machine, a line of progress comes before.
+    said = [line for line in errors.splitlines() if not line.startswith("explaining:")]
+    assert said == [f"error: {tmp_path / 'meadow.png'}: no face was found"]
 
 
 def test_landmarks_stay_where_they_are_when_a_part_of_the_face_is_covered():
