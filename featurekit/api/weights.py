@@ -11,6 +11,7 @@ from featurekit.networks import weights, weights_fetching
 from featurekit.networks.backbones.references import AddedNetwork, Preprocessing, add
 from featurekit.registry import unknown
 
+_MOST = 4096  # pixels
 _TRIPLES = {
     "mean": "--mean must be three numbers for red, green and blue, for pixels from 0 to 1.",
     "std": "--std must be three positive numbers for red, green and blue, for pixels from 0 to 1.",
@@ -79,6 +80,13 @@ def add_network(
     """
     if template is not None and template not in TEMPLATES:
         raise UnknownNameError(unknown("template", template, list(TEMPLATES)))
+    if any(side is not None and not 1 <= side <= _MOST for side in (input_size, resize)):
+        raise WeightsError(f"--input-size and --resize must be numbers of pixels from 1 to {_MOST:,}.")
+    if resize is not None and resize < (input_size or 0):
+        raise WeightsError(
+            f"--resize {resize} is smaller than --input-size {input_size}, which is its centre. Give a larger"
+            " one, or leave it out."
+        )
     means, deviations = _triple(mean, "mean"), _triple(std, "std")
     stated = Preprocessing(
         input_size=input_size, resize=resize, mean=means, std=deviations, bgr=bgr, template=template or ""

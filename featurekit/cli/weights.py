@@ -34,14 +34,10 @@ Given = Annotated[
 ListedName = Annotated[
     str | None, typer.Option("--name", help="Name in `featurekit weights list`. Default: that with the hash.")
 ]
-InputSize = Annotated[
-    int | None, typer.Option(min=1, max=4096, help="Side of the network's input in pixels, if not stated.")
-]
+InputSize = Annotated[int | None, typer.Option(help="Side of the network's input in pixels, if not stated.")]
 Resize = Annotated[
     int | None,
-    typer.Option(
-        min=1, max=4096, help="Side of the square whose centre is the input. Default: the side of the input."
-    ),
+    typer.Option(help="Side of the square whose centre is the input. Default: the side of the input."),
 ]
 Mean = Annotated[
     str | None, typer.Option(help="Values to subtract from red, green and blue, such as 0.485,0.456,0.406.")

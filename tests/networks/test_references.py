@@ -432,6 +432,8 @@ def test_the_command_line_adds_lists_and_refuses(home, tmp_path, monkeypatch):
         (["toy", "toy.onnx"], "'toy' is no reference"),
         (["onnx:toy", "toy.onnx", "--name", "x"], "--name has no effect"),
         (["onnx:toy", "toy.onnx", *options, "--template", "face"], "Unknown template 'face'"),
+        (["onnx:toy", "toy.onnx", "--input-size", "0"], "must be numbers of pixels from 1 to 4,096"),
+        (["onnx:toy", "toy.onnx", *options, "--resize", "16"], "--resize 16 is smaller than --input-size 32"),
         (["onnx:to y", "toy.onnx", *options], "cannot be the name of a network"),
         (["onnx:toy", "gone.onnx", *options], "Cannot read gone.onnx"),
     ):
