@@ -261,7 +261,8 @@ def add(reference: str, path: Path, stated: Preprocessing | None = None) -> Adde
         layers={},
     )
     network = replace(network, layers=dict(scheme.probe(network, data)))
-    weights.adopt(given.weights)
+    if weights.adopt(given.weights) != digest:
+        raise WeightsError(f"{given.weights} has changed while it was added. Add it again.")
     write_text(_record_path(reference), json.dumps(asdict(network), indent=1) + "\n")
     return _read(_record_path(reference))
 
