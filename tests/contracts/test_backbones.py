@@ -20,7 +20,7 @@ from featurekit.networks.backbones import BACKBONES, GROUPS, split_feature
 
 # Large ones, which are loaded as others are.
 LARGE = {
-    *("resnet50", "vgg16", "vgg19", "inception_v3", "resnet34", "resnet101", "resnet152"),
+    *("resnet18", "resnet50", "vgg16", "vgg19", "inception_v3", "resnet34", "resnet101", "resnet152"),
     *("facenet", "facenet_casia", "vgg_face"),
 }
 NAMES = [pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name for name in BACKBONES.names()]
