@@ -8,7 +8,8 @@ from typing import Any
 from featurekit.errors import UnknownNameError, WeightsError
 from featurekit.faces.align import TEMPLATES
 from featurekit.networks import weights, weights_fetching
-from featurekit.networks.backbones.references import AddedNetwork, Preprocessing, add
+from featurekit.networks.backbones.references import add
+from featurekit.networks.backbones.references._added import AddedNetwork, Preprocessing
 from featurekit.registry import unknown
 
 _MOST = 4096  # pixels

@@ -13,7 +13,7 @@ from featurekit.networks.feature_names import is_reference
 from featurekit.text import counted
 
 if TYPE_CHECKING:
-    from featurekit.networks.backbones.references import AddedNetwork
+    from featurekit.networks.backbones.references._added import AddedNetwork
 
 # What a status means for a file whose hash nobody states.
 _MEANINGS = {

@@ -133,6 +133,7 @@ def _check_same(backbone: Backbone, recipe: Recipe) -> None:
 
     Another one may have been added under the same name, here or on another machine.
     """
+    backbone.check_installed()
     assert backbone.facts is not None
     now = {**asdict(backbone.normalization), **backbone.facts(), "template": backbone.template}
     then = {**recipe.normalization, "template": recipe.template}
@@ -143,10 +144,10 @@ def _check_same(backbone: Backbone, recipe: Recipe) -> None:
         return
     what = differs[0]
     if what == "network":
-        libraries = [one["network"]["libraries"] for one in (then, now)]
+        libraries = [one["network"]["library"] for one in (then, now)]
         what = "configuration"
         if libraries[0] != libraries[1]:
-            what = " and ".join(f"version of {name}, {version}" for name, version in libraries[0].items())
+            what = f"version of its library: {libraries[1]} instead of {libraries[0]}"
     raise WeightsError(
         f"{backbone.name} is not the network here that computed the vectors of this recipe: it has another"
         f" {what}. Add that network again, or extract and fit again."

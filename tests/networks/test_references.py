@@ -44,9 +44,10 @@ def test_every_kind_of_reference_says_how_a_network_is_added(name, home):
     scheme = SCHEMES[name]
     assert is_reference(f"{name}:anything")
     assert len(scheme.about.splitlines()) == 1
-    known = {"timm": "resnet18", "torchvision": "resnet18"}.get(name, "mine")
-    if all(map(find_spec, scheme.needs)):
-        assert f"featurekit weights add {name}:{known} " in scheme.where(known)
+    if scheme.library and not find_spec(scheme.library):
+        pytest.skip(f"{scheme.library} is not installed")
+    known = "resnet18" if scheme.library else "mine"
+    assert f"featurekit weights add {name}:{known} " in scheme.where(known)
 
 
 def crops_of(side, n=3):
@@ -150,6 +151,22 @@ def made_by_transformers(folder):
     return network, processor
 
 
+@needs_timm
+def test_another_part_of_the_face_is_not_read_by_the_network_that_was_kept(home, tmp_path):
+    """A converted network is kept on the disk, and the part of the square that it reads is inside it."""
+    import torch
+
+    network, path = made_by_timm("test_resnet", tmp_path)
+    for size in (96, 128):
+        fk.add_network(path, "timm:test_resnet", input_size=size, resize=160)
+        crops, (found,) = vectors_of(["timm:test_resnet"])
+        edge = (160 - size) // 2
+        pixels = torch.tensor(crops[:, edge : edge + size, edge : edge + size]).permute(0, 3, 1, 2)
+        with torch.inference_mode():
+            maps = network.forward_features((pixels / 255 - 0.5) / 0.5)
+            assert_equal(found, network.forward_head(maps, pre_logits=True))
+
+
 @needs_hf
 def test_a_folder_of_transformers_gives_the_vectors_of_transformers(home, tmp_path):
     import torch
@@ -173,7 +190,7 @@ def test_a_folder_of_timm_on_hugging_face_is_added_when_it_is_named(home, tmp_pa
     save_for_hf(network, tmp_path / "mine", safe_serialization=True)
     recipe = make_recipes([f"hf:{tmp_path / 'mine'}"], default_settings())["hf:mine@pooled"]
     assert recipe.weights == weights.sha256_of("hf:mine")
-    assert recipe.normalization["network"]["libraries"].keys() == {"timm"}
+    assert recipe.normalization["network"]["library"].startswith("timm 1.")
     crops, (found,) = vectors_of(["hf:mine"])
     with torch.inference_mode():
         maps = network.forward_features(prepared_by_timm(network, crops))
@@ -313,6 +330,11 @@ def folder_of(tmp_path, **files):
         (
             {"config__json": {"model_type": "vit"}, "model__safetensors": b"x"},
             "preprocessing of hf:net is not stated",
+        ),
+        (
+            {"config__json": {"architecture": "resnet18", "mean": 3, "std": 1, "input_size": [3, 9, 9]}}
+            | {"model__safetensors": b"x"},
+            "configuration in .* cannot be used: TypeError",
         ),
         ({"config__json": {}, "model__safetensors": b"x"}, "is neither one of timm nor of transformers"),
     ],

@@ -5,6 +5,7 @@ network. A backbone may also be a function of the face crop, such as a histogram
 face's landmarks. Its embeddings are called ``backbone`` (the default layer) or ``backbone:layer``.
 """
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -166,12 +167,13 @@ class Backbone:
     def network(self, weights: bytes, layers: Sequence[str]) -> Network:
         """Return the network with its layers as outputs, before an engine opens it."""
         assert self.load is not None
+        facts = json.dumps(self.facts(), sort_keys=True) if self.facts else ""
         return replace(
             self.load(weights, layers),
             input_size=self.input_size,
             normalization=self.normalization,
             identity=" ".join(
-                filter(None, (self.name, self.code, sha256(weights).hexdigest(), *layers)),
+                filter(None, (self.name, self.code, facts, sha256(weights).hexdigest(), *layers)),
             ),
         )
 
@@ -182,8 +184,10 @@ class Backbone:
         (n, length of the layer).
 
         Raises:
-            EngineError: the backbone has no weights, or has operations that cannot be trained.
+            EngineError: the backbone has no weights, has operations that cannot be trained, or needs a
+                package that is not installed.
         """
+        self.check_installed()
         if self.load is None:
             raise EngineError(f"{self.name} has no weights to train, so it cannot be fine-tuned.")
         network = self.load(weights, [self.default_layer])

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from featurekit.errors import WeightsError
-from featurekit.networks.backbones.references import AddedNetwork, Layer, parsed
+from featurekit.networks.backbones.references._added import AddedNetwork, Layer, parsed
 
 # The layer that a network's forward() returns: what its classifier reads.
 DEFAULT = "pooled"

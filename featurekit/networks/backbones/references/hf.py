@@ -5,24 +5,15 @@ Code in the folder is never run, and weights in other formats than safetensors a
 
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from featurekit.errors import WeightsError
 from featurekit.files import read_plain
-from featurekit.networks.backbones.references import (
-    NOT_STATED,
-    SCHEMES,
-    AddedNetwork,
-    Given,
-    Layer,
-    Preprocessing,
-    Scheme,
-    check_installed,
-    timm,
-)
-from featurekit.networks.engines import Network
+from featurekit.networks.backbones.references import SCHEMES, Given, check_installed, timm, torch_scheme
+from featurekit.networks.backbones.references._added import NOT_STATED, AddedNetwork, Preprocessing
+from featurekit.text import described
 
 if TYPE_CHECKING:
     import torch
@@ -57,9 +48,17 @@ def read(name: str, path: Path) -> Given:
         raise WeightsError(
             f"{path} has no {_WEIGHTS}.{found} Save the network with save_pretrained(), which writes it."
         )
+    try:
+        return _given(name, path, config)
+    except (TypeError, ValueError, KeyError, IndexError, AttributeError, ArithmeticError) as error:
+        raise WeightsError(f"The configuration in {path} cannot be used: {described(error)}") from error
+
+
+def _given(name: str, path: Path, config: Mapping[str, Any]) -> Given:
+    """Return what a folder states whose config.json has been read."""
     if "architecture" in config:
         stated = config.get("pretrained_cfg") or config
-        check_installed(["timm"], f"hf:{name}")
+        check_installed("timm", f"hf:{name}")
         return Given(
             weights=path / _WEIGHTS,
             config={
@@ -130,25 +129,6 @@ def where(name: str) -> str:
     return f"Add the folder that has its config.json and {_WEIGHTS}: featurekit weights add hf:{name} FOLDER"
 
 
-def load(added: AddedNetwork, data: bytes, layers: Sequence[str]) -> Network:
-    """Return the network of a folder with the given layers as its outputs."""
-    return Network(name=added.name, module=lambda: _reader(added, data, layers), outputs=tuple(layers))
-
-
-def _reader(added: AddedNetwork, data: bytes, layers: Sequence[str]) -> "torch.nn.Module":
-    from featurekit.networks.backbones.references._reading import Reader
-
-    return Reader(_build(added, data), added, layers).eval()
-
-
-def probe(added: AddedNetwork, data: bytes) -> Mapping[str, Layer]:
-    """Return all layers of the network of a folder that can be read."""
-    from featurekit.networks.backbones.references._reading import layers_of
-
-    assert added.preprocessing.input_size is not None
-    return layers_of(_build(added, data), added.preprocessing.input_size, added.name)
-
-
 def _build(added: AddedNetwork, data: bytes) -> "Readable":
     return timm.build(added, data) if added.config["library"] == "timm" else _of_transformers(added, data)
 
@@ -209,13 +189,12 @@ def _forward(readable: "Readable", pixels: "torch.Tensor") -> "torch.Tensor":
 
 
 SCHEMES.add(
-    Scheme(
+    torch_scheme(
         name="hf",
         about="a folder with config.json and model.safetensors, of timm or transformers",
-        needs=(),
+        library="",
         read=read,
-        load=load,
-        probe=probe,
+        build=_build,
         where=where,
     )
 )

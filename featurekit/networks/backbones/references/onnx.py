@@ -6,16 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from featurekit.errors import EngineError, WeightsError
-from featurekit.networks.backbones.references import (
-    SCHEMES,
-    AddedNetwork,
-    Given,
-    Layer,
-    Preprocessing,
-    Scheme,
-    bytes_of,
-    parsed,
-)
+from featurekit.networks.backbones.references import SCHEMES, Given, Scheme, bytes_of
+from featurekit.networks.backbones.references._added import AddedNetwork, Layer, Preprocessing, parsed
 from featurekit.networks.engines import Network
 from featurekit.networks.engines._onnx import parse_alone, with_outputs
 
@@ -166,7 +158,7 @@ SCHEMES.add(
     Scheme(
         name="onnx",
         about="an ONNX file that you have",
-        needs=(),
+        library="",
         read=read,
         load=load,
         probe=probe,

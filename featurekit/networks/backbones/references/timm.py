@@ -1,22 +1,18 @@
 """timm:NAME: the networks of timm (pytorch-image-models), with a weight file that the user gives."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from featurekit.errors import WeightsError
 from featurekit.networks.backbones.references import (
-    NOT_STATED,
     SCHEMES,
-    AddedNetwork,
     Given,
-    Layer,
-    Preprocessing,
-    Scheme,
     check_installed,
+    torch_scheme,
     unknown_architecture,
 )
-from featurekit.networks.engines import Network
+from featurekit.networks.backbones.references._added import NOT_STATED, AddedNetwork, Preprocessing
 from featurekit.networks.state_dict import load_state
 from featurekit.text import first_line
 
@@ -86,7 +82,7 @@ def listed(classifier: Any) -> list[str]:
 
 def where(name: str) -> str:
     """Return where the weights of an architecture can be had, and how they are added."""
-    check_installed(["timm"], f"timm:{name}")
+    check_installed("timm", f"timm:{name}")
     stated = _configuration(name)
     source = stated.get("hf_hub_id")
     at = f"model.safetensors of https://huggingface.co/{source}" if source else stated.get("url")
@@ -94,25 +90,6 @@ def where(name: str) -> str:
         f"Get its weight file ({at or 'timm publishes none'}), and add it:"
         f" featurekit weights add timm:{name} FILE"
     )
-
-
-def load(added: AddedNetwork, data: bytes, layers: Sequence[str]) -> Network:
-    """Return a network of timm with the given layers as its outputs."""
-    return Network(name=added.name, module=lambda: _reader(added, data, layers), outputs=tuple(layers))
-
-
-def _reader(added: AddedNetwork, data: bytes, layers: Sequence[str]) -> "torch.nn.Module":
-    from featurekit.networks.backbones.references._reading import Reader
-
-    return Reader(build(added, data), added, layers).eval()
-
-
-def probe(added: AddedNetwork, data: bytes) -> Mapping[str, Layer]:
-    """Return all layers of a network of timm that can be read."""
-    from featurekit.networks.backbones.references._reading import layers_of
-
-    assert added.preprocessing.input_size is not None
-    return layers_of(build(added, data), added.preprocessing.input_size, added.name)
 
 
 def build(added: AddedNetwork, data: bytes) -> "Readable":
@@ -143,13 +120,12 @@ def _forward(readable: "Readable", pixels: "torch.Tensor") -> "torch.Tensor":
 
 
 SCHEMES.add(
-    Scheme(
+    torch_scheme(
         name="timm",
         about="an architecture of timm, with a weight file that you have",
-        needs=("timm",),
+        library="timm",
         read=read,
-        load=load,
-        probe=probe,
+        build=build,
         where=where,
     )
 )

@@ -1,6 +1,5 @@
 """torchvision:NAME: the networks of torchvision, with a weight file that the user gives."""
 
-from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,20 +7,15 @@ from typing import TYPE_CHECKING, Any
 from featurekit.errors import WeightsError
 from featurekit.networks.backbones.references import (
     SCHEMES,
-    AddedNetwork,
     Given,
-    Layer,
-    Preprocessing,
-    Scheme,
     bytes_of,
+    torch_scheme,
     unknown_architecture,
 )
-from featurekit.networks.engines import Network
+from featurekit.networks.backbones.references._added import AddedNetwork, Preprocessing
 from featurekit.networks.state_dict import load_state
 
 if TYPE_CHECKING:
-    import torch
-
     from featurekit.networks.backbones.references._reading import Readable
 
 
@@ -72,25 +66,6 @@ def where(name: str) -> str:
     )
 
 
-def load(added: AddedNetwork, data: bytes, layers: Sequence[str]) -> Network:
-    """Return a network of torchvision with the given layers as its outputs."""
-    return Network(name=added.name, module=lambda: _reader(added, data, layers), outputs=tuple(layers))
-
-
-def _reader(added: AddedNetwork, data: bytes, layers: Sequence[str]) -> "torch.nn.Module":
-    from featurekit.networks.backbones.references._reading import Reader
-
-    return Reader(build(added, data), added, layers).eval()
-
-
-def probe(added: AddedNetwork, data: bytes) -> Mapping[str, Layer]:
-    """Return all layers of a network of torchvision that can be read."""
-    from featurekit.networks.backbones.references._reading import layers_of
-
-    assert added.preprocessing.input_size is not None
-    return layers_of(build(added, data), added.preprocessing.input_size, added.name)
-
-
 def build(added: AddedNetwork, data: bytes) -> "Readable":
     """Return a network of torchvision without its last linear layer, the classifier.
 
@@ -116,13 +91,12 @@ def build(added: AddedNetwork, data: bytes) -> "Readable":
 
 
 SCHEMES.add(
-    Scheme(
+    torch_scheme(
         name="torchvision",
         about="an architecture of torchvision, with a weight file that you have",
-        needs=("torchvision",),
+        library="torchvision",
         read=read,
-        load=load,
-        probe=probe,
+        build=build,
         where=where,
     )
 )
