@@ -5,20 +5,29 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.spatial.distance import pdist
 
 from featurekit.embeddings.recipe import make_recipes
 from featurekit.errors import EngineError, WeightsError
 from featurekit.faces.settings import default_settings
 from featurekit.networks import weights
 from featurekit.networks.backbones import BACKBONES
-from featurekit.networks.backbones.landmarks_68 import FACE, LEFT_EYE, RIGHT_EYE, SIDE, _upright
+from featurekit.networks.backbones.landmarks_68 import (
+    FACE,
+    LEFT_EYE,
+    RIGHT_EYE,
+    SIDE,
+    _geometry,
+    _positions,
+    _upright,
+)
 
 BACKBONE = BACKBONES["landmarks_68"]
 CROPS = np.random.default_rng(1).integers(0, 256, (2, SIDE, SIDE, 3), dtype=np.uint8)
 
 
-def opened(data):
-    return BACKBONE.open(data, ["sixty_eight"], device="cpu", precision="fp32")
+def opened(data, layer="sixty_eight"):
+    return BACKBONE.open(data, [layer], device="cpu", precision="fp32")
 
 
 def test_the_points_are_those_of_dlib_without_position_size_and_rotation(made_up_predictor_file, tmp_path):
@@ -37,6 +46,23 @@ def test_the_points_are_those_of_dlib_without_position_size_and_rotation(made_up
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+def test_the_geometry_is_the_distances_and_angles_of_the_positions(made_up_predictor_file):
+    data = made_up_predictor_file()
+    (positions,), (geometry,) = (opened(data, layer)(CROPS) for layer in ("sixty_eight", "geometry"))
+    points = positions[0].reshape(68, 2).astype(float)
+    np.testing.assert_allclose(geometry[0][:2278], pdist(points), atol=1e-5)
+
+    def angle(before, corner, after):
+        one, other = points[before] - points[corner], points[after] - points[corner]
+        return np.arccos(one @ other / np.linalg.norm(one) / np.linalg.norm(other))
+
+    angles = geometry[0][2278:]
+    assert len(angles) == 15 + 3 + 3 + 2 + 3 + 6 + 6 + 12 + 8
+    # The first of the jaw, the first of an eye, which is closed, and the last of the lips.
+    found = angles[[0, 26, -1]]
+    np.testing.assert_allclose(found, [angle(0, 1, 2), angle(41, 36, 37), angle(66, 67, 60)], atol=1e-3)
+
+
 def test_a_file_that_is_no_predictor_of_68_landmarks_is_refused(made_up_predictor_file):
     with pytest.raises(WeightsError, match="does not fit landmarks_68: it finds 5 landmarks"):
         opened(made_up_predictor_file(5))
@@ -50,13 +76,15 @@ def test_the_upright_points_are_the_same_wherever_the_face_is():
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     upright = _upright(points)
     np.testing.assert_allclose(_upright(3 * points @ turn.T + [40, -7]), upright, atol=1e-9)
-    eyes = [upright.reshape(68, 2)[part].mean(axis=0) for part in (LEFT_EYE, RIGHT_EYE)]
-    assert eyes[0][1] == pytest.approx(eyes[1][1])
-    assert eyes[0][0] < eyes[1][0]
+    eyes = [upright[part].mean() for part in (LEFT_EYE, RIGHT_EYE)]
+    assert eyes[0].imag == pytest.approx(eyes[1].imag)
+    assert eyes[0].real < eyes[1].real
 
 
 def test_points_at_one_place_still_give_finite_numbers():
-    assert _upright(np.ones((68, 2))).tolist() == [0] * 136
+    nowhere = _upright(np.ones((68, 2)))
+    assert _positions(nowhere).tolist() == [0] * 136
+    assert _geometry(nowhere).tolist() == [0] * 2336
 
 
 def test_without_dlib_the_command_that_installs_it_is_named(monkeypatch):
