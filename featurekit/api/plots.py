@@ -1,15 +1,7 @@
 """The figures of results, such as `results.plot.accuracy()` and `results.plot.confusion("svm")`."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-
-import pandas as pd
-
-from featurekit.errors import ModelError, UnknownNameError, WorkspaceError
-from featurekit.evaluation.evidence import Evidence
-from featurekit.evaluation.outcomes import Outcomes, read_outcomes
-from featurekit.evaluation.results import Run
-from featurekit.project import ComparisonFolder
+from featurekit.api._of_results import OfResults
+from featurekit.errors import ModelError
 from featurekit.report.displays import accuracy as accuracies
 from featurekit.report.displays import slices as worst_slices
 from featurekit.report.displays.accuracy import AccuracyDisplay
@@ -20,10 +12,10 @@ from featurekit.report.displays.cost import CostDisplay
 from featurekit.report.displays.learning_curves import LearningCurvesDisplay, Measure
 from featurekit.report.displays.risk_coverage import RiskCoverageDisplay
 from featurekit.report.displays.slices import SlicesDisplay
-from featurekit.report.select import Ranked, best_first, one_target, run_named, targets_of
+from featurekit.report.select import targets_of
 
 
-class Plots:
+class Plots(OfResults):
     """The figures of some results.
 
     Each method returns a display object, which a notebook shows if it is the last line of a cell. Its
@@ -32,23 +24,7 @@ class Plots:
 
     The target can be left out if the results have only one target. A model is named as in the ranking
     ("svm"), or by the name of its run if several models have the same name.
-
-    Args:
-        runs: the runs that can be compared with each other.
-        evidence: confidence intervals, differences and slices; None if the predictions are not available.
-        folder: folder of the comparison, which contains the predictions.
-        apart: the reason for each run that cannot be compared with the other runs, by name of the run.
     """
-
-    def __init__(
-        self,
-        runs: Sequence[Run],
-        evidence: Evidence | None,
-        folder: str | Path,
-        apart: Mapping[str, str] | None = None,
-    ) -> None:
-        self._runs, self._evidence = tuple(runs), evidence
-        self._folder, self._apart = Path(folder), dict(apart or {})
 
     def accuracy(self, target: str | None = None, *, most: int = accuracies.MOST) -> AccuracyDisplay:
         """Return the score of every model of a target, best first, with 95 % intervals over subjects.
@@ -189,57 +165,6 @@ class Plots:
     def __repr__(self) -> str:
         names = sorted(name for name in dir(self) if not name.startswith("_"))
         return f"<Plots of {', '.join(targets_of(self._runs))}: {', '.join(f'.{name}()' for name in names)}>"
-
-    @property
-    def _seed(self) -> int:
-        return self._evidence.seed if self._evidence else 0
-
-    def _with_evidence(self, *runs: Run) -> Ranked:
-        """Return runs of one target with the evidence of the target."""
-        name = runs[0].target
-        return Ranked(name, runs, self._evidence.targets.get(name) if self._evidence else None)
-
-    def _ranked(self, target: str | None) -> Ranked:
-        """Return the runs of a target, best first, with their evidence."""
-        name = self._target(target)
-        return self._with_evidence(*best_first([run for run in self._runs if run.target == name]))
-
-    def _target(self, target: str | None) -> str:
-        if not self._runs:
-            raise WorkspaceError("No run can be compared with other runs, so there is no figure.")
-        return one_target(self._runs, target)
-
-    def _run(self, model: str | None, target: str | None) -> Run:
-        """Return the run of a model; see the class.
-
-        Raises:
-            TargetError: no model and no target are named, and there are several targets.
-            UnknownNameError: no run has that name, or several have it.
-        """
-        if model is None:
-            ranked = self._ranked(target).runs
-            return next((run for run in ranked if not run.is_baseline), ranked[0])
-        if model in self._apart:
-            raise UnknownNameError(
-                f"{model} is set apart, so there is no figure of it: {self._apart[model]}."
-            )
-        return run_named(self._runs, model, None if target is None else self._target(target))
-
-    def _table(self, run: Run) -> pd.DataFrame:
-        """Return the predictions of a run for each face."""
-        return self._outcomes(run).tables[run.name]
-
-    def _outcomes(self, run: Run) -> Outcomes:
-        """Return the predictions of a run for each face, and the labels of the faces, from the comparison."""
-        files = ComparisonFolder(self._folder)
-        if not files.outcome(run.name).is_file() or not files.faces.is_file():
-            raise WorkspaceError(
-                f"The predictions of {run.name} are not in {files.outcomes}, so this figure cannot be drawn."
-                " On the machine that has the predictions, results.report() stores them there."
-            )
-        return Outcomes(
-            {run.name: read_outcomes(files.outcome(run.name))}, read_outcomes(files.faces).set_index("row")
-        )
 
 
 def _at_least_one(most: int) -> int:

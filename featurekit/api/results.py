@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from featurekit.api.ages import Ages
 from featurekit.api.arguments import threads_of
 from featurekit.api.data import Dataset
 from featurekit.api.embed import Embeddings, features_of, joined_ledger
@@ -49,6 +50,7 @@ class Results:
         folder: folder of the comparison.
         data: the data set, or None if it is not available.
         plot: figures, such as ``results.plot.accuracy()``.
+        ages: tables on predicted ages: errors by single year, and checks of a legal age.
     """
 
     def __init__(
@@ -102,6 +104,11 @@ class Results:
     def plot(self) -> Plots:
         """Figures of these results, each with ``.plot(ax=None)``, ``.frame()`` and ``.help()``."""
         return Plots(self.ranked, self.evidence, self.folder, self.apart)
+
+    @property
+    def ages(self) -> Ages:
+        """Tables on predicted ages, such as ``results.ages.checks(18, 25)``."""
+        return Ages(self.ranked, self.evidence, self.folder, self.apart)
 
     def frame(self, target: str | None = None, *, long: bool = False) -> pd.DataFrame:
         """Return the scores of all models, best first, with their intervals.

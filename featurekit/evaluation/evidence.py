@@ -18,6 +18,7 @@ from featurekit.data.manifest import Manifest
 from featurekit.data.targets import TARGETS, Target
 from featurekit.errors import WorkspaceError
 from featurekit.estimators._threads import one_blas_thread
+from featurekit.evaluation.ages import CHALLENGE, AgeCheck, LegalAge, age_checks, legal_ages_of
 from featurekit.evaluation.confidence import Confidence, confidence_of, coverage_of
 from featurekit.evaluation.cost import Trade, trades_of
 from featurekit.evaluation.differences import ALPHA, Difference, common_faces, differences_of
@@ -25,7 +26,7 @@ from featurekit.evaluation.estimates import Estimate, estimates_of
 from featurekit.evaluation.outcomes import Outcomes, collect, hash_of
 from featurekit.evaluation.results import Run
 from featurekit.evaluation.scores import renamed
-from featurekit.evaluation.slices import Limit, Slice, limits_of, slices_of
+from featurekit.evaluation.slices import Slice, slices_of
 from featurekit.networks.engines import usable_cores
 from featurekit.progress import Progress
 from featurekit.project import ComparisonFolder
@@ -33,7 +34,7 @@ from featurekit.records import read_facts, write_facts
 from featurekit.uncertainty.conformal import Coverage
 from featurekit.uncertainty.resampling import effective_subjects
 
-VERSION = 8
+VERSION = 9
 # What a cheaper model may lose compared with the best one: points of accuracy, and years.
 MARGIN_POINTS, MARGIN_YEARS = 1.0, 0.1
 
@@ -55,7 +56,9 @@ class TargetEvidence:
         sliced: name of the best trained run, by the mean of the score over the folds. All following
             attributes describe this run.
         slices: scores on the faces with each label, the worst first.
-        limits: errors at common age limits; empty for a target of classes.
+        legal_ages: errors of checks of common legal ages; empty for a target of classes.
+        challenge: errors of the check CHALLENGE on all faces, for each label, and at each age; empty for a
+            target of classes.
         confidence: calibration of the confidence; None for a regression target, without probabilities, or if
             a fold contains all subjects.
         coverage: how often prediction sets, or ranges of years, contain the true value, if they may miss it
@@ -73,7 +76,8 @@ class TargetEvidence:
     trades: tuple[Trade, ...]
     sliced: str
     slices: tuple[Slice, ...]
-    limits: tuple[Limit, ...]
+    legal_ages: tuple[LegalAge, ...]
+    challenge: tuple[AgeCheck, ...]
     confidence: Confidence | None
     coverage: tuple[tuple[str, Coverage], ...]
 
@@ -241,7 +245,8 @@ def _of_target(
         trades=trades_of(target, trained, best, common, differences, margins[score], seed),
         sliced=best,
         slices=slices,
-        limits=limits_of(tables[best], seed) if target.is_regression else (),
+        legal_ages=legal_ages_of(tables[best], seed) if target.is_regression else (),
+        challenge=age_checks(outcomes, tables[best], *CHALLENGE, seed) if target.is_regression else (),
         confidence=confidence_of(target, tables[best], seed),
         coverage=coverage_of(outcomes, target, tables[best]),
     )

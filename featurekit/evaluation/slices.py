@@ -1,4 +1,4 @@
-"""Scores of one model on groups of faces: by label, on both sides of age limits, and by age band."""
+"""Scores of one model on groups of faces: by label, and by age band."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -16,7 +16,6 @@ from featurekit.uncertainty.permutation import slice_gaps
 from featurekit.uncertainty.resampling import FEWEST
 
 MOST_COMBINED = 6  # labels of a user's own column that is combined with gender and age group
-LIMITS = (13, 18, 21, 25)  # common age limits, in years
 
 # The age groups of Adience, the ages between them, and decades from 60 on.
 AGE_BANDS = (
@@ -53,26 +52,6 @@ class Slice:
     def is_worse(self) -> bool:
         """Whether there is evidence that the model is worse on these faces than on all others."""
         return self.gap is not None and self.gap < 0 and self.gap_p is not None and self.gap_p <= ALPHA
-
-
-@dataclass(frozen=True, kw_only=True)
-class Limit:
-    """The errors of one model at an age limit.
-
-    Attributes:
-        limit: age limit in years; people of this age or older count as older.
-        n_younger, n_older: number of faces of younger people, and of older people.
-        called_older: share of the younger people's faces that were predicted to be older; None for fewer than
-            FEWEST subjects.
-        called_younger: share of the older people's faces that were predicted to be younger; None for fewer
-            than FEWEST subjects.
-    """
-
-    limit: int
-    n_younger: int
-    n_older: int
-    called_older: Estimate | None
-    called_younger: Estimate | None
 
 
 def slices_of(outcomes: Outcomes, target: Target, table: pd.DataFrame, seed: int) -> tuple[Slice, ...]:
@@ -130,28 +109,6 @@ def _combined(labels: Mapping[str, NDArray[np.str_]]) -> list[tuple[str, ...]]:
     known = [name for name in ("gender", "age_group") if name in labels]
     few = [name for name, of in labels.items() if name not in known and len({*of} - {""}) <= MOST_COMBINED]
     return [*combinations(known, 2), *product(known, few)]
-
-
-def limits_of(table: pd.DataFrame, seed: int) -> tuple[Limit, ...]:
-    """Return the share of faces that a regression model puts on the wrong side of each of LIMITS."""
-    true, said = table["true"].to_numpy(float), table["predicted"].to_numpy(float)
-    subjects = table["subject"].to_numpy()
-
-    def error(side: NDArray[np.bool_], wrong: NDArray[np.bool_]) -> Estimate | None:
-        if len(np.unique(subjects[side])) < FEWEST:
-            return None
-        return mean_of_faces(wrong[side].astype(float), subjects[side], seed)
-
-    return tuple(
-        Limit(
-            limit=limit,
-            n_younger=int((true < limit).sum()),
-            n_older=int((true >= limit).sum()),
-            called_older=error(true < limit, said >= limit),
-            called_younger=error(true >= limit, said < limit),
-        )
-        for limit in LIMITS
-    )
 
 
 def labels_of_faces(outcomes: Outcomes, table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:

@@ -9,6 +9,8 @@ from typing import Any
 
 import pandas as pd
 
+from featurekit.evaluation.ages import WITHIN, AgeCheck, Rate, YearError
+from featurekit.evaluation.estimates import Estimate
 from featurekit.evaluation.evidence import Evidence
 from featurekit.evaluation.results import Run
 from featurekit.report.cells import finite
@@ -156,6 +158,11 @@ _DIFFERENCES = [
     *("target", "first", "second", "score", "gain", "low", "high"),
     *("p_value", "p_value_unadjusted", "p_value_limit", "p_value_folds", "is_shown"),
 ]
+_CHECKS = [
+    *("model", "legal_age", "threshold", "slice"),
+    *("passing", "passing_low", "passing_high", "n_under", "subjects_under"),
+    *("stopped", "stopped_low", "stopped_high", "n_over", "subjects_over"),
+]
 _SLICES = [
     *("target", "model", "slice", "score", "value", "low", "high"),
     *("gap", "p_value", "n_faces", "n_subjects"),
@@ -185,3 +192,70 @@ def _interval(evidence: Evidence | None, run: Run, score: str) -> tuple[float, f
     known = evidence.targets.get(run.target) if evidence else None
     estimate = known.estimates.get(run.name, {}).get(score) if known else None
     return (estimate.low, estimate.high) if estimate else (_NAN, _NAN)
+
+
+def age_checks_frame(checks: Sequence[AgeCheck], model: str) -> pd.DataFrame:
+    """Return one row for each check of a legal age.
+
+    Returns:
+        Columns: model, legal_age, threshold, slice ("" for all faces, else e.g. "gender female" or "age 17").
+        Then passing (share of the faces under the legal age that pass), passing_low, passing_high (95 %
+        confidence interval over subjects), n_under (faces under the legal age) and subjects_under; then
+        stopped (share of the faces of the legal age or older that do not pass), stopped_low, stopped_high,
+        n_over and subjects_over.
+    """
+    rows = [
+        {
+            "model": model,
+            "legal_age": one.legal_age,
+            "threshold": one.threshold,
+            "slice": f"{one.column} {one.label}".strip(),
+            **_rate("passing", "under", one.passing),
+            **_rate("stopped", "over", one.stopped),
+        }
+        for one in checks
+    ]
+    return pd.DataFrame(rows, columns=None if rows else _CHECKS)
+
+
+def _rate(name: str, side: str, rate: Rate) -> dict[str, Any]:
+    share = rate.share or Estimate(_NAN, _NAN, _NAN)
+    return {
+        name: share.value,
+        f"{name}_low": share.low,
+        f"{name}_high": share.high,
+        f"n_{side}": rate.n_faces,
+        f"subjects_{side}": rate.n_subjects,
+    }
+
+
+def year_errors_frame(errors: Sequence[YearError], model: str) -> pd.DataFrame:
+    """Return one row for each age in whole years and gender.
+
+    Returns:
+        Columns: model, age, gender ("" for any), mean_absolute_error, low and high (95 % confidence interval
+        over subjects), mean_error (predicted minus true age), root_mean_square_error, all in years; within_1,
+        within_3 and within_5 (share of the faces with an error of at most so many years); n_faces and
+        n_subjects.
+    """
+    rows = []
+    for one in errors:
+        error = one.error or Estimate(_NAN, _NAN, _NAN)
+        rows.append(
+            {
+                "model": model,
+                "age": one.age,
+                "gender": one.gender,
+                "mean_absolute_error": error.value,
+                "low": error.low,
+                "high": error.high,
+                "mean_error": _number(one.bias),
+                "root_mean_square_error": _number(one.rmse),
+                **{
+                    f"within_{years}": _number(share) for years, share in zip(WITHIN, one.within, strict=True)
+                },
+                "n_faces": one.n_faces,
+                "n_subjects": one.n_subjects,
+            }
+        )
+    return pd.DataFrame(rows)

@@ -6,7 +6,7 @@ table and to copy it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from markupsafe import Markup
@@ -32,6 +32,8 @@ class Column:
         is_code: whether the cells are written in the font for code, as for names and hashes.
         is_time: whether the values differ if the same runs are repeated, as times do.
         copied_unit: unit of the copied number, if it is not the unit of the text.
+        is_low_best: whether the lowest number of the column is the best one, as of errors and times.
+        is_more: whether the HTML page hides the column until the reader asks for more columns.
     """
 
     title: str
@@ -42,6 +44,8 @@ class Column:
     is_code: bool = False
     is_time: bool = False
     copied_unit: str = ""
+    is_low_best: bool = False
+    is_more: bool = False
 
     @property
     def heading(self) -> str:
@@ -106,10 +110,27 @@ class Table:
     is_sortable: bool = False
 
     @property
-    def groups(self) -> list[tuple[str, int]]:
-        """The headings over groups of columns, each with its number of columns; empty without groups."""
-        spans = [(title, len(list(of))) for title, of in groupby(column.group for column in self.columns)]
-        return spans if any(title for title, _ in spans) else []
+    def groups(self) -> list[tuple[str, bool, int]]:
+        """The headings over groups of columns, whether these are more columns, and their number.
+
+        The list is empty without groups.
+        """
+        found = [(column.group, column.is_more) for column in self.columns]
+        spans = [(*group, len(list(of))) for group, of in groupby(found)]
+        return spans if any(title for title, _, _ in spans) else []
+
+    def without_empty_columns(self, absent: str) -> "Table":
+        """Return the table without the columns, after the names, in which every cell has the text absent."""
+        kept = [
+            place
+            for place in range(len(self.columns))
+            if place < self.n_names or any(row[place].text != absent for row in self.rows)
+        ]
+        return replace(
+            self,
+            columns=tuple(self.columns[place] for place in kept),
+            rows=tuple(tuple(row[place] for place in kept) for row in self.rows),
+        )
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,5 @@
 "use strict";
-// The page is complete without this: it only adds sorting, filtering and copying.
+// The page is complete without this: it only adds sorting, filtering and copying, and hides columns until they are asked for.
 
 const said = document.getElementById("said");
 const textOf = (cell) => {
@@ -56,7 +56,8 @@ function sortBy(table, head, column) {
   const rows = [...table.tBodies[0].rows];
   const numeric = head.classList.contains("number");
   const before = head.getAttribute("aria-sort");
-  const down = before ? before === "ascending" : numeric;
+  // The first time, the best comes first.
+  const down = before ? before === "ascending" : numeric && !head.hasAttribute("data-low");
   const turn = down ? -1 : 1;
   rows.sort((one, other) => {
     if (!numeric) return turn * textOf(one.cells[column]).localeCompare(textOf(other.cells[column]), "en", { numeric: true });
@@ -71,7 +72,7 @@ function sortBy(table, head, column) {
 }
 
 // Every word has to occur somewhere in the row.
-function filterBy(table, text) {
+function filterBy(table, text, counted) {
   const wanted = text.toLowerCase().split(/\s+/).filter(Boolean);
   const rows = [...table.tBodies[0].rows];
   for (const row of rows) {
@@ -80,6 +81,7 @@ function filterBy(table, text) {
   }
   const shown = rows.filter((row) => !row.hidden).length;
   said.textContent = `${shown} of ${rows.length} rows are shown.`;
+  counted.textContent = !wanted.length ? "" : shown ? `${shown} of ${rows.length} rows` : "No row has these words";
 }
 
 for (const table of document.querySelectorAll("table")) {
@@ -120,8 +122,25 @@ for (const table of document.querySelectorAll("table")) {
     filter.className = "filter";
     filter.placeholder = "Filter rows";
     filter.setAttribute("aria-label", `Filter the rows of: ${title}`);
-    filter.addEventListener("input", () => filterBy(table, filter.value));
-    button.before(filter);
+    const counted = document.createElement("span");
+    counted.className = "counted";
+    counted.setAttribute("aria-hidden", "true"); // the same is said aloud
+    filter.addEventListener("input", () => filterBy(table, filter.value, counted));
+    button.before(counted, filter);
+  }
+
+  if (table.querySelector(".more")) {
+    const widen = document.createElement("button");
+    widen.type = "button";
+    widen.className = "copy";
+    widen.setAttribute("aria-describedby", caption.id || box.parentElement.querySelector("[id^=caption]").id);
+    widen.addEventListener("click", () => {
+      const few = table.classList.toggle("few");
+      widen.textContent = few ? "More columns" : "Fewer columns";
+      widen.setAttribute("aria-expanded", String(!few));
+    });
+    widen.click();
+    button.before(widen);
   }
 
   if (table.hasAttribute("data-sortable")) {

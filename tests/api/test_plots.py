@@ -98,7 +98,7 @@ def test_a_target_is_asked_for_where_there_are_several(plots, runs):
 
 def test_a_run_that_is_set_apart_is_in_no_figure(plots):
     with pytest.raises(
-        UnknownNameError, match="is set apart, so there is no figure of it: it was scored on different faces"
+        UnknownNameError, match="is set apart, so it is not shown: it was scored on different faces"
     ):
         plots.confusion("gender--dlib_age--knn")
     with pytest.raises(WorkspaceError, match="No run can be compared"):

@@ -218,7 +218,7 @@ def test_slices_are_those_of_the_best_trained_model(folder, manifest):
     assert gather(folder, runs, manifest).targets["gender"].sliced == "good"
 
 
-def test_limits_of_age_are_counted_from_both_sides(folder, manifest):
+def test_checks_of_a_legal_age_are_counted_from_both_sides(folder, manifest):
     target = manifest.target("age")
     years = manifest.table["age"].to_numpy()
     write(folder, "years", manifest, target, np.where(years == 17, 18.0, years + 2.0))  # 18 is the older side
@@ -227,11 +227,12 @@ def test_limits_of_age_are_counted_from_both_sides(folder, manifest):
     assert found.estimates["years"]["mae_years"].value == pytest.approx(
         np.where(years == 17, 1, 2).mean(), rel=1e-5
     )
-    adult = next(one for one in found.limits if one.limit == 18)
+    adult = next(one for one in found.legal_ages if one.plain.legal_age == 18).plain
     # Those of 1 and 17 years are younger; all of 17 were called 18.
-    assert adult.n_younger + adult.n_older == N
-    assert adult.called_older.value == pytest.approx((years == 17).sum() / (years < 18).sum(), rel=1e-5)
-    assert adult.called_younger.value == 0.0
+    assert adult.passing.n_faces + adult.stopped.n_faces == N
+    assert adult.passing.share.value == pytest.approx((years == 17).sum() / (years < 18).sum(), rel=1e-5)
+    assert adult.stopped.share.value == 0.0
+    assert {(one.legal_age, one.threshold) for one in found.challenge} == {(18, 25)}
 
 
 def sure_of(manifest, said, confidence):

@@ -11,13 +11,14 @@ from PIL import Image
 
 from featurekit.checks.audit import Audit
 from featurekit.embeddings.description import ClosePair, PrecisionError, VectorFacts
+from featurekit.evaluation.ages import AgeCheck, LegalAge, Rate
 from featurekit.evaluation.confidence import Confidence
 from featurekit.evaluation.cost import Trade
 from featurekit.evaluation.differences import Difference
 from featurekit.evaluation.estimates import Estimate
 from featurekit.evaluation.evidence import Evidence, TargetEvidence
 from featurekit.evaluation.results import Run
-from featurekit.evaluation.slices import Limit, Slice
+from featurekit.evaluation.slices import Slice
 from featurekit.findings import Finding
 from featurekit.report.gallery import Errors
 from featurekit.report.html import render_html
@@ -214,9 +215,16 @@ def make_evidence(runs: list[Run], *, p: float = 0.4, **changes: Any) -> Evidenc
         ),
         Slice(columns=("hat",), labels=("yes",), n_faces=9, n_subjects=4, estimate=None),
     )
-    limit = Limit(
-        limit=18, n_younger=200, n_older=900, called_older=Estimate(0.12, 0.1, 0.15), called_younger=None
+    plain = AgeCheck(
+        legal_age=18,
+        threshold=18,
+        column="",
+        label="",
+        passing=Rate(n_faces=200, n_subjects=190, share=Estimate(0.12, 0.1, 0.15)),
+        stopped=Rate(n_faces=9, n_subjects=9, share=None),
     )
+    at_17 = replace(plain, threshold=25, column="age", label="17")
+    is_age = name == "mae_years"
     known = TargetEvidence(
         score=name,
         n_faces=1234,
@@ -228,7 +236,8 @@ def make_evidence(runs: list[Run], *, p: float = 0.4, **changes: Any) -> Evidenc
         trades=(),
         sliced=next(run.name for run in ordered if not run.is_baseline),
         slices=slices,
-        limits=(limit,) if name == "mae_years" else (),
+        legal_ages=(LegalAge(plain=plain, lowest=None),) if is_age else (),
+        challenge=(replace(plain, threshold=25), at_17) if is_age else (),
         confidence=None if name == "mae_years" else CONFIDENCE,
         coverage=(
             ("", Coverage("all faces", 1234, 1200, 0.91, Interval(0.9, 0.92), 1.25)),

@@ -73,6 +73,23 @@ def test_in_a_browser_sorting_works_and_nothing_leaves_the_page(browser, runs, t
     page.close()
 
 
+def test_in_a_browser_more_columns_are_shown_when_they_are_asked_for(browser, runs, tmp_path):
+    page, wrong = opened(browser, tmp_path, runs, "t")
+    table = first_table(page)
+    heads = table.locator("thead tr").last.locator("th:visible")
+    few = heads.count()
+    assert few <= 6
+    table.get_by_role("button", name="More columns").click()
+    assert heads.count() > few
+    # The best comes first: the shortest fit, and the highest accuracy.
+    table.get_by_role("button", name="Fit", exact=True).click()
+    assert table.locator("th[aria-sort]").get_attribute("aria-sort") == "ascending"
+    table.get_by_role("button", name="Fewer columns").click()
+    assert heads.count() == few
+    assert wrong == []
+    page.close()
+
+
 def test_in_a_browser_a_copied_table_is_csv_without_formulas(browser, tmp_path):
     page, wrong = opened(browser, tmp_path, [make_run(features="=cmd|' /C calc'!A0"), make_run()], "t")
     first_table(page).get_by_role("button", name=COPY).click()
@@ -96,8 +113,10 @@ def test_in_a_browser_rows_are_filtered_by_words_and_the_copy_follows(browser, r
     page.get_by_role("button", name=COPY).first.click()
     copied = list(csv.DictReader(io.StringIO(page.evaluate("window.copied"), newline="")))
     assert [row["Model"] for row in copied] == ["svm"]
+    assert table.locator(".counted").inner_text() == f"1 of {everything} rows"
     filter_.fill("no such model")
     assert shown.count() == 0
+    assert table.locator(".counted").inner_text() == "No row has these words"
     assert page.locator("#said").inner_text() == f"0 of {everything} rows are shown."
     filter_.fill("")
     assert shown.count() == everything

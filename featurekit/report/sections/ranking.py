@@ -1,9 +1,10 @@
 """The ranking of all models of a target, with their scores, times and sizes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from featurekit.errors import ModelError
-from featurekit.evaluation.cost import timed_on
+from featurekit.evaluation.cost import milliseconds, timed_on
 from featurekit.evaluation.estimates import Estimate
 from featurekit.evaluation.evidence import TargetEvidence
 from featurekit.evaluation.results import Run
@@ -12,11 +13,13 @@ from featurekit.report.cells import (
     ABSENT,
     axis_label,
     count_cell,
+    difference_cell,
     finite,
     interval_cell,
     seconds_cell,
     sentences,
     size_cell,
+    time_cell,
     value_cell,
 )
 from featurekit.report.displays.accuracy import MOST, AccuracyDisplay
@@ -35,6 +38,14 @@ from featurekit.report.svg import Point, dot_plot, figure
 from featurekit.text import first_few
 
 _ON_ALL_ROWS = ("accuracy", "within_one_group")  # scores that are shown on all rows too
+_SECOND = (
+    "within_one_group",
+    "balanced_accuracy",
+)  # the first that the runs have stands beside the main score
+_TIME = Column("Time per face", "ms", is_number=True, is_time=True, is_low_best=True)
+_FACES = Column("Faces", is_number=True)
+# A column, and what it shows of a run.
+_Shown = tuple[Column, Callable[[Run], Cell]]
 
 
 def blocks(of: Ranked) -> Blocks:
@@ -67,74 +78,106 @@ def _about(of: Ranked) -> str:
 
 
 def scores_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence | None) -> Table:
-    """Return the ranking of one target as a table, with confidence intervals if they were computed."""
-    ordered, machine = best_first(runs), machine_of(runs)
+    """Return the ranking of one target as a table, with confidence intervals if they were computed.
+
+    The first columns are those by which a model is chosen. The HTML page shows the others on request.
+    """
+    ordered, machine, main = best_first(runs), machine_of(runs), headline(runs)
     # A score that most runs do not have, because they are older than it, is left out.
     found = [
         kind
         for kind in map(score_kind, in_order(name for run in runs for name in run.scores))
-        if 2 * sum(kind.name in run.scores for run in runs) >= len(runs) or kind == headline(runs)
+        if 2 * sum(kind.name in run.scores for run in runs) >= len(runs) or kind == main
     ]
-    found_on_all_rows = [
+    second = next((kind for name in _SECOND for kind in found if kind.name == name), None)
+    on_all_rows = [
         score_kind(name) for name in _ON_ALL_ROWS if any(name in run.scores_all_rows for run in runs)
     ]
-    kinds = [*((kind, False) for kind in found), *((kind, True) for kind in found_on_all_rows)]
     are_faces_alike = len({run.n_tested for run in runs}) == 1
     estimates = evidence.estimates if evidence else {}
     with_interval = {name for of_run in estimates.values() for name in of_run}
-    columns = (
-        Column("Features", is_code=True),
-        Column("Model", is_code=True),
-        *(
-            Column(
-                kind.title,
-                kind.unit,
-                others=("low", "high") if kind.name in with_interval and not on_all_rows else ("std",),
-                group="on all rows" if on_all_rows else FOUND,
-                is_number=True,
-            )
-            for kind, on_all_rows in kinds
-        ),
-        *([] if are_faces_alike else [Column("Faces", is_number=True)]),
-        Column("Extract", group="seconds", is_number=True, is_time=True),
-        Column("Fit", group="seconds", is_number=True, is_time=True),
-        Column("Predict", "per 1,000", group="seconds", is_number=True, is_time=True),
-        Column("Size", is_number=True, copied_unit="bytes"),
-    )
-    rows = tuple(
-        (
-            Cell(run.features),
-            Cell(run.classifier_name, tag=role(run)),
-            *(
-                _score_cell(
-                    run,
-                    kind,
-                    on_all_rows,
-                    _best(ordered, kind, on_all_rows),
-                    None if on_all_rows else estimates.get(run.name, {}).get(kind.name),
-                )
-                for kind, on_all_rows in kinds
-            ),
-            *([] if are_faces_alike else [count_cell(run.n_tested)]),
-            *_cost_cells(run, machine),
+
+    def of_score(kind: ScoreKind, *, on_all_rows: bool = False) -> _Shown:
+        has_interval = kind.name in with_interval and not on_all_rows
+        best = _best(ordered, kind, on_all_rows)
+        column = Column(
+            kind.title,
+            kind.unit,
+            others=("low", "high") if has_interval else ("std",),
+            group="on all rows" if on_all_rows else FOUND,
+            is_number=True,
+            is_low_best=kind.best is min,
+            is_more=on_all_rows or kind not in (main, second),
         )
-        for run in ordered
-    )
+        of_run = {} if on_all_rows else {name: found.get(kind.name) for name, found in estimates.items()}
+        return column, lambda run: _score_cell(run, kind, on_all_rows, best, of_run.get(run.name))
+
+    parts: list[_Shown] = [
+        (Column("Features", is_code=True), lambda run: Cell(run.features)),
+        (Column("Model", is_code=True), lambda run: Cell(run.classifier_name, tag=role(run))),
+        of_score(main),
+        *([of_score(second)] if second else []),
+        *_against_the_best(ordered, main, evidence),
+        (_TIME, lambda run: time_cell(milliseconds(run) if timed_on(run) == machine else None)),
+        *([] if are_faces_alike else [(_FACES, lambda run: count_cell(run.n_tested))]),
+        *(of_score(kind) for kind in found if kind not in (main, second)),
+        *(of_score(kind, on_all_rows=True) for kind in on_all_rows),
+        *_costs(machine),
+    ]
     note = sentences(
-        _scores_note(found, found_on_all_rows, has_intervals=bool(with_interval)),
+        _scores_note(found, on_all_rows, has_intervals=bool(with_interval)),
         elsewhere_note(runs, machine),
     )
-    return Table(caption, columns, rows, note, n_names=2, is_sortable=True)
+    table = Table(
+        caption,
+        tuple(column for column, _ in parts),
+        tuple(tuple(cell(run) for _, cell in parts) for run in ordered),
+        note,
+        n_names=2,
+        is_sortable=True,
+    )
+    return table.without_empty_columns(ABSENT)
 
 
-def _cost_cells(run: Run, machine: str) -> list[Cell]:
-    seconds = run.seconds if timed_on(run) == machine else {}
-    predict = finite(seconds.get("predict"))
+def _against_the_best(
+    ordered: Sequence[Run], kind: ScoreKind, evidence: TargetEvidence | None
+) -> list[_Shown]:
+    """Return the column of the differences from the best trained model; nothing if they were not tested."""
+    best = next((run for run in ordered if not run.is_baseline), None)
+    if evidence is None or best is None:
+        return []
+    column = Column(
+        "Against the best",
+        kind.unit_of_difference,
+        others=("p",),
+        is_number=True,
+        copied_unit=kind.unit_of_difference,
+    )
     return [
-        seconds_cell(seconds.get("extract")),
-        seconds_cell(seconds.get("fit")),
-        seconds_cell(predict / run.n_tested * 1000 if predict is not None and run.n_tested else None),
-        size_cell(run.bytes_on_disk),
+        (
+            column,
+            lambda run: difference_cell(kind, evidence.between(run.name, best.name), absent=ABSENT),
+        )
+    ]
+
+
+def _costs(machine: str) -> list[_Shown]:
+    """Return the columns of the times and of the size; times of another machine are left blank."""
+
+    def seconds(run: Run, step: str) -> float | None:
+        return finite(run.seconds.get(step)) if timed_on(run) == machine else None
+
+    def of_thousand(run: Run) -> float | None:
+        predict = seconds(run, "predict")
+        return predict / run.n_tested * 1000 if predict is not None and run.n_tested else None
+
+    time = partial(Column, group="seconds", is_number=True, is_time=True, is_low_best=True, is_more=True)
+    size = Column("Size", is_number=True, copied_unit="bytes", is_low_best=True, is_more=True)
+    return [
+        (time("Extract"), lambda run: seconds_cell(seconds(run, "extract"))),
+        (time("Fit"), lambda run: seconds_cell(seconds(run, "fit"))),
+        (time("Predict", "per 1,000"), lambda run: seconds_cell(of_thousand(run))),
+        (size, lambda run: size_cell(run.bytes_on_disk)),
     ]
 
 
@@ -175,7 +218,12 @@ def _scores_note(
         "In the scores on all rows, a labelled row in which no face was found counts as a wrong prediction."
         if found_on_all_rows
         else "",
-        "Extract: seconds to compute the features of all images, once for all models with these features."
+        "Against the best: by how much the model is better than the best trained one, with the p-value of the"
+        " difference; bold where there is evidence of a difference."
+        if has_intervals
+        else "",
+        "Time per face: from the image to the prediction, as the total time divided by the number of faces."
+        " Extract: seconds to compute the features of all images, once for all models with these features."
         " Fit: seconds for all folds, including the search of a tuned run. Predict: seconds for 1,000 faces,"
         " from their feature vectors. Size: the saved model, without the backbones that compute its"
         " features.",

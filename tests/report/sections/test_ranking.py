@@ -19,7 +19,7 @@ def test_a_run_without_the_score_comes_last_with_a_dash():
     worst = make_run(classifier="majority", scores={"accuracy": score(0.0)})
     assert best_first([lost, worst]) == [worst, lost]
     cells = rows_of(markdown_of([lost, worst], "t"), "Gender")
-    assert cells[1][1:4] == ["mlp", "—", "—"]
+    assert cells[1][1:3] == ["mlp", "—"]
     assert "nan" not in html_of([lost, worst], "t").lower()
 
 
@@ -98,17 +98,52 @@ def test_the_bars_of_a_figure_are_all_of_one_kind():
 def test_prediction_time_is_for_a_thousand_faces():
     run = make_run(n_tested=2000, n_labelled=2000, seconds={"fit": 1.0, "predict": 5.0})
     cells = rows_of(markdown_of([run], "t"), "Gender")[0]
-    assert cells[-4:] == ["—", "1.00", "2.50", "3.5 MB"]
+    assert cells[-3:] == ["1.00", "2.50", "3.5 MB"]
 
 
 def test_a_model_that_was_not_saved_has_no_size():
-    assert rows_of(markdown_of([make_run(bytes_on_disk=0)], "t"), "Gender")[0][-1] == "—"
+    runs = [make_run(), make_run(classifier="mlp", bytes_on_disk=0)]
+    assert [cells[-1] for cells in rows_of(markdown_of(runs, "t"), "Gender")].count("—") == 1
+
+
+def test_a_column_that_is_empty_for_all_models_is_not_there():
+    text = markdown_of([make_run(bytes_on_disk=0), make_run(classifier="mlp", bytes_on_disk=0)], "t")
+    assert "| Size |" not in text
+    assert "| Size |" in markdown_of([make_run()], "t")
+
+
+def test_the_first_columns_are_those_by_which_a_model_is_chosen():
+    scores = {name: score(0.8) for name in ("accuracy", "balanced_accuracy", "macro_f1")}
+    timed = {"extract": 5.0, "fit": 1.0, "predict": 1.0}
+    runs = [make_run(scores=scores, seconds=timed), make_run(classifier="mlp", scores=scores, seconds=timed)]
+    table = scores_table(runs, "c", make_evidence(runs).targets["gender"])
+    first = [column.title for column in table.columns if not column.is_more]
+    assert first == [
+        "Features",
+        "Model",
+        "Accuracy",
+        "Balanced accuracy",
+        "Against the best",
+        "Time per face",
+    ]
+    assert [column.is_more for column in table.columns] == sorted(column.is_more for column in table.columns)
+    assert {column.title for column in table.columns if column.is_low_best} >= {
+        "Time per face",
+        "Fit",
+        "Size",
+    }
 
 
 def test_a_table_names_where_its_columns_stand(runs):
     table = scores_table([run for run in runs if run.target == "gender"], "c", None)
-    assert sum(span for _, span in table.groups) == len(table.columns)
-    assert [title for title, _ in table.groups if title] == ["on the faces found", "on all rows", "seconds"]
+    assert sum(span for _, _, span in table.groups) == len(table.columns)
+    groups = [(title, is_more) for title, is_more, _ in table.groups if title]
+    assert groups == [
+        ("on the faces found", False),
+        ("on the faces found", True),
+        ("on all rows", True),
+        ("seconds", True),
+    ]
 
 
 def test_a_face_that_is_a_subject_of_its_own_is_not_said_to_have_one():

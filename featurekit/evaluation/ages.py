@@ -1,0 +1,251 @@
+"""Predicted ages as they are judged: errors by single year of age, and checks of a legal age.
+
+A check of a legal age lets a person pass if the predicted age is the threshold or more. With the threshold at
+the legal age, many people who are slightly too young pass. A higher threshold, e.g. 25 for a legal age of 18
+("Challenge 25"), lets fewer of them pass, and stops more people who are old enough; they are asked for a
+document. Errors by single year and gender and these two rates are what evaluations of age estimation report.
+Source: Hanaoka et al. 2024, "Face analysis technology evaluation: age estimation and verification", NIST IR
+8525.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from featurekit.evaluation.estimates import Estimate, mean_of_faces
+from featurekit.evaluation.outcomes import Outcomes
+from featurekit.evaluation.slices import labels_of_faces
+from featurekit.uncertainty.resampling import (
+    FEWEST,
+    LEVEL,
+    effective_subjects,
+    exact_interval,
+    interval,
+    per_subject,
+    resampled_sums,
+)
+
+LEGAL_AGES = (13, 16, 18, 21, 25)
+MOST_PASSING = 0.01  # share of the people under a legal age who may pass
+CHALLENGE = (18, 25)  # a legal age and a threshold that are common in shops, "Challenge 25"
+WITHIN = (1, 3, 5)  # years
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rate:
+    """How often a check is wrong for some faces.
+
+    Attributes:
+        n_faces, n_subjects: number of these faces, and of their subjects.
+        share: share of the faces for which the check is wrong, with its confidence interval over subjects;
+            None for fewer than FEWEST subjects. The interval is at least as wide as the exact one for this
+            number of subjects, because resampled faces of whom nobody passes show no uncertainty.
+    """
+
+    n_faces: int
+    n_subjects: int
+    share: Estimate | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgeCheck:
+    """How a check of a legal age does on all faces, or on those with one label.
+
+    Attributes:
+        legal_age, threshold: in years. A person passes whose predicted age is the threshold or more.
+        column, label: e.g. "gender" and "female", or "age" and "17"; both are "" for all faces.
+        passing: how often people under the legal age pass.
+        stopped: how often people of the legal age or older do not pass.
+    """
+
+    legal_age: int
+    threshold: int
+    column: str
+    label: str
+    passing: Rate
+    stopped: Rate
+
+
+@dataclass(frozen=True, kw_only=True)
+class LegalAge:
+    """How a model does at a legal age, on all faces.
+
+    Attributes:
+        plain: the check with the legal age as its threshold.
+        lowest: the check with the lowest threshold that hardly anybody under the legal age passes; None if
+            there are too few subjects to show that so few pass. See lowest_threshold().
+    """
+
+    plain: AgeCheck
+    lowest: AgeCheck | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class YearError:
+    """The errors of a model on the faces of people of one age in whole years.
+
+    Attributes:
+        age: true age in whole years.
+        gender: gender of the people; "" for people of any gender.
+        n_faces, n_subjects: number of faces and of subjects; both may be 0.
+        error: mean absolute error in years; None, as all that follow, for fewer than FEWEST subjects.
+        bias: mean of predicted minus true age in years.
+        rmse: root mean square error in years.
+        within: share of the faces with an error of at most so many years, for each of WITHIN.
+    """
+
+    age: int
+    gender: str
+    n_faces: int
+    n_subjects: int
+    error: Estimate | None
+    bias: float | None
+    rmse: float | None
+    within: tuple[float | None, ...]
+
+
+def legal_ages_of(table: pd.DataFrame, seed: int) -> tuple[LegalAge, ...]:
+    """Return how a model that predicts age does at each of LEGAL_AGES; see age_checks() for the arguments."""
+    return tuple(
+        LegalAge(
+            plain=_check_of_all(table, legal_age, legal_age, seed),
+            lowest=lowest_threshold(table, legal_age, seed),
+        )
+        for legal_age in LEGAL_AGES
+    )
+
+
+def age_checks(
+    outcomes: Outcomes, table: pd.DataFrame, legal_age: int, threshold: int, seed: int
+) -> tuple[AgeCheck, ...]:
+    """Return how a check does on all faces, then for each label, then for each age in whole years.
+
+    Args:
+        outcomes: the outcomes that the table is from; they have the labels.
+        table: outcomes of a model that predicts age, as described in featurekit.evaluation.outcomes.
+        legal_age: in years.
+        threshold: in years; a person passes whose predicted age is the threshold or more.
+        seed: seed of the random number generator.
+    """
+    own, columns = labels_of_faces(outcomes, table)
+    years = np.floor(table["true"].to_numpy(float)).astype(int)
+    groups = {
+        (name, label) for name in columns if name != "age_group" for label in set(own[name].astype(str))
+    }
+    members = {("", ""): np.ones(len(table), bool)}
+    for name, label in sorted(groups):
+        if label:
+            members[name, label] = own[name].to_numpy(dtype=str) == label
+    members |= {("age", str(year)): years == year for year in np.unique(years).tolist()}
+    return tuple(
+        AgeCheck(
+            legal_age=legal_age,
+            threshold=threshold,
+            column=column,
+            label=label,
+            **_rates(table[chosen], legal_age, threshold, seed),
+        )
+        for (column, label), chosen in members.items()
+    )
+
+
+def lowest_threshold(
+    table: pd.DataFrame, legal_age: int, seed: int, *, most_passing: float = MOST_PASSING
+) -> AgeCheck | None:
+    """Return the check with the lowest threshold that hardly anybody under the legal age passes.
+
+    Args:
+        table: outcomes of a model that predicts age, as described in featurekit.evaluation.outcomes.
+        legal_age: in years; no lower threshold is tried.
+        seed: seed of the random number generator.
+        most_passing: what the upper end of the confidence interval of the share that passes may be.
+
+    Returns:
+        The check on all faces; None if there are too few subjects to show that so few pass, whatever the
+        threshold.
+    """
+    under = table[table["true"] < legal_age]
+    subjects = under["subject"].to_numpy()
+    if len(np.unique(subjects)) < FEWEST:
+        return None
+    said = under["predicted"].to_numpy(float)
+    highest = max(int(np.floor(said.max())) + 1, legal_age)
+    thresholds = np.arange(legal_age, highest + 1)
+    passes = (said[:, None] >= thresholds).astype(float)
+    sums = resampled_sums(per_subject(np.column_stack([passes, np.ones(len(said))]), subjects), seed=seed)
+    n = effective_subjects(subjects)
+    for number, threshold in enumerate(thresholds.tolist()):
+        resampled = interval(sums[:, number] / sums[:, -1]).high
+        exact = exact_interval(float(passes[:, number].mean()), n, 1 - LEVEL).high
+        if max(resampled, exact) <= most_passing:
+            return _check_of_all(table, legal_age, threshold, seed)
+    return None
+
+
+def year_errors(
+    outcomes: Outcomes, table: pd.DataFrame, seed: int, *, ages: Sequence[int] | None = None
+) -> tuple[YearError, ...]:
+    """Return the errors at each age in whole years, for all people and for each gender.
+
+    Args:
+        outcomes: the outcomes that the table is from; they have the labels.
+        table: outcomes of a model that predicts age, as described in featurekit.evaluation.outcomes.
+        seed: seed of the random number generator.
+        ages: the ages; None for all ages that a face has. Ages without a face are listed, too.
+    """
+    own, columns = labels_of_faces(outcomes, table)
+    years = np.floor(table["true"].to_numpy(float)).astype(int)
+    gender = own["gender"].to_numpy(dtype=str) if "gender" in columns else np.full(len(table), "")
+    genders = ["", *sorted({*gender.tolist()} - {""})]
+    return tuple(
+        _year_error(table[(years == age) & ((gender == one) | (one == ""))], age, one, seed)
+        for age in (np.unique(years).tolist() if ages is None else ages)
+        for one in genders
+    )
+
+
+def _year_error(table: pd.DataFrame, age: int, gender: str, seed: int) -> YearError:
+    subjects = table["subject"].to_numpy()
+    off = (table["predicted"] - table["true"]).to_numpy(float)
+    n_subjects = len(np.unique(subjects))
+    is_enough = n_subjects >= FEWEST
+    return YearError(
+        age=age,
+        gender=gender,
+        n_faces=len(table),
+        n_subjects=n_subjects,
+        error=mean_of_faces(np.abs(off), subjects, seed) if is_enough else None,
+        bias=float(off.mean()) if is_enough else None,
+        rmse=float(np.sqrt((off**2).mean())) if is_enough else None,
+        within=tuple(float((np.abs(off) <= years).mean()) if is_enough else None for years in WITHIN),
+    )
+
+
+def _check_of_all(table: pd.DataFrame, legal_age: int, threshold: int, seed: int) -> AgeCheck:
+    rates = _rates(table, legal_age, threshold, seed)
+    return AgeCheck(legal_age=legal_age, threshold=threshold, column="", label="", **rates)
+
+
+def _rates(table: pd.DataFrame, legal_age: int, threshold: int, seed: int) -> dict[str, Rate]:
+    """Return both rates of a check on the faces of a table, by the names of the attributes of AgeCheck."""
+    is_under = table["true"].to_numpy(float) < legal_age
+    passes = table["predicted"].to_numpy(float) >= threshold
+    subjects = table["subject"].to_numpy()
+    return {
+        "passing": _rate(passes[is_under], subjects[is_under], seed),
+        "stopped": _rate(~passes[~is_under], subjects[~is_under], seed),
+    }
+
+
+def _rate(wrong: NDArray[np.bool_], subjects: NDArray[Any], seed: int) -> Rate:
+    n_subjects = len(np.unique(subjects))
+    share = None
+    if n_subjects >= FEWEST:
+        found = mean_of_faces(wrong.astype(float), subjects, seed)
+        exact = exact_interval(found.value, effective_subjects(subjects), 1 - LEVEL)
+        share = Estimate(found.value, min(found.low, exact.low), max(found.high, exact.high))
+    return Rate(n_faces=len(wrong), n_subjects=n_subjects, share=share)

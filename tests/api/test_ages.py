@@ -1,0 +1,81 @@
+"""results.ages: predicted ages as they are judged."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+import featurekit as fk
+from featurekit.api.ages import Ages
+from featurekit.errors import ModelError, TargetError, UnknownNameError, WorkspaceError
+
+KEPT = Path(__file__).parents[2] / "reports" / "utkface-builtin"
+
+
+@pytest.fixture(scope="module")
+def kept():
+    return fk.load_results(KEPT)
+
+
+def test_a_check_is_of_the_best_model_and_of_all_faces_first(kept):
+    found = kept.ages.checks(18, 25)
+    best = kept.best("age").run
+    assert set(found["model"]) == {f"{best.classifier_name} · {best.features}"}
+    assert found["slice"][0] == ""
+    assert {"gender female", "gender male", "age 17", "age 18"} <= set(found["slice"])
+    everybody = found.iloc[0]
+    assert everybody["n_under"] + everybody["n_over"] == best.n_tested
+    genders = found[found["slice"].str.startswith("gender")]
+    assert genders["n_under"].sum() == everybody["n_under"]
+    ages = found[found["slice"].str.startswith("age")]
+    assert ages["n_under"].sum() == everybody["n_under"]
+    assert ((found["passing_low"] <= found["passing"]) | found["passing"].isna()).all()
+
+
+def test_without_a_threshold_it_is_the_legal_age(kept):
+    plain = kept.ages.checks(18).iloc[0]
+    assert plain["threshold"] == 18
+    stored = kept.evidence.targets["age"]
+    known = next(one for one in stored.legal_ages if one.plain.legal_age == 18)
+    assert plain["passing"] == pytest.approx(known.plain.passing.share.value, abs=1e-5)
+    challenge = stored.challenge[0]
+    assert challenge.passing.share.value < plain["passing"]
+    assert challenge.stopped.share.value > plain["stopped"]
+
+
+def test_the_lowest_threshold_keeps_its_promise(kept):
+    (row,) = kept.ages.thresholds([18], most_passing=0.05).itertuples()
+    assert row.passing_high <= 0.05
+    assert kept.ages.checks(18, int(row.threshold) - 1)["passing_high"][0] > 0.05
+    unreached = kept.ages.thresholds([18], most_passing=1e-6)
+    assert unreached["threshold"].isna().all()
+    assert list(unreached["legal_age"]) == [18]
+
+
+def test_errors_are_listed_for_every_age_and_gender(kept):
+    found = kept.ages.errors(ages=range(18, 31))
+    assert len(found) == 13 * 3
+    assert list(found["gender"][:3]) == ["", "female", "male"]
+    enough = found[found["n_subjects"] >= 30]
+    assert enough["mean_absolute_error"].notna().all()
+    assert (enough["within_1"] <= enough["within_3"]).all()
+    assert found[found["n_subjects"] < 30]["mean_absolute_error"].isna().all()
+
+
+def test_what_cannot_be_answered_is_one_line(kept, tmp_path):
+    with pytest.raises(ModelError, match=r"a threshold must not be lower\. Got a legal age of 18 and a thre"):
+        kept.ages.checks(18, 17)
+    with pytest.raises(ModelError, match="most_passing must be between 0 and 1"):
+        kept.ages.thresholds(most_passing=1)
+    with pytest.raises(ModelError, match="Legal ages must be above 0"):
+        kept.ages.thresholds([0])
+    with pytest.raises(UnknownNameError, match="Unknown model of these results 'svmm'"):
+        kept.ages.errors("svmm")
+    with pytest.raises(TargetError, match="predicts classes, not age in years"):
+        kept.ages.errors("gender--dlib_age--svm")
+    genders = Ages([run for run in kept.runs if run.target == "gender"], None, KEPT)
+    with pytest.raises(TargetError, match="No model of these results predicts age in years"):
+        genders.checks(18)
+    shutil.copytree(KEPT / "runs", tmp_path / "alone" / "runs")
+    with pytest.raises(WorkspaceError, match=r"are not in .*outcomes"):
+        fk.load_results(tmp_path / "alone").ages.checks(18)

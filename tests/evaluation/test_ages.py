@@ -1,0 +1,119 @@
+"""Errors by single year, and checks of a legal age."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import norm
+
+from featurekit.evaluation.ages import age_checks, lowest_threshold, year_errors
+from featurekit.evaluation.outcomes import Outcomes
+
+SIGMA = 4.0
+
+
+def outcomes(true, predicted, gender=None):
+    rows = np.arange(len(true))
+    table = pd.DataFrame(
+        {"row": rows, "true": np.asarray(true, float), "predicted": np.asarray(predicted, float)}
+    )
+    table["subject"] = rows
+    labels = pd.DataFrame({"age": table["true"], "gender": gender if gender is not None else ""}, index=rows)
+    return Outcomes({"m": table}, labels), table
+
+
+@pytest.fixture(scope="module")
+def simulated():
+    """Faces of 10 to 39 years, 600 of each, with normal errors; women are predicted a year too young."""
+    rng = np.random.default_rng(0)
+    true = np.repeat(np.arange(10, 40), 600)
+    gender = np.where(np.arange(len(true)) % 2, "female", "male")
+    return outcomes(true, true + rng.normal(0, SIGMA, len(true)) - (gender == "female"), gender)
+
+
+def passes(age, threshold, shift=0.0):
+    return norm.cdf((age + shift - threshold) / SIGMA)
+
+
+def test_the_rates_are_those_of_normal_errors(simulated):
+    found = {f"{one.column} {one.label}".strip(): one for one in age_checks(*simulated, 18, 25, 0)}
+    under, over = np.arange(10, 18), np.arange(18, 40)
+    both = {
+        name: [passes(ages, 25, shift) for ages in (under, over)]
+        for name, shift in (("male", 0), ("female", -1))
+    }
+    for gender, (young, old) in both.items():
+        check = found[f"gender {gender}"]
+        assert check.passing.share.value == pytest.approx(young.mean(), abs=0.012)
+        assert check.stopped.share.value == pytest.approx(1 - old.mean(), abs=0.012)
+    everybody = np.mean([young.mean() for young, _ in both.values()])
+    assert found[""].passing.share.value == pytest.approx(everybody, abs=0.01)
+    for age in (15, 17):
+        one = found[f"age {age}"]
+        expected = np.mean([passes(age, 25, shift) for shift in (0, -1)])
+        assert one.passing.share.value == pytest.approx(expected, abs=0.03)
+        assert (one.passing.n_faces, one.stopped.n_faces, one.stopped.share) == (600, 0, None)
+
+
+def test_the_errors_are_those_of_normal_errors(simulated):
+    for one in year_errors(*simulated, 0, ages=[20, 30]):
+        shift = {"male": 0.0, "female": -1.0}
+        shifts = np.array([shift[one.gender]] if one.gender else list(shift.values()))
+        assert one.bias == pytest.approx(shifts.mean(), abs=0.6)
+        assert one.rmse == pytest.approx(np.sqrt(SIGMA**2 + (shifts**2).mean()), abs=0.5)
+        for years, share in zip((1, 3, 5), one.within, strict=True):
+            expected = norm.cdf((years - shifts) / SIGMA) - norm.cdf((-years - shifts) / SIGMA)
+            assert share == pytest.approx(expected.mean(), abs=0.07)
+        folded = SIGMA * np.sqrt(2 / np.pi) * np.exp(-(shifts**2) / 2 / SIGMA**2)
+        folded = folded + shifts * (1 - 2 * norm.cdf(-shifts / SIGMA))
+        assert one.error.value == pytest.approx(folded.mean(), abs=0.4)
+
+
+def test_fewer_people_pass_and_more_are_stopped_at_a_higher_threshold(simulated):
+    faces = simulated[1].iloc[::20]
+    checks = [age_checks(simulated[0], faces, 18, threshold, 0)[0] for threshold in range(18, 31, 3)]
+    passing = [one.passing.share.value for one in checks]
+    stopped = [one.stopped.share.value for one in checks]
+    assert passing == sorted(passing, reverse=True)
+    assert stopped == sorted(stopped)
+
+
+def test_the_lowest_threshold_is_the_first_that_so_few_pass(simulated):
+    faces = simulated[1].iloc[::5]
+    found = lowest_threshold(faces, 18, 0, most_passing=0.05)
+    assert found.passing.share.high <= 0.05
+    below = age_checks(simulated[0], faces, 18, found.threshold - 1, 0)[0]
+    assert below.passing.share.high > 0.05
+    assert lowest_threshold(faces, 18, 0, most_passing=0.2).threshold < found.threshold
+
+
+def test_of_few_subjects_nobody_can_say_that_so_few_pass():
+    """Nobody passes, but of 100 people this shows no more than a share below 4 %."""
+    true = [10.0] * 100 + [30.0] * 100
+    both = outcomes(true, true)
+    check = age_checks(*both, 18, 18, 0)[0]
+    assert check.passing.share.value == check.passing.share.low == 0
+    assert check.passing.share.high == pytest.approx(1 - 0.025 ** (1 / 100))
+    assert lowest_threshold(both[1], 18, 0) is None
+    assert lowest_threshold(both[1], 18, 0, most_passing=0.04).threshold == 18
+    assert lowest_threshold(both[1].iloc[80:], 18, 0, most_passing=0.5) is None
+
+
+def test_twelve_faces_by_hand_and_too_few_for_a_share():
+    true = [16, 17, 17, 18, 18, 25, 30, 17, 16, 40, 18, 17.9]
+    said = [18, 17, 26, 17, 18, 24, 31, 25, 15, 60, 25, 18.0]
+    few = outcomes(true, said)
+    assert age_checks(*few, 18, 18, 0)[0].passing.share is None
+    # Three subjects for each face, so that there are enough.
+    check = {one.label: one for one in age_checks(*outcomes(true * 6, said * 6), 18, 18, 0)}[""]
+    assert (check.passing.n_faces, check.stopped.n_faces) == (36, 36)
+    assert check.passing.share.value == pytest.approx(4 / 6)  # 18, 26, 25 and 18.0
+    assert check.stopped.share.value == pytest.approx(1 / 6)  # 17
+    (year,) = year_errors(*outcomes(true * 8, said * 8), 0, ages=[17])
+    assert year.error.value == pytest.approx((0 + 9 + 8 + 0.1) / 4)
+    assert year.bias == pytest.approx((0 + 9 + 8 + 0.1) / 4)
+    assert year.within == (0.5, 0.5, 0.5)
+
+
+def test_an_age_without_a_face_is_listed(simulated):
+    (nobody, *_) = year_errors(*simulated, 0, ages=[70])
+    assert (nobody.age, nobody.n_faces, nobody.error, nobody.bias) == (70, 0, None, None)
