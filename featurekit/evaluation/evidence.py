@@ -18,7 +18,15 @@ from featurekit.data.manifest import Manifest
 from featurekit.data.targets import TARGETS, Target
 from featurekit.errors import WorkspaceError
 from featurekit.estimators._threads import one_blas_thread
-from featurekit.evaluation.ages import CHALLENGE, AgeCheck, LegalAge, age_checks, legal_ages_of
+from featurekit.evaluation.ages import (
+    CHALLENGE,
+    AgeCheck,
+    LegalAge,
+    YearError,
+    age_checks,
+    legal_ages_of,
+    year_errors,
+)
 from featurekit.evaluation.confidence import Confidence, confidence_of, coverage_of
 from featurekit.evaluation.cost import Trade, trades_of
 from featurekit.evaluation.differences import ALPHA, Difference, common_faces, differences_of
@@ -59,6 +67,7 @@ class TargetEvidence:
         legal_ages: errors of checks of common legal ages; empty for a target of classes.
         challenge: errors of the check CHALLENGE on all faces, for each label, and at each age; empty for a
             target of classes.
+        years: errors at each age in whole years and for each gender; empty for a target of classes.
         confidence: calibration of the confidence; None for a regression target, without probabilities, or if
             a fold contains all subjects.
         coverage: how often prediction sets, or ranges of years, contain the true value, if they may miss it
@@ -78,6 +87,7 @@ class TargetEvidence:
     slices: tuple[Slice, ...]
     legal_ages: tuple[LegalAge, ...]
     challenge: tuple[AgeCheck, ...]
+    years: tuple[YearError, ...]
     confidence: Confidence | None
     coverage: tuple[tuple[str, Coverage], ...]
 
@@ -247,6 +257,7 @@ def _of_target(
         slices=slices,
         legal_ages=legal_ages_of(tables[best], seed) if target.is_regression else (),
         challenge=age_checks(outcomes, tables[best], *CHALLENGE, seed) if target.is_regression else (),
+        years=year_errors(outcomes, tables[best], seed) if target.is_regression else (),
         confidence=confidence_of(target, tables[best], seed),
         coverage=coverage_of(outcomes, target, tables[best]),
     )

@@ -298,6 +298,45 @@ def confidence_plot(
     return _whole(svg)
 
 
+# A curve of errors by age: the style of its line, and the age and the value of each of its points.
+AgeCurve = tuple[str, tuple[tuple[float, float], ...]]
+
+
+def age_plot(
+    errors: Sequence[AgeCurve], biases: Sequence[AgeCurve], *, is_narrow: bool, summary: str
+) -> Markup:
+    """Draw the mean absolute error and the mean error by age, a line for each group of people.
+
+    Args:
+        errors: mean absolute errors in years; each line has its style, "" for a solid or "learned" for a
+            dashed one.
+        biases: mean errors in years, in the same form.
+        is_narrow: whether the figure is for a narrow screen, with one plot below the other.
+        summary: description for readers who cannot see the figure.
+    """
+    width, frames = _frames(2, 230.0 if is_narrow else 260.0, is_narrow=is_narrow)
+    svg = [_opened(width, frames[-1].bottom + 40, summary)]
+    ages = [age for _, points in errors for age, _ in points]
+    panels = (("Mean absolute error, years", errors, 0.0), ("Mean error, years", biases, -math.inf))
+    for (title, curves, least), (left, right, top, bottom) in zip(panels, frames, strict=True):
+        values = [0.0, *(value for _, points in curves for _, value in points)]
+        low, high, ticks = _axis(min(values), max(values), math.inf, least=least)
+        first, last, across = _axis(min(ages), max(ages), math.inf)
+        x, y = _scale(first, last, left, right), _scale(low, high, bottom, top)
+        svg += [
+            _words(left - 40, top - 12, title, "start", "name"),
+            *_levels(ticks, y, left, right),
+            f'<path class="line kept" d="M{left:.1f} {y(0):.1f}H{right:.1f}"/>',
+            *(_words(x(tick), bottom + 16, f"{tick:g}", "middle", "faint") for tick in across),
+            _words((left + right) / 2, bottom + 33, "true age, years", "middle", "faint"),
+            *(
+                _curve([(x(age), y(value)) for age, value in points], f"curve {style}".strip())
+                for style, points in curves
+            ),
+        ]
+    return _whole(svg)
+
+
 def _opened(width: float, height: float, summary: str) -> str:
     return (
         f'<svg role="img" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}"'
@@ -320,11 +359,14 @@ def _scale(low: float, high: float, start: float, end: float) -> Callable[[float
     return lambda value: start + (value - low) / (high - low) * (end - start)
 
 
-def _axis(low: float, high: float, limit: float) -> tuple[float, float, list[float]]:
-    """Return the ends of an axis for numbers from low to high, and the round numbers for its ticks."""
-    low, high = max(low, 0.0), min(high, limit)
+def _axis(low: float, high: float, limit: float, *, least: float = 0.0) -> tuple[float, float, list[float]]:
+    """Return the ends of an axis for numbers from low to high, and the round numbers for its ticks.
+
+    The axis ends between least and limit, which are the smallest and the largest possible number.
+    """
+    low, high = max(low, least), min(high, limit)
     room = max((high - low) * 0.04, abs(high) * 1e-3, 1e-6)
-    low, high = max(low - room, 0.0), min(high + room, limit)
+    low, high = max(low - room, least), min(high + room, limit)
     if high <= low:  # all dots are at the limit
         low, high = limit - 1, limit
     rough = (high - low) / 5
@@ -341,7 +383,7 @@ def _levels(ticks: Sequence[float], y: Callable[[float], float], left: float, ri
         for tick in ticks
         for part in (
             f'<path class="grid" d="M{left:.1f} {y(tick):.1f}H{right:.1f}"/>',
-            _words(left - 6, y(tick) + 4, f"{tick:g}", "end", "faint"),
+            _words(left - 6, y(tick) + 4, f"{tick:g}".replace("-", "−"), "end", "faint"),
         )
     ]
 

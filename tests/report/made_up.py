@@ -11,7 +11,7 @@ from PIL import Image
 
 from featurekit.checks.audit import Audit
 from featurekit.embeddings.description import ClosePair, PrecisionError, VectorFacts
-from featurekit.evaluation.ages import AgeCheck, LegalAge, Rate
+from featurekit.evaluation.ages import AgeCheck, LegalAge, Rate, YearError
 from featurekit.evaluation.confidence import Confidence
 from featurekit.evaluation.cost import Trade
 from featurekit.evaluation.differences import Difference
@@ -238,6 +238,7 @@ def make_evidence(runs: list[Run], *, p: float = 0.4, **changes: Any) -> Evidenc
         slices=slices,
         legal_ages=(LegalAge(plain=plain, lowest=None),) if is_age else (),
         challenge=(replace(plain, threshold=25), at_17) if is_age else (),
+        years=tuple(map(year_error, (18, 19, 20, 30), ("", "", "", ""))) if is_age else (),
         confidence=None if name == "mae_years" else CONFIDENCE,
         coverage=(
             ("", Coverage("all faces", 1234, 1200, 0.91, Interval(0.9, 0.92), 1.25)),
@@ -246,6 +247,20 @@ def make_evidence(runs: list[Run], *, p: float = 0.4, **changes: Any) -> Evidenc
     )
     known = replace(known, **changes)
     return Evidence(of={run.name: "0" * 64 for run in runs}, seed=0, targets={runs[0].target: known})
+
+
+def year_error(age: int, gender: str, value: float | None = 4.0) -> YearError:
+    is_known = value is not None
+    return YearError(
+        age=age,
+        gender=gender,
+        n_faces=40 if is_known else 4,
+        n_subjects=40 if is_known else 4,
+        error=Estimate(value, value - 1, value + 1) if is_known else None,
+        bias=-1.5 if is_known else None,
+        rmse=value,
+        within=(0.1, 0.5, 0.7) if is_known else (None, None, None),
+    )
 
 
 def trade(run: Run, loss: float, *, is_within: bool, p: float = 0.03, time: float = 21.0) -> Trade:

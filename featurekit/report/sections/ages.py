@@ -1,19 +1,108 @@
-"""How the best model does as a check of a legal age, e.g. whether a person is at least 18 years old."""
+"""How the best model does at each age, and as a check of a legal age, e.g. of at least 18 years."""
 
-from featurekit.evaluation.ages import CHALLENGE, MOST_PASSING, AgeCheck, Rate
-from featurekit.report.cells import SHARE, count_cell, estimate_cell
-from featurekit.report.model import Blocks, Cell, Column, Table
+from collections.abc import Sequence
+
+from featurekit.evaluation.ages import CHALLENGE, MOST_PASSING, AgeCheck, Rate, YearError
+from featurekit.evaluation.scores import score_kind, signed
+from featurekit.report.cells import ABSENT, SHARE, count_cell, estimate_cell, sentences
+from featurekit.report.model import Blocks, Cell, Column, Figure, Table
 from featurekit.report.select import Ranked
+from featurekit.report.svg import AgeCurve, age_plot, figure
+from featurekit.uncertainty.resampling import FEWEST
 
 # Single ages in the table of one check: those around its legal age and its threshold.
 _YOUNGEST, _OLDEST = 10, 30
+# Single ages at which evaluations of age estimation average the errors of each gender.
+_CELLS = range(18, 31)
 
 
 def blocks(of: Ranked) -> Blocks:
-    """Return tables of the errors of the best model at legal ages; nothing if the target is not age."""
+    """Return the errors of the best model by age and at legal ages; nothing if the target is not age."""
     if of.evidence is None or not of.evidence.legal_ages:
         return []
-    return [_legal_ages(of), _challenge(of)]
+    return [_by_age(of, of.evidence.years), _cells(of, of.evidence.years), _legal_ages(of), _challenge(of)]
+
+
+def _genders(years: Sequence[YearError]) -> list[str]:
+    """Return the genders of whom there are faces; [""] if they are not known or only one is."""
+    found = list(dict.fromkeys(one.gender for one in years if one.gender))
+    return found if len(found) > 1 else [""]
+
+
+def _by_age(of: Ranked, years: Sequence[YearError]) -> Figure | None:
+    """Return the figure of the errors at each age; None if fewer than two ages have enough subjects."""
+    if sum(one.error is not None for one in years if not one.gender) < 2:
+        return None
+    genders = _genders(years)
+    genders = genders if len(genders) == 2 else [""]  # more lines cannot be told apart
+    styles = dict(zip(genders, ("learned", ""), strict=False))
+    known = {gender: [one for one in years if one.gender == gender and one.error] for gender in genders}
+
+    def curves(value: str) -> list[AgeCurve]:
+        return [
+            (styles[gender] if len(genders) > 1 else "", tuple((one.age, _value(one, value)) for one in ones))
+            for gender, ones in known.items()
+            if ones
+        ]
+
+    caption = f"{of.title}: errors of {of.best_model} by single year of age"
+    summary = f"{caption}. Two line plots: the mean absolute error and the mean error by true age."
+    lines = " and a ".join(
+        f"{'dashed' if styles[gender] else 'solid'} line for {gender}" for gender in reversed(genders)
+    )
+    note = sentences(
+        "First plot: mean absolute error at each true age. Second plot: mean error, which is the predicted"
+        " minus the true age; above 0 people are predicted to be older than they are.",
+        f"There is a {lines}." if len(genders) > 1 else "",
+        f"Ages with fewer than {FEWEST} subjects are left out; lines connect the others.",
+    )
+    return figure(caption, note, summary, age_plot, curves("error"), curves("bias"))
+
+
+def _value(one: YearError, name: str) -> float:
+    assert one.error is not None
+    assert one.bias is not None
+    return one.error.value if name == "error" else one.bias
+
+
+def _cells(of: Ranked, years: Sequence[YearError]) -> Table:
+    """Return a table of the errors at single ages of young adults for each gender, with the empty cells."""
+    kind, genders = score_kind("mae_years"), _genders(years)
+    found = {(one.age, one.gender): one for one in years}
+    columns = [Column("Age", "years", is_number=True)]
+    for gender in genders:
+        columns += [
+            Column("MAE", "years", others=("low", "high"), group=gender, is_number=True, is_low_best=True),
+            Column("Mean error", "years", group=gender, is_number=True),
+            Column("Within 3 years", "%", group=gender, is_number=True),
+            Column("Faces", group=gender, is_number=True),
+        ]
+    rows, values, empty = [], [], []
+    for age in _CELLS:
+        row = [count_cell(age)]
+        for gender in genders:
+            one = found.get((age, gender))
+            if one is None or one.error is None or one.bias is None:
+                empty.append(f"{age} {gender}".strip())
+                row += [Cell(ABSENT), Cell(ABSENT), Cell(ABSENT), count_cell(one.n_faces if one else 0)]
+                continue
+            values.append(one.error.value)
+            row += [
+                estimate_cell(kind, one.error),
+                Cell(signed(kind, one.bias), round(one.bias, 6)),
+                Cell(SHARE.format(one.within[1] or 0.0), round(100 * (one.within[1] or 0.0), 6)),
+                count_cell(one.n_faces),
+            ]
+        rows.append(tuple(row))
+    mean = f"{kind.format(sum(values) / len(values))} years" if values else ""
+    note = sentences(
+        f"The mean of the MAE over the {len(values)} cells with enough subjects is {mean}." if values else "",
+        f"Cells with fewer than {FEWEST} subjects have no number: {', '.join(empty)}." if empty else "",
+        "Mean error: predicted minus true age. Within 3 years: share of the faces with an error of at most 3"
+        " years. Small numbers are 95 % confidence intervals over subjects.",
+    )
+    title = f"{of.title}: errors of {of.best_model} at single ages"
+    return Table(title, tuple(columns), tuple(rows), note, is_folded=True)
 
 
 def _legal_ages(of: Ranked) -> Table:
