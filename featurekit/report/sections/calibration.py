@@ -75,7 +75,7 @@ def confidence_table(confidence: Confidence, caption: str) -> Table:
         " share of faces that the model predicts, the most confident first, and risk is the share of wrong"
         " predictions among them."
     )
-    return Table(caption, columns, rows, note)
+    return Table(caption, columns, rows, note, is_folded=True)
 
 
 def coverage_table(evidence: TargetEvidence, caption: str) -> Table | None:
@@ -111,7 +111,7 @@ def coverage_table(evidence: TargetEvidence, caption: str) -> Table | None:
         " numbers are 95 % confidence intervals. Bold: the coverage is significantly too low (p ≤ 0.05,"
         " adjusted for all rows)."
     )
-    return Table(caption, columns, rows, note)
+    return Table(caption, columns, rows, note, is_folded=True)
 
 
 def _coverage_cells(one: Coverage, *, is_years: bool, is_broken: bool) -> tuple[Cell, Cell]:

@@ -80,4 +80,4 @@ def recall_table(runs: Sequence[Run], caption: str) -> Table | None:
         "Recall is the share of the faces of a class that are predicted as this class. The recall of a"
         " class with few faces is less certain."
     )
-    return Table(caption, columns, rows, note, is_sortable=True)
+    return Table(caption, columns, rows, note, is_folded=True, is_sortable=True)

@@ -73,7 +73,7 @@ def front_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence | No
         for number, run in enumerate(front, start=1)
     )
     note = _front_note(runs, margin=margin, is_memory_known=is_memory_known)
-    return Table(caption, tuple(columns), rows, note, n_names=3)
+    return Table(caption, tuple(columns), rows, note, n_names=3, is_folded=True)
 
 
 def _front_note(runs: Sequence[Run], *, margin: str, is_memory_known: bool) -> str:

@@ -74,7 +74,7 @@ def differences_table(runs: Sequence[Run], caption: str, evidence: TargetEvidenc
             f" The table has the best {N_COMPARED} trained models and the baselines; evidence.json has every"
             " pair."
         )
-    return Table(caption, columns, rows, note, n_names=2)
+    return Table(caption, columns, rows, note, n_names=2, is_folded=True)
 
 
 def p_values_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence) -> Table | None:

@@ -41,8 +41,10 @@ def blocks(
         Text(f"These commands made the results ({PATH} is the folder of the data set):"),
         Code(made_by(runs, known, title, audit)),
         facts_table(setup, "Folds and seed"),
-        facts_table([(run.name, run.hardware) for run in runs], "Hardware, requested and used"),
-        facts_table([(run.name, run.versions) for run in runs], "Versions of the software"),
+        facts_table(
+            [(run.name, run.hardware) for run in runs], "Hardware, requested and used", is_folded=True
+        ),
+        facts_table([(run.name, run.versions) for run in runs], "Versions of the software", is_folded=True),
         recipes_table(recipes, "Recipes: how the feature vectors were computed") if recipes else None,
         facts_table(faces, "Recipes: how images were read and faces were found", is_folded=True)
         if faces
@@ -115,7 +117,7 @@ def recipes_table(recipes: Sequence[Mapping[str, Any]], caption: str) -> Table:
         "The key is a hash of all settings that determine the feature vectors, so different recipes have"
         " different keys."
     )
-    return Table(caption, columns, rows, note)
+    return Table(caption, columns, rows, note, is_folded=True)
 
 
 def _short_hash(text: str) -> str:
@@ -185,7 +187,7 @@ def weights_table(weights: Sequence[Mapping[str, Any]], caption: str) -> Table:
     }
     columns = [Column(titles.get(n, words(n).capitalize()), is_code=n not in known[1:]) for n in names]
     rows = [tuple(Cell(entry.get(name, ABSENT)) for name in names) for entry in entries]
-    return Table(caption, tuple(columns), tuple(rows))
+    return Table(caption, tuple(columns), tuple(rows), is_folded=True)
 
 
 def searches_table(runs: Sequence[Run], caption: str) -> Table | None:

@@ -10,6 +10,8 @@ from featurekit.report.model import Blocks, Cell, Column, Table
 from featurekit.report.select import Ranked
 from featurekit.uncertainty.resampling import FEWEST
 
+_WORST = 8  # slices that are not folded away
+
 
 def blocks(of: Ranked) -> Blocks:
     """Return a table of the scores of the best model on each slice, worst first; nothing without slices."""
@@ -46,7 +48,11 @@ def blocks(of: Ranked) -> Blocks:
         f" than {FEWEST} subjects."
     )
     caption = f"{of.title}: {of.best_model} on slices of the data, worst first"
-    return [Table(caption, columns, rows, note, is_sortable=True)]
+    if len(rows) <= _WORST + 2:
+        return [Table(caption, columns, rows, note, is_sortable=True)]
+    caption += f": the worst {_WORST} of {len(rows)}"
+    others = Table(f"{of.title}: all other slices", columns, rows[_WORST:], is_folded=True, is_sortable=True)
+    return [Table(caption, columns, rows[:_WORST], note, is_sortable=True), others]
 
 
 def worst_in_words(evidence: TargetEvidence) -> str:
