@@ -24,9 +24,6 @@ from featurekit.uncertainty.resampling import (
     LEVEL,
     effective_subjects,
     exact_interval,
-    interval,
-    per_subject,
-    resampled_sums,
 )
 
 LEGAL_AGES = (13, 16, 18, 21, 25)
@@ -42,8 +39,9 @@ class Rate:
     Attributes:
         n_faces, n_subjects: number of these faces, and of their subjects.
         share: share of the faces for which the check is wrong, with its confidence interval over subjects;
-            None for fewer than FEWEST subjects. The interval is at least as wide as the exact one for this
-            number of subjects, because resampled faces of whom nobody passes show no uncertainty.
+            None for fewer than FEWEST subjects. If every subject has one face, it is the exact interval
+            of a share (Clopper and Pearson); else it is the bootstrap's, but at least as wide as the exact
+            one for so many subjects, because resampled faces of whom nobody passes show no uncertainty.
     """
 
     n_faces: int
@@ -174,15 +172,13 @@ def lowest_threshold(
         return None
     said = under["predicted"].to_numpy(float)
     highest = max(int(np.floor(said.max())) + 1, legal_age)
-    thresholds = np.arange(legal_age, highest + 1)
-    passes = (said[:, None] >= thresholds).astype(float)
-    sums = resampled_sums(per_subject(np.column_stack([passes, np.ones(len(said))]), subjects), seed=seed)
-    n = effective_subjects(subjects)
-    for number, threshold in enumerate(thresholds.tolist()):
-        resampled = interval(sums[:, number] / sums[:, -1]).high
-        exact = exact_interval(float(passes[:, number].mean()), n, 1 - LEVEL).high
-        if max(resampled, exact) <= most_passing:
-            return _check_of_all(table, legal_age, threshold, seed)
+    for threshold in range(legal_age, highest + 1):
+        # The exact interval is quickly computed, and the bootstrap's only makes it wider.
+        exact = exact_interval(float((said >= threshold).mean()), effective_subjects(subjects), 1 - LEVEL)
+        if exact.high <= most_passing:
+            check = _check_of_all(table, legal_age, threshold, seed)
+            if check.passing.share is not None and check.passing.share.high <= most_passing:
+                return check
     return None
 
 
@@ -245,7 +241,10 @@ def _rate(wrong: NDArray[np.bool_], subjects: NDArray[Any], seed: int) -> Rate:
     n_subjects = len(np.unique(subjects))
     share = None
     if n_subjects >= FEWEST:
-        found = mean_of_faces(wrong.astype(float), subjects, seed)
-        exact = exact_interval(found.value, effective_subjects(subjects), 1 - LEVEL)
-        share = Estimate(found.value, min(found.low, exact.low), max(found.high, exact.high))
+        value = float(wrong.mean())
+        exact = exact_interval(value, effective_subjects(subjects), 1 - LEVEL)
+        share = Estimate(value, exact.low, exact.high)
+        if n_subjects < len(wrong):
+            drawn = mean_of_faces(wrong.astype(float), subjects, seed)
+            share = Estimate(value, min(drawn.low, exact.low), max(drawn.high, exact.high))
     return Rate(n_faces=len(wrong), n_subjects=n_subjects, share=share)

@@ -98,6 +98,19 @@ def test_of_few_subjects_nobody_can_say_that_so_few_pass():
     assert lowest_threshold(both[1].iloc[80:], 18, 0, most_passing=0.5) is None
 
 
+def test_faces_of_one_subject_are_no_independent_evidence():
+    true, rng = np.repeat([16.0, 30.0], 600), np.random.default_rng(0)
+    wrong = np.repeat(rng.random(120) < 0.2, 10)  # ten faces of a subject are right or wrong together
+    both = outcomes(true, np.where(wrong, 46 - true, true))
+    alone = age_checks(*both, 18, 18, 0)[0].passing.share
+    both[1]["subject"] //= 10
+    together = age_checks(*both, 18, 18, 0)[0].passing.share
+    assert together.value == alone.value
+    assert together.high - together.low > 2.5 * (alone.high - alone.low)
+    lowest = lowest_threshold(both[1], 18, 0, most_passing=alone.high)
+    assert lowest.threshold > lowest_threshold(both[1], 18, 0, most_passing=0.6).threshold
+
+
 def test_twelve_faces_by_hand_and_too_few_for_a_share():
     true = [16, 17, 17, 18, 18, 25, 30, 17, 16, 40, 18, 17.9]
     said = [18, 17, 26, 17, 18, 24, 31, 25, 15, 60, 25, 18.0]
