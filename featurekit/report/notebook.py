@@ -8,6 +8,7 @@ notebook and of this HTML do not affect each other.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pandas as pd
 from markupsafe import Markup
@@ -77,7 +78,7 @@ def results_html(
 
 
 def _ranking(of: Ranked) -> Section:
-    said = tuple((what, text) for what, text in answer(of.runs, of.evidence) if what in _SUMMARY)
+    said = tuple((what, text) for what, text in answer(replace(of, numbers={})) if what in _SUMMARY)
     return Section(of.title, (Points(said), ranking_table(of)))
 
 

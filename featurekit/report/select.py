@@ -1,7 +1,7 @@
 """Select and sort the runs for the report, and name targets and models."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from featurekit.errors import TargetError, UnknownNameError
@@ -34,11 +34,14 @@ class Ranked:
         runs: the runs, best first; at least one.
         evidence: confidence intervals, tests and slices of the runs; None if their predictions are not
             available.
+        numbers: number of the model of each run, by the name of the run; the same model has the same number
+            for every target. Models are called by it wherever their full names have no room.
     """
 
     name: str
     runs: Sequence[Run]
     evidence: TargetEvidence | None
+    numbers: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -47,10 +50,29 @@ class Ranked:
 
     @property
     def best_model(self) -> str:
-        """Words for the best model in a caption, e.g. "the best model (svm)"."""
+        """Words for the best model in a caption, e.g. "the best model (M1, svm)"."""
         assert self.evidence is not None
+        name = self.evidence.sliced
         names = {run.name: run.classifier_name for run in self.runs}
-        return f"the best model ({names.get(self.evidence.sliced, self.evidence.sliced)})"
+        number = f"{_number(self.numbers[name])}, " if name in self.numbers else ""
+        return f"the best model ({number}{names.get(name, name)})"
+
+    def number(self, run: Run) -> str:
+        """Return the number by which the model of a run is called, e.g. "M1"; "" without numbers."""
+        return _number(self.numbers[run.name]) if run.name in self.numbers else ""
+
+    def named(self, run: Run) -> str:
+        """Return a short name of the model of a run, e.g. "M1 · svm · 6 features"."""
+        if run.name not in self.numbers:
+            return model_name(run)
+        parts = [self.number(run), run.classifier_name]
+        return " · ".join(parts if _is_ensemble(run) else [*parts, short_features(run.features)])
+
+    def in_words(self, run: Run) -> str:
+        """Return the name of the model of a run in a sentence, e.g. "svm on 6 features (M1)"."""
+        features = short_features(run.features) if run.name in self.numbers else run.features
+        name = run.classifier_name if _is_ensemble(run) else f"{run.classifier_name} on {features}"
+        return f"{name} ({self.number(run)})" if run.name in self.numbers else name
 
 
 def target_title(name: str) -> str:
@@ -93,6 +115,25 @@ def role(run: Run) -> str:
     if not run.is_baseline:
         return ""
     return "baseline" if run.classifier == "majority" else "off-the-shelf"
+
+
+def _number(number: int) -> str:
+    return f"M{number}"
+
+
+def _is_ensemble(run: Run) -> bool:
+    """Whether a run is an ensemble, whose name contains its members."""
+    return "members" in run.parameters
+
+
+def short_features(features: str) -> str:
+    """Return a feature set as it is or, if its name is long, the number of its features.
+
+    >>> short_features("dlib_age"), short_features("dlib_age+dlib_age:middle+dlib_gender+mobilenet_v2")
+    ('dlib_age', '4 features')
+    """
+    parts = features.split("+")
+    return features if len(parts) == 1 or len(features) <= 24 else f"{len(parts)} features"
 
 
 def model_name(run: Run) -> str:
@@ -148,10 +189,11 @@ def targets_of(runs: Sequence[Run]) -> list[str]:
 def ranked_targets(runs: Sequence[Run], evidence: Evidence | None) -> list[Ranked]:
     """Return the runs of each target, best first, with their evidence, in the order of the report."""
     known = evidence.targets if evidence else {}
-    return [
-        Ranked(name, best_first([run for run in runs if run.target == name]), known.get(name))
-        for name in targets_of(runs)
-    ]
+    ordered = {name: best_first([run for run in runs if run.target == name]) for name in targets_of(runs)}
+    models = list(dict.fromkeys(model_name(run) for of in ordered.values() for run in of))
+    number = {name: place for place, name in enumerate(models, start=1)}
+    numbers = {run.name: number[model_name(run)] for run in runs}
+    return [Ranked(name, of, known.get(name), numbers) for name, of in ordered.items()]
 
 
 def in_order(scores: Iterable[str]) -> list[str]:

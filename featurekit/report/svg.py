@@ -237,8 +237,10 @@ def cost_plot(spots: Sequence[Spot], kind: ScoreKind, *, is_narrow: bool, summar
         if spot.mark:
             svg.append(_dot(at, up, ""))
             # The number is above the dot or, where that would cover another one, right, left or below.
-            around = ((at, up - 13), (at + 13, up), (at - 13, up), (at, up + 13))
-            free = [place for place in around if all(_are_apart(place, other) for other in taken)]
+            room = 11 if len(spot.mark) < 3 else 17  # of the number and a dot, or of two numbers
+            side = room + 2
+            around = ((at, up - 13), (at + side, up), (at - side, up), (at, up + 13))
+            free = [place for place in around if all(_are_apart(place, other, room) for other in taken)]
             taken.append(free[0] if free else around[0])
             svg.append(_words(taken[-1][0], taken[-1][1] + 4, spot.mark, "middle", "name"))
         else:
@@ -246,9 +248,9 @@ def cost_plot(spots: Sequence[Spot], kind: ScoreKind, *, is_narrow: bool, summar
     return _whole(svg)
 
 
-def _are_apart(one: tuple[float, float], other: tuple[float, float]) -> bool:
-    """Whether a number of two digits and a dot, or two such numbers, do not overlap."""
-    return abs(one[0] - other[0]) > 11 or abs(one[1] - other[1]) > 9
+def _are_apart(one: tuple[float, float], other: tuple[float, float], room: float) -> bool:
+    """Whether a number and a dot, or two numbers, do not overlap."""
+    return abs(one[0] - other[0]) > room or abs(one[1] - other[1]) > 9
 
 
 def confidence_plot(

@@ -411,10 +411,12 @@ def make_facts(face: str) -> list[VectorFacts]:
 
 
 def rows_of(text: str, heading: str) -> list[list[str]]:
-    """Return the cells of the first Markdown table below a heading, without head and rule."""
+    """Return the cells of the first Markdown table below a heading: no head, rule or numbers of models."""
     below = text.split(f"## {heading}\n", 1)[1]
     table = below[below.index("\n| ") + 1 :].split("\n\n")[0]
-    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table.splitlines()[2:]]
+    first = 1 if table.startswith("| No. |") else 0
+    lines = table.splitlines()[2:]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")][first:] for line in lines]
 
 
 def html_of(*of: Any, **options: Any) -> str:

@@ -12,6 +12,7 @@ from featurekit.evaluation.results import Run
 from featurekit.report.changes import compose_changes
 from featurekit.report.of_comparison import write_page
 from featurekit.report.sections.differences import differences_table, p_values_table
+from featurekit.report.select import Ranked
 from featurekit.text import markdown
 from tests.report.made_up import make_evidence, make_run, score
 
@@ -64,8 +65,8 @@ def test_a_p_value_at_the_limit_of_its_test_is_said_to_be_below_it(tmp_path):
     limit = 1 / 20_001
     runs = [make_run(), make_run(classifier="mlp", scores={"accuracy": score(0.78)})]
     known = make_evidence(runs, p=limit).targets["gender"]
-    assert differences_table(runs, "t", known).rows[0][3].count == "p < 0.0001"
-    assert p_values_table(runs, "t", known).rows[0][2].text == "p < 0.0001"
+    assert differences_table(Ranked("gender", runs, known), "t").rows[0][3].count == "p < 0.0001"
+    assert p_values_table(Ranked("gender", runs, known), "t").rows[0][2].text == "p < 0.0001"
     old, new, found = changed_pair()
     at_limit = {name: replace(one, adjusted=limit) for name, one in found.items()}
     page = written(tmp_path, old, new, ("june", "july"), at_limit).with_suffix(".md")

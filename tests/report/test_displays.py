@@ -235,7 +235,7 @@ def values_of(table, heading, others=0):
 def test_accuracies_are_those_of_the_reports_table_and_of_the_results_frame(kept):
     display = AccuracyDisplay.of(kept)
     scale, frame = display.kind.scale, display.frame()
-    table = scores_table(kept.runs, "", kept.evidence)
+    table = scores_table(kept, "")
     mine = [
         tuple(scale * frame[name].to_numpy()[i] for name in ("value", "low", "high")) for i in frame.index
     ]
@@ -252,7 +252,7 @@ def test_costs_are_those_of_the_reports_table(kept):
     frame = CostDisplay.of(kept).frame()
     front = frame[frame["is_on_front"]]
     assert front["seconds_per_1000_faces"].is_monotonic_increasing
-    table = front_table(kept.runs, "", kept.evidence)
+    table = front_table(kept, "")
     # Milliseconds per face, which are as many seconds for 1,000 faces.
     shown = [time for (time,) in values_of(table, "Time per face")]
     assert list(front["seconds_per_1000_faces"].round(6)) == shown

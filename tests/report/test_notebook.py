@@ -19,7 +19,7 @@ from featurekit.report.notebook import (
     results_html,
 )
 from featurekit.report.sections.verdict import answer
-from featurekit.report.select import best_first
+from featurekit.report.select import Ranked, best_first
 from featurekit.uncertainty.calibration import Calibration
 from tests.report.made_up import HOSTILE, hostile_runs, make_evidence, make_facts, make_run, score
 
@@ -105,7 +105,7 @@ def test_a_ranking_has_scores_intervals_counts_and_marks_baselines(runs):
     assert "majority baseline" in text
     assert "off_the_shelf off-the-shelf" in text
     assert ".frame() has all runs" in text
-    for what, said in answer(known, evidence.targets["age_group"]):
+    for what, said in answer(Ranked("age_group", known, evidence.targets["age_group"])):
         assert (said in text) == (what in ("Best model", "Second best"))
 
 

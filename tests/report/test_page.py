@@ -17,6 +17,7 @@ from tests.report.made_up import (
     make_run,
     markdown_of,
     rows_of,
+    score,
     write_report,
 )
 
@@ -29,7 +30,7 @@ def test_every_run_is_in_both_renderings(runs, page):
         assert sorted(names) == sorted((run.features, run.classifier) for run in of_target)
         for run in of_target:
             # Once in its table of scores, once among the parameters.
-            assert sum(row[:2] == [run.features, run.classifier] for row in rows) >= 1
+            assert sum(row[1:3] == [run.features, run.classifier] for row in rows) >= 1
             assert sum(row[:3] == [target, run.features, run.classifier] for row in rows) == 1
 
 
@@ -125,3 +126,21 @@ def test_no_run_is_no_report(tmp_path):
     ):
         write_report(tmp_path, [], "t")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_model_has_one_number_on_the_whole_page():
+    """The best of the first target is M1, and where its name has no room it is called by its number."""
+    six = "dlib_age+dlib_age:middle+dlib_gender+mobilenet_v2+mobilenet_v2:middle+dlib_face"
+    runs = [
+        make_run("gender", six, scores={"accuracy": score(0.9)}),
+        make_run("gender", classifier="mlp", scores={"accuracy": score(0.8)}),
+        make_run("age", six, scores={"mae_years": score(6.0)}),
+        make_run("age", classifier="mlp", scores={"mae_years": score(5.0)}),
+    ]
+    text = markdown_of(runs, "t", make_evidence(runs[:2]))
+    assert "Best model: svm on 6 features (M1)" in text
+    assert "Best model: mlp on dlib_age (M2)" in text
+    assert f"| M1 | {six} | svm |" in text.replace("\\_", "_")
+    age = text.split("## Age in years")[1]
+    assert age.index("| M2 |") < age.index("| M1 |")
+    assert "| M1 · svm · 6 features |" in text

@@ -1,12 +1,10 @@
 """The confusion matrix of the best model, and the recall of each class."""
 
-from collections.abc import Sequence
-
 from featurekit.evaluation.results import Run
 from featurekit.report.cells import ABSENT, SHARE, count_cell, finite, value_cell
 from featurekit.report.displays.confusion import MOST_CLASSES, ConfusionDisplay
 from featurekit.report.model import Blocks, Cell, Column, Table
-from featurekit.report.select import Ranked, best_first, model_name, role
+from featurekit.report.select import Ranked, role
 
 N_RECALL_MODELS = 3
 
@@ -15,10 +13,10 @@ def blocks(of: Ranked) -> Blocks:
     """Return the confusion matrix of the best trained model, and the recall of each class."""
     best = next((run for run in of.runs if not run.is_baseline), None)
     return [
-        confusion_table(best, f"{of.title}: confusion matrix of {model_name(best)}")
+        confusion_table(best, f"{of.title}: confusion matrix of {of.named(best)}")
         if best and best.confusion and len(best.classes) <= MOST_CLASSES
         else None,
-        recall_table(of.runs, f"{of.title}: recall of each class"),
+        recall_table(of, f"{of.title}: recall of each class"),
     ]
 
 
@@ -54,9 +52,9 @@ def confusion_table(run: Run, caption: str) -> Table:
     return Table(caption, columns, rows, note)
 
 
-def recall_table(runs: Sequence[Run], caption: str) -> Table | None:
+def recall_table(of: Ranked, caption: str) -> Table | None:
     """Return the recall of each class, for the best trained models and for off-the-shelf networks."""
-    ordered = [run for run in best_first(runs) if len(run.recall) == len(run.classes) > 0]
+    ordered = [run for run in of.runs if len(run.recall) == len(run.classes) > 0]
     shown = [run for run in ordered if not role(run)][:N_RECALL_MODELS]
     shown += [run for run in ordered if role(run) == "off-the-shelf"]
     if not shown:
@@ -64,7 +62,7 @@ def recall_table(runs: Sequence[Run], caption: str) -> Table | None:
     columns = (
         Column("Class"),
         Column("Faces", is_number=True),
-        *(Column(model_name(run), "%", is_number=True) for run in shown),
+        *(Column(of.named(run), "%", is_number=True) for run in shown),
     )
     confusion = shown[0].confusion
     recalls = [[finite(run.recall[i]) for run in shown] for i in range(len(shown[0].classes))]

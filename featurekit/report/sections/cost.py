@@ -13,7 +13,6 @@ from featurekit.evaluation.results import Run
 from featurekit.evaluation.scores import ScoreKind, score_word
 from featurekit.report.cells import (
     ABSENT,
-    count_cell,
     gain_interval_cell,
     p_value,
     seconds_cell,
@@ -33,17 +32,17 @@ def blocks(of: Ranked) -> Blocks:
     """Return the figure of scores against times, and the table of the models on the Pareto front."""
     plot = _plot(of, f"{of.title}: {score_word(headline(of.runs))} against time")
     caption = f"{of.title}: cost of the models on the Pareto front"
-    return [plot, front_table(of.runs, caption, of.evidence)] if plot else []
+    return [plot, front_table(of, caption)] if plot else []
 
 
-def front_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence | None = None) -> Table:
+def front_table(of: Ranked, caption: str) -> Table:
     """Return a table of the cost of the models on the Pareto front, and their loss against the best model."""
-    kind, front = headline(runs), pareto_front(runs)
+    runs, evidence, kind, front = of.runs, of.evidence, headline(of.runs), pareto_front(of.runs)
     trades = {trade.name: trade for trade in evidence.trades} if evidence else {}
     is_memory_known = any(run.peak_bytes for run in front)
     margin = margin_words(kind, evidence) if trades else ""
     columns = [
-        Column("No.", is_number=True),
+        Column("No."),
         Column("Features", is_code=True),
         Column("Model", is_code=True),
         Column(kind.title, kind.unit, is_number=True),
@@ -60,7 +59,7 @@ def front_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence | No
         ]
     rows = tuple(
         (
-            count_cell(number),
+            Cell(of.number(run) or str(number)),
             Cell(run.features),
             Cell(run.classifier_name),
             value_cell(kind, mean_of(run, kind.name)),
@@ -127,7 +126,11 @@ def _plot(of: Ranked, caption: str) -> Figure | None:
         return None
     kind = display.kind
     spots = [
-        Spot(one.milliseconds, one.value * kind.scale, str(one.number) if one.number else "")
+        Spot(
+            one.milliseconds,
+            one.value * kind.scale,
+            (of.number(one.run) or str(one.number)) if one.number else "",
+        )
         for one in display.costs
     ]
     summary = f"{caption}. {len(spots)} trained models; the table below has those on the Pareto front."

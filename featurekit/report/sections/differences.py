@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from featurekit.evaluation.evidence import TargetEvidence
 from featurekit.evaluation.results import Run
 from featurekit.evaluation.scores import score_kind
-from featurekit.report.cells import ABSENT, count_cell, difference_cell, gain_interval_cell, p_value
+from featurekit.report.cells import ABSENT, difference_cell, gain_interval_cell, p_value
 from featurekit.report.model import Blocks, Cell, Column, Table
-from featurekit.report.select import Ranked, best_first, model_name, role
+from featurekit.report.select import Ranked, best_first, role
 
 # The test of every difference between two models, as a part of a sentence.
 HOW_TESTED = (
@@ -22,10 +22,8 @@ def blocks(of: Ranked) -> Blocks:
     if of.evidence is None:
         return []
     return [
-        differences_table(of.runs, f"{of.title}: differences between models", of.evidence),
-        p_values_table(
-            of.runs, f"{of.title}: the best model against the others, with two tests", of.evidence
-        ),
+        differences_table(of, f"{of.title}: differences between models"),
+        p_values_table(of, f"{of.title}: the best model against the others, with two tests"),
     ]
 
 
@@ -40,28 +38,31 @@ def _compared(runs: Sequence[Run], evidence: TargetEvidence) -> tuple[list[Run],
     return shown, len(shown) == len(ordered)
 
 
-def differences_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence) -> Table | None:
+def differences_table(of: Ranked, caption: str) -> Table | None:
     """Return a table of the differences between each two of the best models, with p-values."""
+    evidence = of.evidence
+    assert evidence is not None
     kind = score_kind(evidence.score)
-    shown, are_all = _compared(runs, evidence)
+    shown, are_all = _compared(of.runs, evidence)
     if len(shown) < 2:
         return None
+    labels = [of.number(run) or str(place) for place, run in enumerate(shown, start=1)]
     columns = (
-        Column("No.", is_number=True),
+        *([] if of.numbers else [Column("No.")]),
         Column("Model"),
         *(
-            Column(f"vs. {number}", copied_unit=kind.unit_of_difference, others=("p",), is_number=True)
-            for number in range(1, len(shown) + 1)
+            Column(f"vs. {label}", copied_unit=kind.unit_of_difference, others=("p",), is_number=True)
+            for label in labels
         ),
     )
     rows = tuple(
         (
-            count_cell(number),
-            Cell(model_name(run), tag=role(run)),
+            *([] if of.numbers else [Cell(label)]),
+            Cell(of.named(run), tag=role(run)),
             # A model is not compared with itself.
             *(difference_cell(kind, evidence.between(run.name, other.name), absent="·") for other in shown),
         )
-        for number, run in enumerate(shown, start=1)
+        for label, run in zip(labels, shown, strict=True)
     )
     note = (
         f"Each cell says by how many {kind.unit_of_difference} the model of the row is better than the model"
@@ -74,13 +75,15 @@ def differences_table(runs: Sequence[Run], caption: str, evidence: TargetEvidenc
             f" The table has the best {N_COMPARED} trained models and the baselines; evidence.json has every"
             " pair."
         )
-    return Table(caption, columns, rows, note, n_names=2, is_folded=True)
+    return Table(caption, columns, rows, note, n_names=1 if of.numbers else 2, is_folded=True)
 
 
-def p_values_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence) -> Table | None:
+def p_values_table(of: Ranked, caption: str) -> Table | None:
     """Return a table of two tests of the best model against each other model."""
+    evidence = of.evidence
+    assert evidence is not None
     kind = score_kind(evidence.score)
-    shown, _ = _compared(runs, evidence)
+    shown, _ = _compared(of.runs, evidence)
     best = next((run for run in shown if not run.is_baseline), None)
     if best is None:
         return None
@@ -95,7 +98,7 @@ def p_values_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence) 
     )
     rows = tuple(
         (
-            Cell(model_name(run), tag=role(run)),
+            Cell(of.named(run), tag=role(run)),
             gain_interval_cell(kind, pair.gain, pair.low, pair.high),
             Cell(
                 p_value(pair.adjusted, pair.limit),
@@ -108,7 +111,7 @@ def p_values_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence) 
         for run, pair in found
     )
     note = (
-        f"The table shows by how many {kind.unit_of_difference} {model_name(best)} is better than each other"
+        f"The table shows by how many {kind.unit_of_difference} {of.named(best)} is better than each other"
         " model, with the"
         " 95 % confidence interval over subjects and the p-values of two tests. The test over subjects, on"
         f" which this page relies, is {HOW_TESTED}. The test over folds is the t-test corrected for"

@@ -26,12 +26,10 @@ from featurekit.report.displays.accuracy import MOST, AccuracyDisplay
 from featurekit.report.model import FOUND, Blocks, Cell, Column, Figure, Table, Text
 from featurekit.report.select import (
     Ranked,
-    best_first,
     elsewhere_note,
     headline,
     in_order,
     machine_of,
-    model_name,
     role,
 )
 from featurekit.report.svg import Point, dot_plot, figure
@@ -52,7 +50,7 @@ def blocks(of: Ranked) -> Blocks:
     """Return a description of the target, the table of scores, and the figure of scores."""
     return [
         Text(_about(of)),
-        scores_table(of.runs, f"{of.title}: all models, best first", of.evidence),
+        scores_table(of, f"{of.title}: all models, best first"),
         _plot(of, f"{of.title}: {score_word(headline(of.runs))} of all models"),
     ]
 
@@ -77,12 +75,12 @@ def _about(of: Ranked) -> str:
     )
 
 
-def scores_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence | None) -> Table:
+def scores_table(of: Ranked, caption: str) -> Table:
     """Return the ranking of one target as a table, with confidence intervals if they were computed.
 
     The first columns are those by which a model is chosen. The HTML page shows the others on request.
     """
-    ordered, machine, main = best_first(runs), machine_of(runs), headline(runs)
+    runs, evidence, machine, main = of.runs, of.evidence, machine_of(of.runs), headline(of.runs)
     # A score that most runs do not have, because they are older than it, is left out.
     found = [
         kind
@@ -99,7 +97,7 @@ def scores_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence | N
 
     def of_score(kind: ScoreKind, *, on_all_rows: bool = False) -> _Shown:
         has_interval = kind.name in with_interval and not on_all_rows
-        best = _best(ordered, kind, on_all_rows)
+        best = _best(runs, kind, on_all_rows)
         column = Column(
             kind.title,
             kind.unit,
@@ -113,11 +111,12 @@ def scores_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence | N
         return column, lambda run: _score_cell(run, kind, on_all_rows, best, of_run.get(run.name))
 
     parts: list[_Shown] = [
+        *([(Column("No."), lambda run: Cell(of.number(run)))] if of.numbers else []),
         (Column("Features", is_code=True), lambda run: Cell(run.features)),
         (Column("Model", is_code=True), lambda run: Cell(run.classifier_name, tag=role(run))),
         of_score(main),
         *([of_score(second)] if second else []),
-        *_against_the_best(ordered, main, evidence),
+        *_against_the_best(runs, main, evidence),
         (_TIME, lambda run: time_cell(milliseconds(run) if timed_on(run) == machine else None)),
         *([] if are_faces_alike else [(_FACES, lambda run: count_cell(run.n_tested))]),
         *(of_score(kind) for kind in found if kind not in (main, second)),
@@ -131,9 +130,9 @@ def scores_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence | N
     table = Table(
         caption,
         tuple(column for column, _ in parts),
-        tuple(tuple(cell(run) for _, cell in parts) for run in ordered),
+        tuple(tuple(cell(run) for _, cell in parts) for run in runs),
         note,
-        n_names=2,
+        n_names=3 if of.numbers else 2,
         is_sortable=True,
     )
     return table.without_empty_columns(ABSENT)
@@ -240,7 +239,7 @@ def _plot(of: Ranked, caption: str) -> Figure | None:
         caption += f", the best {MOST} of {display.n_scored} and the baselines"
     points = [
         Point(
-            model_name(one.run),
+            of.named(one.run),
             one.value * kind.scale,
             one.low * kind.scale,
             one.high * kind.scale,

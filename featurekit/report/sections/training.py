@@ -24,21 +24,22 @@ def blocks(of: Ranked) -> Blocks:
     if not networks:
         return []
     return [
-        _curves(networks, f"{of.title}: learning curves of the networks"),
+        _curves(of, networks, f"{of.title}: learning curves of the networks"),
         trainings_table(networks, f"{of.title}: training of the networks", machine_of(of.runs)),
     ]
 
 
-def _curves(runs: Sequence[Run], caption: str) -> Figure:
+def _curves(of: Ranked, runs: Sequence[Run], caption: str) -> Figure:
     """Return the loss and the score of each epoch, means over the folds; runs are best first."""
     if len(runs) > _MAX_CURVES:
         caption += f", the best {_MAX_CURVES} of {len(runs)}"
     drawn = runs[:_MAX_CURVES]
     displays = [LearningCurvesDisplay.of(run, measure=measure) for run in drawn for measure in _MEASURES]
+    names = {run.name: of.named(run) for run in drawn}
     panels = [
         Panel(
             kind=display.kind,
-            model=display.model,
+            model=names[display.run],
             learned=tuple(display.kind.scale * value for value in display.mean("training")),
             held_out=tuple(display.kind.scale * value for value in display.mean("validation")),
             kept=display.kept,

@@ -34,7 +34,7 @@ def blocks(ranked: Sequence[Ranked], *, is_synthetic: bool) -> Blocks:
     mixed = [of.title for of in ranked if len({run.dataset.get("name") for run in of.runs}) > 1]
     return [
         Text(synthetic, is_caution=True) if is_synthetic else None,
-        Answers(tuple((of.title, answer(of.runs, of.evidence)) for of in ranked)),
+        Answers(tuple((of.title, answer(of)) for of in ranked)),
         Text(_how_tested(ranked)),
         *(
             Text(
@@ -66,22 +66,22 @@ def _how_tested(ranked: Sequence[Ranked]) -> str:
     )
 
 
-def answer(runs: Sequence[Run], evidence: TargetEvidence | None) -> tuple[tuple[str, str], ...]:
-    """Return the main results of one target as pairs of a heading and a text; the runs must be best first."""
-    kind = headline(runs)
+def answer(of: Ranked) -> tuple[tuple[str, str], ...]:
+    """Return the main results of one target as pairs of a heading and a text."""
+    runs, evidence, kind = of.runs, of.evidence, headline(of.runs)
     trained = [run for run in runs if not run.is_baseline and mean_of(run, kind.name) is not None]
     if not trained:
         return (("Best model", "No trained model has a score; only baselines can be shown."),)
     best = trained[0]
     scores = filter(None, (_shown(best, name, evidence) for name in (kind.name, "within_one_group")))
     lines = [
-        ("Best model", f"{_named(best)}{_beaten(best, runs, kind)}: {'; '.join(scores)}."),
+        ("Best model", f"{of.in_words(best)}{_beaten(best, runs, kind)}: {'; '.join(scores)}."),
         ("Baselines", _against(best, runs, kind, evidence)),
-        ("Second best", _second(best, trained, kind, evidence)),
+        ("Second best", _second(of, best, trained, kind)),
     ]
     if evidence:
         lines += [
-            ("Faster model", _fastest(best, trained, kind, evidence)),
+            ("Faster model", _fastest(of, best, trained, kind)),
             ("Worst slice", worst_in_words(evidence) if evidence.sliced == best.name else ""),
             ("Low coverage", _low_coverage(evidence)),
         ]
@@ -98,12 +98,6 @@ def _gain(kind: ScoreKind, run: Run, other: Run) -> float:
     """Return how much better a run is than another one; 0 if one of them does not have the score."""
     mean, than = mean_of(run, kind.name), mean_of(other, kind.name)
     return 0.0 if mean is None or than is None else kind.gain(mean, than)
-
-
-def _named(run: Run) -> str:
-    if "members" in run.parameters:  # the name of an ensemble contains them
-        return run.classifier_name
-    return f"{run.classifier_name} on {run.features}"
 
 
 def _shown(run: Run, name: str, evidence: TargetEvidence | None = None) -> str:
@@ -143,26 +137,27 @@ def _difference(best: Run, run: Run, kind: ScoreKind, evidence: TargetEvidence |
     return f"{how if float(kind.format(abs(gain))) else 'no better than'} {_CALLED[role(run)]} ({score})"
 
 
-def _second(best: Run, trained: Sequence[Run], kind: ScoreKind, evidence: TargetEvidence | None) -> str:
+def _second(of: Ranked, best: Run, trained: Sequence[Run], kind: ScoreKind) -> str:
     """Return the second best model, and whether there is evidence that it is worse."""
     if len(trained) < 2:
         return ""
     second = trained[1]
     behind = _gain(kind, best, second)
     how_far = f"{amount(kind, behind)} worse" if float(kind.format(abs(behind))) else "equal after rounding"
-    found = evidence.between(best.name, second.name) if evidence else None
+    found = of.evidence.between(best.name, second.name) if of.evidence else None
     if not found:
-        return f"{_named(second)}: {how_far}."
+        return f"{of.in_words(second)}: {how_far}."
     shown = "evidence of a difference" if found.is_shown else "no evidence of a difference"
-    return f"{_named(second)}: {how_far}, {shown} ({p_value(found.adjusted, found.limit)})."
+    return f"{of.in_words(second)}: {how_far}, {shown} ({p_value(found.adjusted, found.limit)})."
 
 
-def _fastest(best: Run, trained: Sequence[Run], kind: ScoreKind, evidence: TargetEvidence) -> str:
+def _fastest(of: Ranked, best: Run, trained: Sequence[Run], kind: ScoreKind) -> str:
     """Return the fastest model whose loss is shown to be smaller than the margin, or the closest to this."""
-    own = milliseconds(best)
+    evidence, own = of.evidence, milliseconds(best)
+    assert evidence is not None
     if own is None:
         return ""
-    names = {run.name: _named(run) for run in trained}
+    names = {run.name: of.in_words(run) for run in trained}
     trades = [trade for trade in evidence.trades if trade.name in names]
     if not trades:
         return (

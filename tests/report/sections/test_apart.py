@@ -22,13 +22,13 @@ def test_a_run_without_evidence_is_never_called_best():
         html_of([*tested, better], "t", make_evidence(tested), errors=errors).replace("<wbr>", ""),
     ):
         for caption in (
-            "Best model: a on dlib_age",
-            "confusion matrix of a · dlib",
-            "the best model (a) on slices of the data",
-            "calibration and risk of the best model (a)",
-            "prediction sets of the best model (a)",
+            "Best model: a on dlib_age (M1)",
+            "confusion matrix of M1 · a · dlib",
+            "the best model (M1, a) on slices of the data",
+            "calibration and risk of the best model (M1, a)",
+            "prediction sets of the best model (M1, a)",
             "worst errors of the best model (a)",
-            "The table shows by how many points a · dlib",
+            "The table shows by how many points M1 · a · dlib",
         ):
             assert caption in text.replace("<dt>Best model</dt><dd>", "Best model: ").replace("\\_", "_"), (
                 caption

@@ -7,7 +7,7 @@ from featurekit.evaluation.provenance import hardware_of_all as _hardware_of_all
 from featurekit.report.displays.cost import pareto_front
 from featurekit.report.sections.cost import front_table
 from featurekit.report.sections.ranking import scores_table
-from featurekit.report.select import timed_alike
+from featurekit.report.select import Ranked, timed_alike
 from tests.report.made_up import make_evidence, make_run, markdown_of, priced, rows_of, score, trade
 
 
@@ -18,7 +18,7 @@ def test_the_table_of_the_front_says_which_models_are_within_the_margin():
         priced("knn", 0.7, 1.0),
     ]
     trades = (trade(quick, 0.1, is_within=False, p=1.0), trade(middle, 0.002, is_within=True, p=0.0123))
-    found = front_table(runs, "t", make_evidence(runs, trades=trades).targets["gender"])
+    found = front_table(Ranked("gender", runs, make_evidence(runs, trades=trades).targets["gender"]), "t")
     assert [column.title for column in found.columns[-2:]] == ["Loss against the best", "Within 1 point"]
     assert [tuple(cell.text for cell in row[-2:]) for row in found.rows] == [
         ("+10.0", "not shown"),
@@ -32,7 +32,9 @@ def test_the_table_of_the_front_says_which_models_are_within_the_margin():
 def test_a_p_value_at_the_limit_of_the_test_of_the_margin_is_said_to_be_below_it():
     _, quick = runs = [priced("a_svm", 0.8, 38.0), priced("knn", 0.799, 1.0)]
     at_limit = replace(trade(quick, 0.001, is_within=True, p=1 / 201), limit=1 / 201)
-    found = front_table(runs, "t", make_evidence(runs, trades=(at_limit,)).targets["gender"])
+    found = front_table(
+        Ranked("gender", runs, make_evidence(runs, trades=(at_limit,)).targets["gender"]), "t"
+    )
     assert found.rows[0][-1].count == "p < 0.005"
 
 
@@ -76,7 +78,7 @@ def test_times_of_another_machine_are_not_compared():
     assert [run.classifier for run in timed_alike(runs)] == ["svm", "mlp"]
     assert {run.classifier for run in pareto_front(runs)} <= {"svm", "mlp"}
     text = markdown_of(runs, "t", make_evidence(runs, p=0.4))
-    assert front_table(runs, "t").note.endswith(
+    assert front_table(Ranked("gender", runs, None), "t").note.endswith(
         "Left out: 2 models that were timed on another machine than the best model."
     )
     rows = {cells[1].split(" ")[0]: cells for cells in rows_of(text, "Gender")}
@@ -90,7 +92,7 @@ def test_times_of_another_machine_are_not_compared():
         "Times are blank for 2 runs, which were timed on another machine than the best model (Example 3000)."
         in text
     )
-    assert "Left out" not in front_table([best, middle], "t").note
+    assert "Left out" not in front_table(Ranked("gender", [best, middle], None), "t").note
     assert "Times are blank" not in markdown_of([best, middle], "t")
 
 
@@ -98,7 +100,10 @@ def test_the_machine_is_the_best_models_also_where_most_were_timed_on_another():
     best = make_run(scores={"accuracy": score(0.9)}, hardware={"processor": "one of its own"})
     others = [make_run(classifier=name) for name in ("mlp", "knn", "xgboost")]
     assert timed_alike([*others, best]) == [best]
-    assert "Times are blank for 3 runs, which were" in scores_table([best, *others], "t", None).note
+    assert (
+        "Times are blank for 3 runs, which were"
+        in scores_table(Ranked("gender", [best, *others], None), "t").note
+    )
 
 
 def test_the_front_holds_what_no_other_beats_in_both_score_and_time():
@@ -114,13 +119,15 @@ def test_the_front_holds_what_no_other_beats_in_both_score_and_time():
     assert [run.classifier for run in pareto_front(runs)] == ["quick", "between", "best"]
     text = markdown_of(runs, "t")
     assert "Gender: cost of the models on the Pareto front" in text
-    assert "| 3 | dlib_age | best | 80.0 | 20 |" in text
+    assert "| dlib_age | best | 80.0 | 20 |" in text
     assert "accuracy against time" not in markdown_of(runs[:2], "t")
 
 
 def test_memory_is_told_where_it_is_known():
     known, unknown = make_run(peak_bytes=1_234_000_000), make_run(classifier="mlp")
     faster = replace(unknown, seconds={**unknown.seconds, "predict": 0.1}, scores={"accuracy": score(0.5)})
-    table = front_table([known, faster], "t")
+    table = front_table(Ranked("gender", [known, faster], None), "t")
     assert [(cells[2].text, cells[-1].text) for cells in table.rows] == [("mlp", "—"), ("svm", "1.2 GB")]
-    assert "Memory" not in [column.title for column in front_table([faster], "t").columns]
+    assert "Memory" not in [
+        column.title for column in front_table(Ranked("gender", [faster], None), "t").columns
+    ]

@@ -1,6 +1,7 @@
 """Which differences are shown, by which test."""
 
 from featurekit.report.sections.differences import N_COMPARED, differences_table, p_values_table
+from featurekit.report.select import Ranked
 from tests.report.made_up import html_of, make_evidence, make_run, markdown_of, score
 
 
@@ -15,7 +16,7 @@ def test_no_page_speaks_of_holm_and_every_page_of_the_test_that_was_made():
 
 def test_the_table_of_differences_reads_from_row_to_column():
     runs = [make_run(), make_run(classifier="mlp", scores={"accuracy": score(0.78)})]
-    found = differences_table(runs, "t", make_evidence(runs, p=0.03).targets["gender"])
+    found = differences_table(Ranked("gender", runs, make_evidence(runs, p=0.03).targets["gender"]), "t")
     assert found is not None
     texts = [[cell.text for cell in row] for row in found.rows]
     assert texts == [["1", "svm · dlib_age", "·", "+2.0"], ["2", "mlp · dlib_age", "−2.0", "·"]]
@@ -24,7 +25,7 @@ def test_the_table_of_differences_reads_from_row_to_column():
 
 def test_the_test_over_the_folds_is_a_second_opinion():
     runs = [make_run(), make_run(classifier="mlp", scores={"accuracy": score(0.78)})]
-    found = p_values_table(runs, "t", make_evidence(runs, p=0.02).targets["gender"])
+    found = p_values_table(Ranked("gender", runs, make_evidence(runs, p=0.02).targets["gender"]), "t")
     assert found is not None
     assert [cell.text for cell in found.rows[0]] == ["mlp · dlib_age", "+2.0", "p 0.020", "p 0.21"]
     assert found.rows[0][1].count == "−0.1 to +5.0"
@@ -37,7 +38,7 @@ def test_of_many_models_the_best_are_compared():
         make_run(classifier=f"m{number:02}", scores={"accuracy": score(0.8 - 0.01 * number)})
         for number in range(12)
     ]
-    found = differences_table(runs, "t", make_evidence(runs).targets["gender"])
+    found = differences_table(Ranked("gender", runs, make_evidence(runs).targets["gender"]), "t")
     assert found is not None
     assert len(found.rows) == N_COMPARED
     assert "evidence.json has every pair" in found.note

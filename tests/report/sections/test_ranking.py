@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 
 from featurekit.report.sections.ranking import scores_table
-from featurekit.report.select import best_first
+from featurekit.report.select import Ranked, best_first
 from tests.report.made_up import html_of, make_evidence, make_run, markdown_of, rows_of, score, trained_run
 
 
@@ -116,7 +116,7 @@ def test_the_first_columns_are_those_by_which_a_model_is_chosen():
     scores = {name: score(0.8) for name in ("accuracy", "balanced_accuracy", "macro_f1")}
     timed = {"extract": 5.0, "fit": 1.0, "predict": 1.0}
     runs = [make_run(scores=scores, seconds=timed), make_run(classifier="mlp", scores=scores, seconds=timed)]
-    table = scores_table(runs, "c", make_evidence(runs).targets["gender"])
+    table = scores_table(Ranked("gender", runs, make_evidence(runs).targets["gender"]), "c")
     first = [column.title for column in table.columns if not column.is_more]
     assert first == [
         "Features",
@@ -135,7 +135,7 @@ def test_the_first_columns_are_those_by_which_a_model_is_chosen():
 
 
 def test_a_table_names_where_its_columns_stand(runs):
-    table = scores_table([run for run in runs if run.target == "gender"], "c", None)
+    table = scores_table(Ranked("gender", [run for run in runs if run.target == "gender"], None), "c")
     assert sum(span for _, _, span in table.groups) == len(table.columns)
     groups = [(title, is_more) for title, is_more, _ in table.groups if title]
     assert groups == [
