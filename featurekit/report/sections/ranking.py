@@ -80,7 +80,7 @@ def scores_table(of: Ranked, caption: str) -> Table:
 
     The first columns are those by which a model is chosen. The HTML page shows the others on request.
     """
-    runs, evidence, machine, main = of.runs, of.evidence, machine_of(of.runs), headline(of.runs)
+    runs, machine, main = of.runs, machine_of(of.runs), headline(of.runs)
     # A score that most runs do not have, because they are older than it, is left out.
     found = [
         kind
@@ -91,40 +91,22 @@ def scores_table(of: Ranked, caption: str) -> Table:
     on_all_rows = [
         score_kind(name) for name in _ON_ALL_ROWS if any(name in run.scores_all_rows for run in runs)
     ]
+    first = [main, second] if second else [main]
     are_faces_alike = len({run.n_tested for run in runs}) == 1
-    estimates = evidence.estimates if evidence else {}
-    with_interval = {name for of_run in estimates.values() for name in of_run}
-
-    def of_score(kind: ScoreKind, *, on_all_rows: bool = False) -> _Shown:
-        has_interval = kind.name in with_interval and not on_all_rows
-        best = _best(runs, kind, on_all_rows)
-        column = Column(
-            kind.title,
-            kind.unit,
-            others=("low", "high") if has_interval else ("std",),
-            group="on all rows" if on_all_rows else FOUND,
-            is_number=True,
-            is_low_best=kind.best is min,
-            is_more=on_all_rows or kind not in (main, second),
-        )
-        of_run = {} if on_all_rows else {name: found.get(kind.name) for name, found in estimates.items()}
-        return column, lambda run: _score_cell(run, kind, on_all_rows, best, of_run.get(run.name))
-
     parts: list[_Shown] = [
         *([(Column("No."), lambda run: Cell(of.number(run)))] if of.numbers else []),
         (Column("Features", is_code=True), lambda run: Cell(run.features)),
         (Column("Model", is_code=True), lambda run: Cell(run.classifier_name, tag=role(run))),
-        of_score(main),
-        *([of_score(second)] if second else []),
-        *_against_the_best(runs, main, evidence),
+        *(_score(of, kind) for kind in first),
+        *_against_the_best(runs, main, of.evidence),
         (_TIME, lambda run: time_cell(milliseconds(run) if timed_on(run) == machine else None)),
         *([] if are_faces_alike else [(_FACES, lambda run: count_cell(run.n_tested))]),
-        *(of_score(kind) for kind in found if kind not in (main, second)),
-        *(of_score(kind, on_all_rows=True) for kind in on_all_rows),
+        *(_score(of, kind, is_more=True) for kind in found if kind not in first),
+        *(_score(of, kind, is_more=True, on_all_rows=True) for kind in on_all_rows),
         *_costs(machine),
     ]
     note = sentences(
-        _scores_note(found, on_all_rows, has_intervals=bool(with_interval)),
+        _scores_note(found, on_all_rows, has_intervals=of.evidence is not None),
         elsewhere_note(runs, machine),
     )
     table = Table(
@@ -136,6 +118,23 @@ def scores_table(of: Ranked, caption: str) -> Table:
         is_sortable=True,
     )
     return table.without_empty_columns(ABSENT)
+
+
+def _score(of: Ranked, kind: ScoreKind, *, is_more: bool = False, on_all_rows: bool = False) -> _Shown:
+    """Return the column of a score, with its interval if it was computed."""
+    estimates = of.evidence.estimates if of.evidence and not on_all_rows else {}
+    intervals = {name: scores[kind.name] for name, scores in estimates.items() if kind.name in scores}
+    best = _best(of.runs, kind, on_all_rows)
+    column = Column(
+        kind.title,
+        kind.unit,
+        others=("low", "high") if intervals else ("std",),
+        group="on all rows" if on_all_rows else FOUND,
+        is_number=True,
+        is_low_best=kind.best is min,
+        is_more=is_more,
+    )
+    return column, lambda run: _score_cell(run, kind, on_all_rows, best, intervals.get(run.name))
 
 
 def _against_the_best(
