@@ -1,6 +1,7 @@
 """Predicted ages as they are judged, such as `results.ages.checks(18, 25)`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from numbers import Integral
 
 import pandas as pd
 
@@ -41,11 +42,13 @@ class Ages(OfResults):
 
         Raises:
             TargetError: no model predicts age in years, or this model does not.
+            ModelError: an age is not a whole number.
             WorkspaceError: the predictions of the model are not in the folder of the comparison.
 
         Example:
             >>> results.ages.errors(ages=range(18, 31))    # doctest: +SKIP
         """
+        ages = None if ages is None else _whole_years(ages, "An age", lowest=0)
         run, outcomes = self._in_years(model)
         found = year_errors(outcomes, outcomes.tables[run.name], self._seed, ages=ages)
         return frames.year_errors_frame(found, model_name(run))
@@ -71,17 +74,18 @@ class Ages(OfResults):
 
         Raises:
             TargetError: no model predicts age in years, or this model does not.
-            ModelError: the threshold is lower than the legal age.
+            ModelError: the threshold is lower than the legal age, or one of them is not a whole number.
             WorkspaceError: the predictions of the model are not in the folder of the comparison.
 
         Example:
             >>> results.ages.checks(18, 25)    # doctest: +SKIP
         """
-        threshold = legal_age if threshold is None else threshold
-        if not 0 < legal_age <= threshold:
+        (legal_age,) = _whole_years([legal_age], "A legal age")
+        (threshold,) = _whole_years([legal_age if threshold is None else threshold], "A threshold")
+        if threshold < legal_age:
             raise ModelError(
-                f"A legal age must be above 0, and a threshold must not be lower. Got a legal age of"
-                f" {legal_age} and a threshold of {threshold}."
+                f"A threshold must not be lower than the legal age. Got a legal age of {legal_age} and a"
+                f" threshold of {threshold}."
             )
         run, outcomes = self._in_years(model)
         found = age_checks(outcomes, outcomes.tables[run.name], legal_age, threshold, self._seed)
@@ -108,13 +112,12 @@ class Ages(OfResults):
 
         Raises:
             TargetError: no model predicts age in years, or this model does not.
-            ModelError: most_passing is not between 0 and 1, or a legal age is not above 0.
+            ModelError: most_passing is not between 0 and 1, or a legal age is not a whole number above 0.
             WorkspaceError: the predictions of the model are not in the folder of the comparison.
         """
         if not 0 < most_passing < 1:
             raise ModelError(f"most_passing must be between 0 and 1. Got {most_passing} instead.")
-        if min(legal_ages, default=0) <= 0:
-            raise ModelError(f"Legal ages must be above 0. Got {list(legal_ages)} instead.")
+        legal_ages = _whole_years(legal_ages, "A legal age")
         run, outcomes = self._in_years(model)
         table = outcomes.tables[run.name]
         found = [
@@ -138,3 +141,22 @@ class Ages(OfResults):
         if run.classes:
             raise TargetError(f"{run.name} predicts classes, not age in years.")
         return run, self._outcomes(run)
+
+
+def _whole_years(ages: Sequence[int], what: str, lowest: int = 1) -> list[int]:
+    """Check ages in years that a user gives, and return them as a list.
+
+    Args:
+        ages: the ages, at least one.
+        what: word for one of them in the message.
+        lowest: the lowest age that is allowed; the highest is 120.
+
+    Raises:
+        ModelError: there is no age, or one is not a whole number from lowest to 120.
+    """
+    given = list(ages) if isinstance(ages, Iterable) and not isinstance(ages, str) else [ages]
+    wrong = [age for age in given if not isinstance(age, Integral) or not lowest <= int(age) <= 120]
+    if wrong or not given:
+        got = f"Got {wrong[0]!r} instead." if wrong else "None is given."
+        raise ModelError(f"{what} must be a whole number of years from {lowest} to 120. {got}")
+    return [int(age) for age in given]

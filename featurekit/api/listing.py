@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from featurekit.errors import UnknownNameError
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -68,9 +70,15 @@ def list_layers(backbone: str) -> "pd.DataFrame":
     """
     import pandas as pd
 
+    from featurekit.estimators.fitted_features import FITTED_FEATURES, is_fitted
     from featurekit.networks.backbones import BACKBONES
     from featurekit.networks.feature_names import feature_name
 
+    if is_fitted(backbone):
+        raise UnknownNameError(
+            f"{backbone} is fitted per fold and has no layers. It starts from"
+            f" {FITTED_FEATURES[backbone].reads}."
+        )
     one = BACKBONES[backbone]
     kinds = one.kinds_of_layers
     rows = [

@@ -14,8 +14,8 @@ from featurekit.registry import unknown
 
 _MOST = 4096  # pixels
 _TRIPLES = {
-    "mean": "--mean must be three numbers for red, green and blue, for pixels from 0 to 1.",
-    "std": "--std must be three positive numbers for red, green and blue, for pixels from 0 to 1.",
+    "mean": "--mean must be three numbers from 0 to 1 for red, green and blue.",
+    "std": "--std must be three numbers above 0, up to 1, for red, green and blue.",
 }
 
 
@@ -102,7 +102,11 @@ def _triple(values: Sequence[float] | None, name: str) -> tuple[float, float, fl
     numbers = [float(value) for value in values]
     if len(numbers) == 1:
         numbers *= 3
-    is_valid = len(numbers) == 3 and all(map(isfinite, numbers)) and (name == "mean" or min(numbers) > 0)
-    if not is_valid:
-        raise WeightsError(f"{_TRIPLES[name]} Got {', '.join(map(str, values))} instead.")
+    got = f"{_TRIPLES[name]} Got {', '.join(map(str, values))} instead"
+    if len(numbers) != 3 or not all(map(isfinite, numbers)) or min(numbers) < 0:
+        raise WeightsError(f"{got}.")
+    if max(numbers) > 1:
+        raise WeightsError(f"{got}: if they are for pixels from 0 to 255, divide them by 255.")
+    if name == "std" and min(numbers) == 0:
+        raise WeightsError(f"{got}.")
     return numbers[0], numbers[1], numbers[2]

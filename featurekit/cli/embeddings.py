@@ -13,10 +13,10 @@ from featurekit.text import one_line
 def embeddings_describe(
     context: typer.Context,
     features: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
-            help="Extracted networks to describe: network or network:layer, several joined by +. Default: all"
-            " that have been extracted."
+            help="Extracted networks to describe: network or network:layer; several joined by +, or the"
+            " option again. Default: all that have been extracted."
         ),
     ] = None,
     threads: Threads = 0,
@@ -37,7 +37,9 @@ def embeddings_describe(
     from featurekit.report.vectors import errors_table, facts_table, pairs_table
 
     data, project = dataset_of_command(context), project_of_command(context)
-    facts = describe_extracted(data, features, n_jobs=threads or None, project=project).facts
+    facts = describe_extracted(
+        data, "+".join(features) if features else None, n_jobs=threads or None, project=project
+    ).facts
     for table in (facts_table(facts), pairs_table(facts), errors_table(facts)):
         if table.rows:
             head = [column.heading for column in table.columns]

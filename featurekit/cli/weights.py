@@ -1,5 +1,6 @@
 """featurekit weights: list, download, add and check weight files."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -122,6 +123,8 @@ def weights_add(
     """
     if len(given) > 2:
         raise WeightsError(f"Add one file at a time. Got {' '.join(given)} instead.")
+    if len(given) == 1 and is_reference(given[0]) and not Path(given[0]).exists():
+        raise WeightsError(f"Give the file too: featurekit weights add {given[0]} FILE")
     if len(given) == 1:
         _refuse_options(input_size=input_size, resize=resize, mean=mean, std=std, bgr=bgr, template=template)
         for facts in fk.add_weights(given[0], name):

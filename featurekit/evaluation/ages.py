@@ -27,6 +27,7 @@ from featurekit.uncertainty.resampling import (
 )
 
 LEGAL_AGES = (13, 16, 18, 21, 25)
+NEARLY = 2  # years: people of the last ages under a legal age are the hardest to tell from older ones
 MOST_PASSING = 0.01  # share of the people under a legal age who may pass
 CHALLENGE = (18, 25)  # a legal age and a threshold that are common in shops, "Challenge 25"
 WITHIN = (1, 3, 5)  # years
@@ -70,16 +71,20 @@ class AgeCheck:
 
 @dataclass(frozen=True, kw_only=True)
 class LegalAge:
-    """How a model does at a legal age, on all faces.
+    """How a model does at a legal age.
 
     Attributes:
-        plain: the check with the legal age as its threshold.
+        plain: the check with the legal age as its threshold, on all faces.
+        plain_nearly: how often people who are at most NEARLY years under the legal age pass this check.
         lowest: the check with the lowest threshold that hardly anybody under the legal age passes; None if
             there are too few subjects to show that so few pass. See lowest_threshold().
+        lowest_nearly: how often people who are at most NEARLY years under the legal age pass this check.
     """
 
     plain: AgeCheck
+    plain_nearly: Rate
     lowest: AgeCheck | None
+    lowest_nearly: Rate | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,12 +113,17 @@ class YearError:
 
 def legal_ages_of(table: pd.DataFrame, seed: int) -> tuple[LegalAge, ...]:
     """Return how a model that predicts age does at each of LEGAL_AGES; see age_checks() for the arguments."""
-    return tuple(
-        LegalAge(
-            plain=_check_of_all(table, legal_age, legal_age, seed),
-            lowest=lowest_threshold(table, legal_age, seed),
-        )
-        for legal_age in LEGAL_AGES
+    return tuple(_legal_age(table, legal_age, seed) for legal_age in LEGAL_AGES)
+
+
+def _legal_age(table: pd.DataFrame, legal_age: int, seed: int) -> LegalAge:
+    nearly = table[(table["true"] < legal_age) & (table["true"] >= legal_age - NEARLY)]
+    lowest = lowest_threshold(table, legal_age, seed)
+    return LegalAge(
+        plain=_check_of_all(table, legal_age, legal_age, seed),
+        plain_nearly=_rates(nearly, legal_age, legal_age, seed)["passing"],
+        lowest=lowest,
+        lowest_nearly=_rates(nearly, legal_age, lowest.threshold, seed)["passing"] if lowest else None,
     )
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
 from featurekit.errors import WeightsError
-from featurekit.text import first_line
 
 if TYPE_CHECKING:
     import torch
@@ -70,7 +69,10 @@ def _read(name: str, weights: bytes) -> "MutableMapping[str, torch.Tensor]":
             else:
                 state = torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True)
     except (SafetensorError, *_UNREADABLE) as error:
-        raise WeightsError(f"The weight file of {name} cannot be read: {first_line(error)}") from error
+        raise WeightsError(
+            f"The weight file of {name} cannot be read: it is damaged, or neither a safetensors file nor a"
+            " dictionary of tensors as torch.save() writes it. Other pickled objects are never loaded."
+        ) from error
     for inside in _INSIDE:
         if isinstance(state, dict) and isinstance(state.get(inside), dict):
             state = state[inside]

@@ -111,8 +111,10 @@ def weigh(
         progress: function that is called with the number of completed steps and the number of all steps.
 
     Raises:
-        WorkspaceError: a margin is not a number above 0, or a stored file is not valid.
+        WorkspaceError: a margin is not a number above 0, or has no effect because no run has such a target;
+            or a stored file is not valid.
     """
+    _check_margins(runs, margin_points, margin_years)
     apart = set_apart(runs, manifest)
     compared = [run for run in runs if run.name not in apart]
     evidence = gather(
@@ -134,6 +136,16 @@ def weigh(
         evidence=evidence,
         apart=apart_from(runs, evidence, apart),
     )
+
+
+def _check_margins(runs: Sequence[Run], margin_points: float | None, margin_years: float | None) -> None:
+    """Raise WorkspaceError for a margin that no target of the runs has."""
+    for margin, option, what, has_effect in (
+        (margin_points, "--margin-points", "classes", any(run.classes for run in runs)),
+        (margin_years, "--margin-years", "age in years", any(not run.classes for run in runs)),
+    ):
+        if margin is not None and not has_effect:
+            raise WorkspaceError(f"{option} has no effect, because no model predicts {what}. Leave it out.")
 
 
 def write(weighed: Weighed, store: Store, *, faces: str = "none", page: Path | None = None) -> Path:

@@ -63,12 +63,17 @@ def test_errors_are_listed_for_every_age_and_gender(kept):
 
 
 def test_what_cannot_be_answered_is_one_line(kept, tmp_path):
-    with pytest.raises(ModelError, match=r"a threshold must not be lower\. Got a legal age of 18 and a thre"):
+    with pytest.raises(ModelError, match="A threshold must not be lower than the legal age"):
         kept.ages.checks(18, 17)
     with pytest.raises(ModelError, match="most_passing must be between 0 and 1"):
         kept.ages.thresholds(most_passing=1)
-    with pytest.raises(ModelError, match="Legal ages must be above 0"):
-        kept.ages.thresholds([0])
+    for wrong in ([0], ["18"], [], 18.5):
+        with pytest.raises(ModelError, match="A legal age must be a whole number of years from 1 to 120"):
+            kept.ages.thresholds(wrong)
+    with pytest.raises(ModelError, match=r"from 1 to 120\. Got 501"):
+        kept.ages.checks(18, 501)
+    with pytest.raises(ModelError, match=r"An age must be .* from 0 to 120\. Got 'a'"):
+        kept.ages.errors(ages=["a"])
     with pytest.raises(UnknownNameError, match="Unknown model of these results 'svmm'"):
         kept.ages.errors("svmm")
     with pytest.raises(TargetError, match="predicts classes, not age in years"):

@@ -16,6 +16,8 @@ def test_extracted_vectors_are_described_as_a_table(featurekit, extracted):
     assert notes[1].endswith("mean_color:mean.")  # too short for close pairs
     named = featurekit("embeddings", "describe", "--features", "mean_color", "--threads", "1")
     assert named[1] == output
+    twice = featurekit("embeddings", "describe", "--features", "mean_color", "--features", "gone")
+    assert "gone" in twice[2]
 
 
 def test_pairs_and_differences_have_tables_of_their_own(featurekit, extracted, monkeypatch):

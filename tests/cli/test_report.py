@@ -33,7 +33,11 @@ def test_the_margin_of_a_cheaper_model_is_an_option_of_the_report(featurekit, on
         "The margin must be a number above 0. Got 0 points instead.",
     )
     one_line(
-        featurekit("report", "--margin-years", "nan"), "The margin must be a number above 0. Got nan years"
+        featurekit("report", "--margin-points", "nan"), "The margin must be a number above 0. Got nan points"
+    )
+    one_line(
+        featurekit("report", "--margin-years", "1"),
+        "--margin-years has no effect, because no model predicts age in years. Leave it out.",
     )
     one_line(
         featurekit("report", "--compare", "june", "july", "--margin-years", "1"),

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy.stats import norm
 
-from featurekit.evaluation.ages import age_checks, lowest_threshold, year_errors
+from featurekit.evaluation.ages import age_checks, legal_ages_of, lowest_threshold, year_errors
 from featurekit.evaluation.outcomes import Outcomes
 
 SIGMA = 4.0
@@ -75,6 +75,15 @@ def test_fewer_people_pass_and_more_are_stopped_at_a_higher_threshold(simulated)
     stopped = [one.stopped.share.value for one in checks]
     assert passing == sorted(passing, reverse=True)
     assert stopped == sorted(stopped)
+
+
+def test_people_just_under_a_legal_age_pass_more_often_than_all_under_it(simulated):
+    faces = simulated[1].iloc[::10]
+    adult = next(one for one in legal_ages_of(faces, 0) if one.plain.legal_age == 18)
+    of_16_and_17 = faces[faces["true"].isin([16, 17])]
+    assert adult.plain_nearly.n_faces == len(of_16_and_17)
+    assert adult.plain_nearly.share.value == pytest.approx((of_16_and_17["predicted"] >= 18).mean())
+    assert adult.plain_nearly.share.value > adult.plain.passing.share.value
 
 
 def test_the_lowest_threshold_is_the_first_that_so_few_pass(simulated):

@@ -208,7 +208,7 @@ def test_a_network_of_torchvision_gives_the_vectors_before_its_classifier(home, 
     torch.manual_seed(0)
     network = torchvision.models.shufflenet_v2_x0_5().eval()
     torch.save(network.state_dict(), tmp_path / "own.pth")
-    with pytest.raises(WeightsError, match=r"not stated in own.pth.*--input-size 224 --mean .* --std"):
+    with pytest.raises(WeightsError, match=r"not stated in own.pth.*--input-size SIDE --mean .* --std"):
         fk.add_network(tmp_path / "own.pth", "torchvision:shufflenet_v2_x0_5")
     fk.add_network(
         tmp_path / "own.pth", "torchvision:shufflenet_v2_x0_5", input_size=64, mean=[0.5], std=[0.25]
@@ -278,7 +278,16 @@ def test_an_onnx_file_is_read_at_any_tensor(home, tmp_path):
     [
         ("onnx:toy@nowhere", "Unknown layer of onnx:toy 'nowhere'"),
         ("onnx:toy+cls", r"Unknown layer of onnx:toy '\+cls'"),
-        ("onnx:gone", "onnx:gone has not been added. Add it: featurekit weights add onnx:gone FILE"),
+        (
+            "onnx:toy@maps.Conv_output_0+cls",
+            r"of onnx:toy cannot be pooled by \+cls: it is a feature map without a class",
+        ),
+        ("onnx:toy@answer+max", r"answer of onnx:toy cannot be pooled by \+max: it is a vector\."),
+        ("torchvision:resnet18:layer3", "follows @: torchvision:resnet18@layer3"),
+        (
+            "onnx:gone",
+            "onnx:gone has not been added. Add it, with .*: featurekit weights add onnx:gone FILE --mean",
+        ),
         ("hf:gone", "hf:gone has not been added. Add the folder"),
         ("torchvision:resnet19", "Unknown network of torchvision 'resnet19'. Did you mean 'resnet18'"),
         (
@@ -362,7 +371,7 @@ def test_a_pickle_is_not_run(home, tmp_path):
             return (open, (str(tmp_path / "pwned"), "w"))
 
     (tmp_path / "evil.pth").write_bytes(pickle.dumps(Evil()))
-    with pytest.raises(WeightsError, match="cannot be read"):
+    with pytest.raises(WeightsError, match=r"cannot be read.* Other pickled objects are never loaded"):
         fk.add_network(tmp_path / "evil.pth", "timm:test_resnet")
     assert not (tmp_path / "pwned").exists()
 
@@ -437,6 +446,7 @@ def test_a_network_by_reference_is_trained_further_from_its_weights(feature, hom
 def test_the_command_line_adds_lists_and_refuses(home, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     onnx_file(tmp_path / "toy.onnx")
+    onnx_file(tmp_path / "fixed.onnx", side=16)
     run = CliRunner().invoke
     options = ["--input-size", "32", "--mean", "0.5", "--std", "0.25"]
     added = run(app, ["weights", "add", "onnx:toy", "toy.onnx", *options])
@@ -449,7 +459,10 @@ def test_the_command_line_adds_lists_and_refuses(home, tmp_path, monkeypatch):
     assert fk.list_backbones().set_index("name").loc["onnx:toy", "group"] == "by reference"
     for words, said in (
         (["onnx:toy", "toy.onnx", "--mean", "a"], "--mean must be numbers"),
-        (["onnx:toy", "toy.onnx", "--std", "0,1,1"], "must be three positive numbers"),
+        (["onnx:toy", "toy.onnx", "--std", "0,1,1"], "must be three numbers above 0"),
+        (["onnx:toy", "toy.onnx", "--mean", "127.5"], "from 0 to 255, divide them by 255"),
+        (["onnx:toy", "fixed.onnx", *options], "--input-size 32 does not fit fixed.onnx, whose input is 16"),
+        (["onnx:toy"], "Give the file too: featurekit weights add onnx:toy FILE"),
         (["toy.onnx", "--mean", "0.5"], "--mean has no effect"),
         (["toy", "toy.onnx"], "'toy' is no reference"),
         (["onnx:toy", "toy.onnx", "--name", "x"], "--name has no effect"),

@@ -236,7 +236,9 @@ def make_evidence(runs: list[Run], *, p: float = 0.4, **changes: Any) -> Evidenc
         trades=(),
         sliced=next(run.name for run in ordered if not run.is_baseline),
         slices=slices,
-        legal_ages=(LegalAge(plain=plain, lowest=None),) if is_age else (),
+        legal_ages=(LegalAge(plain=plain, plain_nearly=plain.passing, lowest=None, lowest_nearly=None),)
+        if is_age
+        else (),
         challenge=(replace(plain, threshold=25), at_17) if is_age else (),
         years=tuple(map(year_error, (18, 19, 20, 30), ("", "", "", ""))) if is_age else (),
         confidence=None if name == "mae_years" else CONFIDENCE,

@@ -286,6 +286,13 @@ def split_feature(feature: str) -> tuple[Backbone, str]:
     found = BACKBONES[name]
     layer = layer or found.default_layer
     if layer not in found.layers:
+        plain, *pools = layer.split("+")
+        if pools and plain in found.layers:
+            kind = found.kinds_of_layers.get(plain, "vector")
+            raise UnknownNameError(
+                f"The layer {plain} of {name} cannot be pooled by +{'+'.join(pools)}: it is a {kind}"
+                f"{' without a class token' if 'cls' in pools and kind != 'vector' else ''}."
+            )
         raise UnknownNameError(unknown(f"layer of {name}", layer, list(found.layers)))
     return found, layer
 

@@ -1,8 +1,9 @@
 """How the best model does at each age, and as a check of a legal age, e.g. of at least 18 years."""
 
 from collections.abc import Sequence
+from functools import partial
 
-from featurekit.evaluation.ages import CHALLENGE, MOST_PASSING, AgeCheck, Rate, YearError
+from featurekit.evaluation.ages import CHALLENGE, MOST_PASSING, NEARLY, AgeCheck, Rate, YearError
 from featurekit.evaluation.scores import score_kind, signed
 from featurekit.report.cells import ABSENT, SHARE, count_cell, estimate_cell, sentences
 from featurekit.report.model import Blocks, Cell, Column, Figure, Table
@@ -108,45 +109,47 @@ def _cells(of: Ranked, years: Sequence[YearError]) -> Table:
 def _legal_ages(of: Ranked) -> Table:
     """Return a table of legal ages: errors at the legal age, and the lowest threshold that few pass."""
     assert of.evidence is not None
+    plain, rate = "Threshold: legal age", partial(Column, unit="%", others=("low", "high"), is_number=True)
+    nearly = f"Of those at most {NEARLY} years under it"
     columns = (
         Column("Legal age", "years", is_number=True),
         Column("Under it", "faces", is_number=True),
         Column("Of legal age", "faces", is_number=True),
-        Column(
-            "False positive rate", "%", others=("low", "high"), group="Threshold: legal age", is_number=True
-        ),
-        Column(
-            "False negative rate", "%", others=("low", "high"), group="Threshold: legal age", is_number=True
-        ),
+        rate("False positive rate", group=plain),
+        rate(nearly, group=plain),
+        rate("False negative rate", group=plain),
         Column("Threshold", "years", group=_LOWEST, is_number=True),
-        Column("False positive rate", "%", others=("low", "high"), group=_LOWEST, is_number=True),
-        Column("False negative rate", "%", others=("low", "high"), group=_LOWEST, is_number=True),
+        rate("False positive rate", group=_LOWEST),
+        rate(nearly, group=_LOWEST),
+        rate("False negative rate", group=_LOWEST),
     )
-    rows = []
-    for one in of.evidence.legal_ages:
-        plain, lowest = one.plain, one.lowest
-        rows.append(
-            (
-                count_cell(plain.legal_age),
-                count_cell(plain.passing.n_faces),
-                count_cell(plain.stopped.n_faces),
-                estimate_cell(SHARE, plain.passing.share),
-                estimate_cell(SHARE, plain.stopped.share),
-                count_cell(lowest.threshold) if lowest else Cell("not enough data"),
-                estimate_cell(SHARE, lowest.passing.share) if lowest else Cell(""),
-                estimate_cell(SHARE, lowest.stopped.share) if lowest else Cell(""),
-            )
+    rows = tuple(
+        (
+            count_cell(one.plain.legal_age),
+            count_cell(one.plain.passing.n_faces),
+            count_cell(one.plain.stopped.n_faces),
+            estimate_cell(SHARE, one.plain.passing.share),
+            estimate_cell(SHARE, one.plain_nearly.share),
+            estimate_cell(SHARE, one.plain.stopped.share),
+            count_cell(one.lowest.threshold) if one.lowest else Cell("not enough data"),
+            estimate_cell(SHARE, one.lowest.passing.share) if one.lowest else Cell(""),
+            estimate_cell(SHARE, one.lowest_nearly.share) if one.lowest_nearly else Cell(""),
+            estimate_cell(SHARE, one.lowest.stopped.share) if one.lowest else Cell(""),
         )
+        for one in of.evidence.legal_ages
+    )
     note = (
         "Each row uses the predicted age for one decision: a person passes whose predicted age is the"
         " threshold or more. The false positive rate is the share of the faces of people under the legal age"
-        " that pass. The false negative rate is the share of the faces of people of the legal age or older"
-        " that do not pass. The lowest threshold is the first one, in whole years from the legal age on, with"
-        f" a confidence interval of the false positive rate that ends at {100 * MOST_PASSING:.0f} % or below."
-        " Small numbers are 95 % confidence intervals over subjects. The rates depend on how the ages in"
-        " these data are distributed."
+        " that pass. It depends on the ages in these data: of small children hardly any pass, so the more of"
+        f" them there are, the lower it is. Therefore it is also given for people who are at most {NEARLY}"
+        " years under the legal age. The false negative rate is the share of the faces of people of the legal"
+        " age or older that do not pass. The lowest threshold is the first one, in whole years from the legal"
+        " age on, for which the confidence interval of the false positive rate over all ages ends at"
+        f" {100 * MOST_PASSING:.0f} % or below; wrong ages in the data raise it. Small numbers are 95 %"
+        " confidence intervals over subjects."
     )
-    return Table(f"{of.title}: errors of {of.best_model} at legal ages", columns, tuple(rows), note)
+    return Table(f"{of.title}: errors of {of.best_model} at legal ages", columns, rows, note)
 
 
 _LOWEST = f"Lowest threshold that at most {100 * MOST_PASSING:.0f} % pass"
@@ -159,9 +162,13 @@ def _challenge(of: Ranked) -> Table:
     columns = (
         Column("Label"),
         Column("Value"),
-        Column("Passes", "%", others=("low", "high"), group=f"Under {legal_age}", is_number=True),
+        Column(
+            "False positive rate", "%", others=("low", "high"), group=f"Under {legal_age}", is_number=True
+        ),
         Column("Faces", group=f"Under {legal_age}", is_number=True),
-        Column("Does not pass", "%", others=("low", "high"), group=f"{legal_age} or older", is_number=True),
+        Column(
+            "False negative rate", "%", others=("low", "high"), group=f"{legal_age} or older", is_number=True
+        ),
         Column("Faces", group=f"{legal_age} or older", is_number=True),
     )
     shown = [one for one in of.evidence.challenge if one.column != "age" or _is_near(one)]
@@ -176,7 +183,9 @@ def _challenge(of: Ranked) -> Table:
     )
     note = (
         f"People pass whose predicted age is {threshold} or more, so that fewer people who are slightly under"
-        f" {legal_age} pass (Challenge {threshold}). Those who do not pass are asked for a document. Single"
+        f" {legal_age} pass (Challenge {threshold}). Those who do not pass are asked for a document. The"
+        f" false positive rate is the share of faces of people under {legal_age} that pass, and the false"
+        " negative rate the share of faces of older people that do not. Single"
         f" ages are listed from {_YOUNGEST} to {_OLDEST}; small numbers are 95 % confidence intervals over"
         " subjects."
     )

@@ -7,9 +7,12 @@ from typing import Any
 
 from featurekit.checks.audit import Audit
 from featurekit.evaluation.results import Run
+from featurekit.networks.feature_names import feature_name, is_reference
 
 # Stands for the folder of the data set, which a page must not reveal.
 PATH = "PATH"
+# Stands for the file of a network by reference; the options that state its preprocessing are in its recipe.
+FILE = "FILE"
 
 
 def made_by(runs: Sequence[Run], known: Sequence[Run], title: str, audit: Audit | None) -> tuple[str, ...]:
@@ -27,6 +30,7 @@ def made_by(runs: Sequence[Run], known: Sequence[Run], title: str, audit: Audit 
     features = f" --features {shlex.quote(audit.features)}" if audit and audit.features else ""
     made = [
         *(_prepared(run.dataset) for run in needed),
+        *_added(needed),
         *_extracted(needed),
         *_fitted(needed),
         *([f"featurekit audit{name}{features}"] if audit else []),
@@ -64,6 +68,17 @@ def _options(name: str, value: object) -> list[str]:
     return [f"--option {shlex.quote(f'{name}={value}')}"]
 
 
+def _added(runs: Sequence[Run]) -> list[str]:
+    """Return a command for each network by reference that somebody had to add before it was extracted."""
+    names = dict.fromkeys(
+        name
+        for run in sorted(runs, key=lambda run: run.created)
+        for recipe in run.recipes
+        if is_reference(name := str(recipe.get("backbone") or ""))
+    )
+    return [f"featurekit weights add {shlex.quote(name)} {FILE}" for name in names]
+
+
 def _extracted(runs: Sequence[Run]) -> list[str]:
     """Return one command for all networks that were extracted with the same options."""
     networks: dict[str, dict[str, None]] = {}
@@ -79,7 +94,8 @@ def _extracted(runs: Sequence[Run]) -> list[str]:
 
 def recipe_name(recipe: Mapping[str, object]) -> str:
     """Return the network and the layer of a recipe, e.g. "dlib_age:pooled", as for `extract --backbone`."""
-    return ":".join(str(recipe[part]) for part in ("backbone", "layer") if recipe.get(part))
+    backbone, layer = str(recipe.get("backbone") or ""), str(recipe.get("layer") or "")
+    return feature_name(backbone, layer) if layer else backbone
 
 
 def _how(run: Run, recipe: Mapping[str, object]) -> str:

@@ -106,6 +106,9 @@ def scores_table(of: Ranked, caption: str) -> Table:
         *_costs(machine),
     ]
     note = sentences(
+        "No.: the number by which this page calls a model; a model has the same number for every target."
+        if of.numbers
+        else "",
         _scores_note(found, on_all_rows, has_intervals=of.evidence is not None),
         elsewhere_note(runs, machine),
     )

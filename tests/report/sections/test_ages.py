@@ -38,5 +38,7 @@ def test_errors_by_age_are_drawn_with_a_line_for_each_gender():
 
 def test_a_lowest_threshold_that_cannot_be_shown_is_not_invented():
     text = text_of()
-    assert "| 18 | 200 | 9 | 12.0 (10.0–15.0) | not enough data | not enough data |" in text
+    assert (
+        "| 18 | 200 | 9 | 12.0 (10.0–15.0) | 12.0 (10.0–15.0) | not enough data | not enough data |" in text
+    )
     assert "| age | 17 | 12.0 (10.0–15.0) | 200 | not enough data | 9 |" in text

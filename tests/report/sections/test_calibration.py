@@ -7,7 +7,9 @@ def test_where_there_is_not_enough_data_no_number_is_shown():
     runs = [make_run("age"), make_run("age", classifier="mlp")]
     text = markdown_of(runs, "t", make_evidence(runs))
     assert "| hat yes | not enough data | — | 9 | 4 |" in text
-    assert "| 18 | 200 | 9 | 12.0 (10.0–15.0) | not enough data | not enough data |" in text
+    assert (
+        "| 18 | 200 | 9 | 12.0 (10.0–15.0) | 12.0 (10.0–15.0) | not enough data | not enough data |" in text
+    )
     assert "| age | 17 | 12.0 (10.0–15.0) | 200 | not enough data | 9 |" in text
     assert "is 1,111 subjects with the same number of faces each" in text
 

@@ -106,6 +106,16 @@ def test_made_by_tells_how_it_was_prepared_and_extracted():
     ]
 
 
+def test_made_by_names_a_layer_of_a_network_by_reference_and_how_the_network_is_added():
+    run = make_run()
+    recipe = {**run.recipes[0], "backbone": "timm:resnet18", "layer": "layer2+max"}
+    lines = made_by_of(markdown_of([replace(run, recipes=(recipe, run.recipes[0]))], "utkface"))
+    assert lines[1:3] == [
+        "featurekit weights add timm:resnet18 FILE",
+        "featurekit extract --backbone dlib_age:pooled --backbone timm:resnet18@layer2+max",
+    ]
+
+
 def test_terms_are_those_of_the_table_also_for_a_run_that_kept_older_words():
     text = markdown_of([make_run()], "t")
     assert "| private, about 110,000 faces; no terms published |" in text

@@ -57,12 +57,14 @@ class Given:
         config: what is needed to build the network.
         preprocessing: how the publisher prepares its input.
         licence: the licence that the publisher states.
+        is_size_fixed: whether the network takes no other size than the one in preprocessing.
     """
 
     weights: Path
     config: Mapping[str, Any] = field(default_factory=dict)
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     licence: str = NOT_STATED
+    is_size_fixed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,11 +173,17 @@ def add(reference: str, path: Path, stated: Preprocessing | None = None) -> Adde
     given = scheme.read(name, path)
     check_installed(scheme.library_of(given.config), reference)
     preprocessing = given.preprocessing.updated(stated or Preprocessing())
+    if given.is_size_fixed and preprocessing.input_size != given.preprocessing.input_size:
+        raise WeightsError(
+            f"--input-size {preprocessing.input_size} does not fit {path.name}, whose input is"
+            f" {given.preprocessing.input_size} × {given.preprocessing.input_size} pixels. Leave it out."
+        )
     if missing := preprocessing.missing:
         options = " ".join(_EXAMPLES[option] for option in missing)
         raise WeightsError(
-            f"The preprocessing of {reference} is not stated in {path.name}, and is never guessed. State it:"
-            f" featurekit weights add {reference} {path.name} {options}"
+            f"The preprocessing of {reference} is not stated in {path.name}, and is never guessed. State it,"
+            " with the numbers that it was trained with, for pixels from 0 to 1: featurekit weights add"
+            f" {reference} {path.name} {options}"
         )
     data = bytes_of(given.weights)
     network = AddedNetwork(
@@ -202,9 +210,9 @@ def add(reference: str, path: Path, stated: Preprocessing | None = None) -> Adde
 
 _KINDS = {"vector": "vector", "map": "feature map", "map_last": "feature map", "tokens": "tokens"}
 _EXAMPLES = {
-    "--input-size": "--input-size 224",
-    "--mean": "--mean 0.485,0.456,0.406",
-    "--std": "--std 0.229,0.224,0.225",
+    "--input-size": "--input-size SIDE",
+    "--mean": "--mean RED,GREEN,BLUE",
+    "--std": "--std RED,GREEN,BLUE",
 }
 
 
@@ -225,6 +233,12 @@ def find(reference: str) -> AddedNetwork:
         WeightsError: the network has not been added; the message says how to add it.
     """
     scheme, name = _scheme_of(reference)
+    before, _, layer = name.partition(":")
+    if layer and scheme.name not in ("onnx", "hf"):  # in a path a colon is a letter like others
+        raise UnknownNameError(
+            f"'{reference}' has two colons. The layer of a network by reference follows @:"
+            f" {scheme.name}:{before}@{layer}"
+        )
     path, given = _record_path(reference), Path(name).expanduser()
     is_path = "/" in name or name.endswith(".onnx") or not path.is_file()
     if scheme.name in ("onnx", "hf") and is_path and given.exists():

@@ -20,7 +20,8 @@ def read(name: str, path: Path) -> Given:
     """
     if path.is_dir():
         raise WeightsError(f"{path} is a folder. Give an ONNX file.")
-    return Given(weights=path, preprocessing=Preprocessing(input_size=_input_size(bytes_of(path), path.name)))
+    size = _input_size(bytes_of(path), path.name)
+    return Given(weights=path, preprocessing=Preprocessing(input_size=size), is_size_fixed=size is not None)
 
 
 def _input_size(data: bytes, file: str) -> int | None:
@@ -47,8 +48,8 @@ def _input_size(data: bytes, file: str) -> int | None:
 def where(name: str) -> str:
     """Return how a file is added."""
     return (
-        f"Add it: featurekit weights add onnx:{name} FILE --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225,"
-        " with the numbers that it was trained with."
+        f"Add it, with the numbers that it was trained with, for pixels from 0 to 1: featurekit weights add"
+        f" onnx:{name} FILE --mean RED,GREEN,BLUE --std RED,GREEN,BLUE"
     )
 
 

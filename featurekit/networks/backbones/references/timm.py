@@ -42,7 +42,7 @@ def read(name: str, path: Path) -> Given:
         weights=path,
         config={"architecture": name.partition(".")[0], "classifier": listed(stated.get("classifier"))},
         preprocessing=preprocessing_of(stated),
-        licence=str(stated.get("license") or NOT_STATED),
+        licence=f"{stated['license']} (of timm's own file)" if stated.get("license") else NOT_STATED,
     )
 
 
