@@ -90,6 +90,7 @@ def test_no_two_pictures_are_alike(written):
     assert len({picture.read_bytes() for picture in pictures}) == len(pictures) == 32
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes_whatever_the_threads_and_the_number_of_pictures(
     written, tmp_path
 ):

@@ -32,6 +32,7 @@ def test_helpers_give_the_bits_that_threads_give(manifest, recipes, settings, tm
     np.testing.assert_array_equal(found[0][3], found[1][3])
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 @pytest.mark.real_data
 def test_helpers_give_the_bits_that_threads_give_on_photographs(real_data, tmp_path, monkeypatch):

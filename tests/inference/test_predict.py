@@ -431,7 +431,7 @@ main()
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_at_a_signal_what_was_read_is_a_whole_table(models, portraits, tmp_path, number):
     folder, out = many(portraits, BATCH + 8), tmp_path / "out.csv"
     command = [sys.executable, "-c", SLOW, "predict", folder, "--model", models[0], "--output", out]

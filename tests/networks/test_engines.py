@@ -294,7 +294,11 @@ assert sys.modules["openvino_telemetry"] is None
 
 @pytest.mark.skipif(sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "mallopt"), reason="glibc")
 @pytest.mark.parametrize(
-    "where", ["run()", "thread = threading.Thread(target=run); thread.start(); thread.join()"]
+    "where",
+    [
+        pytest.param("run()", marks=pytest.mark.slow),
+        "thread = threading.Thread(target=run); thread.start(); thread.join()",
+    ],
 )
 def test_memory_that_is_freed_is_used_again_without_asking_the_kernel(where):
     code = f"""

@@ -463,6 +463,7 @@ print(get_telemetry_client(), reached, [one.name for one in threading.enumerate(
 """
 
 
+@pytest.mark.slow
 def test_nothing_goes_over_the_network_and_mlflow_tells_nobody(comparison, store, tmp_path):
     place = tmp_path / "quiet.db"
     shutil.copy(store.removeprefix("sqlite:///"), place)

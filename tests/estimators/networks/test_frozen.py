@@ -195,7 +195,7 @@ class Killed(BaseException):
     """What a watcher raises where somebody presses Ctrl-C."""
 
 
-@pytest.mark.parametrize("epoch", [1, 3])
+@pytest.mark.parametrize("epoch", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_a_killed_training_ends_with_the_bits_of_one_that_was_not(always, tmp_path, epoch):
     X, y = people()
     whole = cnn(epochs=6).fit(X, y)

@@ -318,7 +318,7 @@ KILLED = {
 }
 
 
-@pytest.mark.parametrize("epoch", [1, 2, 3, 4])
+@pytest.mark.parametrize("epoch", [2, *(pytest.param(one, marks=pytest.mark.slow) for one in (1, 3, 4))])
 @pytest.mark.parametrize("how", KILLED)
 def test_a_killed_training_ends_with_the_bits_of_one_that_was_not(tmp_path, how, epoch):
     whole = fit(small(**KILLED[how]))
