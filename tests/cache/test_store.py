@@ -618,8 +618,8 @@ TROUBLES = {
     ("trouble", "for_good"),
     [
         pytest.param("ENOSPC", False, id="ENOSPC once"),
-        pytest.param("ENOSPC", True, id="ENOSPC from then on"),
-        pytest.param("EACCES", False, id="EACCES once"),
+        pytest.param("ENOSPC", True, id="ENOSPC from then on", marks=pytest.mark.slow),
+        pytest.param("EACCES", False, id="EACCES once", marks=pytest.mark.slow),
         pytest.param("EACCES", True, id="EACCES from then on", marks=pytest.mark.slow),
         pytest.param("EIO", False, id="EIO once", marks=pytest.mark.slow),
         pytest.param("EIO", True, id="EIO from then on"),

@@ -65,6 +65,7 @@ def test_the_ethnicity_is_read_into_no_column(tmp_path):
     assert not [column for column in table if "3" in table[column].astype(str).tolist()]
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_the_published_pictures_are_counted_as_they_are(real_data):
     manifest = prepare("utkface", real_data / "utkface")

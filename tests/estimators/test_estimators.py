@@ -82,6 +82,7 @@ def test_rounds_are_chosen_on_held_out_subjects_or_said_to_be_fixed():
 # --- the others
 
 
+@pytest.mark.slow
 def test_long_vectors_of_a_forest_are_reduced_inside():
     X, y, people = clouds(n=200, dim=200, apart=6)
     forest = CLASSIFIERS["random_forest"].make(AGE_GROUP, 0, 1).fit(X[:150], y[:150], groups=people[:150])
@@ -114,6 +115,7 @@ def test_floors_are_in_every_comparison_and_the_others_are_not():
     assert [kind.name for kind in CLASSIFIERS if kind.is_baseline] == ["majority", "off_the_shelf"]
 
 
+@pytest.mark.slow
 def test_a_network_of_few_faces_takes_more_epochs():
     X, y, people = clouds(n=60)
     mlp = CLASSIFIERS["mlp"].make(AGE_GROUP, 0, 1).fit(X, y, groups=people)

@@ -144,7 +144,11 @@ def test_a_last_map_too_coarse_to_say_where_gives_way_to_the_one_before_it():
 
 
 @pytest.mark.parametrize("how", ["gradcam", "occlusion"])
-@pytest.mark.parametrize("target", [GENDER, AGE_GROUP, AGE], ids=lambda target: target.name)
+@pytest.mark.parametrize(
+    "target",
+    [GENDER, *(pytest.param(one, marks=pytest.mark.slow) for one in (AGE_GROUP, AGE))],
+    ids=lambda target: target.name,
+)
 def test_a_network_that_looks_at_a_corner_is_found_out(how, target, photographs):
     found = explain(photographs[:1], as_model(tiny_cnn(target, views=1), target=target), how=how)[0]
     assert found.how == how

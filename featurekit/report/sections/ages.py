@@ -141,7 +141,7 @@ def _legal_ages(of: Ranked) -> Table:
     note = (
         "Each row uses the predicted age for one decision: a person passes whose predicted age is the"
         " threshold or more. The false positive rate is the share of the faces of people under the legal age"
-        " that pass. It depends on the ages in these data: of small children hardly any pass, so the more of"
+        " that pass. It depends on the ages in these data. Small children hardly ever pass, so the more of"
         f" them there are, the lower it is. Therefore it is also given for people who are at most {NEARLY}"
         " years under the legal age. The false negative rate is the share of the faces of people of the legal"
         " age or older that do not pass. The lowest threshold is the first one, in whole years from the legal"

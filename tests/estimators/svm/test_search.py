@@ -53,12 +53,12 @@ def check_against_scikit_learn(seed: int) -> None:
     assert tried[int(ours.mean(axis=1).argmax())] == tried[theirs.best_index_]
 
 
-@pytest.mark.parametrize("seed", range(7))
+@pytest.mark.parametrize("seed", range(3))
 def test_scores_and_choice_are_those_of_grid_search_cv(seed):
     check_against_scikit_learn(seed)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(7, 27))
-def test_scores_and_choice_are_those_of_grid_search_cv_on_twenty_more(seed):
+@pytest.mark.parametrize("seed", range(3, 27))
+def test_scores_and_choice_are_those_of_grid_search_cv_on_many_more(seed):
     check_against_scikit_learn(seed)
