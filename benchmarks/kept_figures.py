@@ -1,8 +1,8 @@
-"""Write README's results from the kept report, docs/history.md from its table, and docs/glossary.md.
+"""Write README's results, docs/hand_crafted.md, docs/history.md and docs/glossary.md from what is stored.
 
 No figure there is typed, and no term is explained in two places.
 
-    python benchmarks/kept_figures.py            # write all three
+    python benchmarks/kept_figures.py            # write all four
     python benchmarks/kept_figures.py --check    # exit code 1 if one of them is not up to date
 
 tests/report/test_kept_report.py runs the check.
@@ -10,21 +10,25 @@ tests/report/test_kept_report.py runs the check.
 
 import csv
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
 
 from featurekit.checks.audit import Audit
-from featurekit.evaluation.evidence import Evidence
+from featurekit.estimators.fitted_features import FITTED_FEATURES, is_fitted
+from featurekit.evaluation.evidence import Evidence, TargetEvidence
 from featurekit.evaluation.results import Run, load_runs
 from featurekit.evaluation.scores import score_kind, score_word, signed
-from featurekit.report.cells import p_value
+from featurekit.networks.backbones import BACKBONES
+from featurekit.report.cells import amount, p_value
 from featurekit.report.glossary import glossary_page
 from featurekit.report.sections.made_by import made_by
 from featurekit.report.sections.verdict import answer
-from featurekit.report.select import best_first
+from featurekit.report.select import Ranked, best_first
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "reports" / "utkface-builtin"
+CLASSIC = ROOT / "reports" / "utkface-classic"
 BEGIN, END = "<!-- results: python benchmarks/kept_figures.py -->", "<!-- end of results -->"
 SIX = "dlib_age+dlib_age:middle+dlib_gender+mobilenet_v2+mobilenet_v2:middle+dlib_face"
 FIVE = SIX.removesuffix("+dlib_face")
@@ -39,6 +43,18 @@ COLUMNS = (
     ("age", "mae_years"),
 )
 TARGETS = {"age_group": "age groups", "gender": "gender", "age": "age"}
+# The estimators of the comparison of hand-crafted features, and its features that are networks.
+ESTIMATORS = ("svm", "random_forest")
+NETWORKS = ("dlib_age", "dlib_face")
+PAIRS = (
+    ("hog", "flattened_pixels"),
+    ("eigenfaces", "flattened_pixels"),
+    ("bif", "hog"),
+    ("lbp", "hog"),
+    ("landmarks_68", "landmarks"),
+    ("landmarks_68:geometry", "landmarks_68"),
+    ("dlib_face", "hog"),
+)
 
 
 def results(folder: Path = FOLDER) -> str:
@@ -110,7 +126,7 @@ def _table(runs: Sequence[Run]) -> list[str]:
 def _first_screen(runs: Sequence[Run], evidence: Evidence) -> list[str]:
     lines = ["For age groups, the summary of the report says:", ""]
     of_target = best_first([run for run in runs if run.target == "age_group"])
-    for what, said in answer(of_target, evidence.targets["age_group"]):
+    for what, said in answer(Ranked("age_group", of_target, evidence.targets["age_group"])):
         for features, name in NAMES.items():
             said = said.replace(f"on {features}", f"on {name}")
         lines.append(f"- **{what}.** {said}")
@@ -140,18 +156,23 @@ def _differences(runs: Sequence[Run], evidence: Evidence) -> list[str]:
             (SIX, "svm"),
         ),
     ):
-        parts = []
-        for target, of in evidence.targets.items():
-            found = of.between(_name(runs, target, *first), _name(runs, target, *second))
-            assert found is not None
-            kind = score_kind(of.score)
-            gain, low, high = (signed(kind, value) for value in (found.gain, found.low, found.high))
-            unit = "points" if kind.unit == "%" else "years"
-            parts.append(
-                f"{TARGETS[target]} {gain} {unit} ({low} to {high}; {p_value(found.adjusted, found.limit)})"
-            )
-        lines.append(f"- {what[0].upper()}{what[1:]}: {', '.join(parts)}.")
+        lines.append(f"- {what[0].upper()}{what[1:]}: {_gains(runs, evidence, first, second)}.")
     return lines
+
+
+def _gains(runs: Sequence[Run], evidence: Evidence, first: tuple[str, str], second: tuple[str, str]) -> str:
+    """Return by how much the first pair of features and model is better than the second, for each target."""
+    parts = []
+    for target, of in evidence.targets.items():
+        found = of.between(_name(runs, target, *first), _name(runs, target, *second))
+        assert found is not None
+        kind = score_kind(of.score)
+        gain, low, high = (signed(kind, value) for value in (found.gain, found.low, found.high))
+        unit = "points" if kind.unit == "%" else "years"
+        parts.append(
+            f"{TARGETS[target]} {gain} {unit} ({low} to {high}; {p_value(found.adjusted, found.limit)})"
+        )
+    return ", ".join(parts)
 
 
 def _name(runs: Sequence[Run], target: str, features: str, classifier: str) -> str:
@@ -209,6 +230,106 @@ def history() -> str:
     return "\n".join(lines) + "\n"
 
 
+def hand_crafted(folder: Path = CLASSIC) -> str:
+    """Return docs/hand_crafted.md: what hand-crafted features are worth beside two networks."""
+    runs, evidence = load_runs(folder), Evidence.load(folder)
+    assert evidence is not None
+    by_model = {(run.features, run.target, run.classifier): run for run in runs}
+    trained = best_first([run for run in runs if run.target == "gender" and run.classifier == "svm"])
+    features = [run.features for run in trained]
+    dataset, tested = runs[0].dataset, max(run.n_tested for run in runs)
+    lines = [
+        "# What hand-crafted features are worth",
+        "",
+        "Hand-crafted features are computed from the pixels, or from landmarks, by a formula of a paper. No"
+        " network is trained or downloaded for them. This page compares them with two networks that were"
+        f" trained on faces, on the {dataset['n_rows']:,} images of UTKFace of README's results"
+        f" ({tested:,} faces that were found, each with its mirror image), on the same"
+        f" {runs[0].folds['number']} folds (seed {runs[0].seed}). No published scores of these features on"
+        " UTKFace were found, so there is nothing to compare these scores with.",
+        "",
+        *_feature_table(features, by_model),
+        "",
+        "Accuracies are in %, errors (MAE) in years; ± is the standard deviation over the folds. Age groups"
+        " are Adience's eight."
+        + (" A dash stands for a random forest that has not been fitted." if _are_missing(by_model) else ""),
+        "",
+        *(f"- {_described(name)}" for name in features),
+        "",
+        "## What the report says",
+        "",
+        *(f"- {_best_without_network(runs, target, evidence.targets[target])}" for target in TARGETS),
+        "",
+        "These are differences between SVMs, each with its 95 % confidence interval over subjects and a"
+        " p-value adjusted for all pairs of models of its target. Above 0 the first feature is better:",
+        "",
+        *(
+            f"- `{first}` against `{second}`: {_gains(runs, evidence, (first, 'svm'), (second, 'svm'))}."
+            for first, second in PAIRS
+        ),
+        "",
+        "The whole report has confidence intervals, slices and costs:"
+        f" [reports/{folder.name}/report.md](../reports/{folder.name}/report.md).",
+        "",
+        *_hardware(runs),
+        "",
+        *(f"    {line}" for line in made_by(runs, runs, folder.name, Audit.load(folder))),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _feature_table(features: Sequence[str], by_model: Mapping[tuple[str, str, str], Run]) -> list[str]:
+    """Return a row for each feature: its length, and its scores with each estimator."""
+    columns = (("gender", "accuracy"), ("age_group", "accuracy"), ("age", "mae_years"))
+    titles = [f"{TARGETS[target]}: {estimator}" for target, _ in columns for estimator in ESTIMATORS]
+    lines = [
+        f"| feature | numbers | {' | '.join(titles)} |",
+        "| --- " * (2 + len(titles)) + "|",
+    ]
+    for name in features:
+        cells = []
+        for target, score in columns:
+            kind = score_kind(score)
+            for estimator in ESTIMATORS:
+                run = by_model.get((name, target, estimator))
+                found = run.scores[score] if run else None
+                cells.append(f"{kind.format(found['mean'])} ± {kind.format(found['std'])}" if found else "–")
+        lines.append(f"| `{name}` | {by_model[name, 'gender', 'svm'].dim:,} | {' | '.join(cells)} |")
+    return lines
+
+
+def _are_missing(by_model: Mapping[tuple[str, str, str], Run]) -> bool:
+    """Whether an estimator has not been fitted on each feature for each target."""
+    features = {name for name, _, estimator in by_model if estimator == "svm"}
+    return not {*product(features, TARGETS, ESTIMATORS)} <= set(by_model)
+
+
+def _described(feature: str) -> str:
+    """Return what a feature is, as `featurekit list` describes it."""
+    name = feature.partition(":")[0]
+    about = FITTED_FEATURES[name].about if is_fitted(name) else BACKBONES[name].about
+    return f"`{feature}`: {about}."
+
+
+def _best_without_network(runs: Sequence[Run], target: str, evidence: TargetEvidence) -> str:
+    """Return the best hand-crafted feature of a target, and how far the best network is from it."""
+    ranked = best_first([run for run in runs if run.target == target and not run.is_baseline])
+    best = next(run for run in ranked if run.features not in NETWORKS)
+    network = next(run for run in ranked if run.features in NETWORKS)
+    found, kind = evidence.between(network.name, best.name), score_kind(evidence.score)
+    assert found is not None
+    estimate = evidence.estimates[best.name][kind.name]
+    of_network = evidence.estimates[network.name][kind.name]
+    return (
+        f"**{TARGETS[target][0].upper()}{TARGETS[target][1:]}.** The best hand-crafted feature is"
+        f" `{best.features}` with {best.classifier}: {score_word(kind)} {kind.format(estimate.value)}"
+        f" {kind.unit} ({kind.format(estimate.low)} to {kind.format(estimate.high)}). The best network is"
+        f" `{network.features}` with {network.classifier}, {kind.format(of_network.value)} {kind.unit}:"
+        f" {amount(kind, found.gain)} {'better' if found.gain > 0 else 'worse'}"
+        f" ({p_value(found.adjusted, found.limit)})."
+    )
+
+
 def with_results(readme: str) -> str:
     """Return README with the results that are stored now."""
     before, _, rest = readme.partition(BEGIN)
@@ -217,10 +338,11 @@ def with_results(readme: str) -> str:
 
 
 def main() -> None:
-    """Write README, docs/history.md and docs/glossary.md, or check whether they are up to date."""
+    """Write README and the pages of docs/ that are derived, or check whether they are up to date."""
     readme = ROOT / "README.md"
     wanted = {
         readme: with_results(readme.read_text(encoding="utf-8")),
+        ROOT / "docs" / "hand_crafted.md": hand_crafted(),
         ROOT / "docs" / "history.md": history(),
         ROOT / "docs" / "glossary.md": glossary_page(),
     }
