@@ -242,7 +242,8 @@ def hand_crafted(folder: Path = CLASSIC) -> str:
         "# What hand-crafted features are worth",
         "",
         "Hand-crafted features are computed from the pixels, or from landmarks, by a formula of a paper. No"
-        " network is trained or downloaded for them. This page compares them with two networks that were"
+        " network is trained for them, and only `landmarks_68` needs a download. This page"
+        " compares them with two networks that were"
         f" trained on faces, on the {dataset['n_rows']:,} images of UTKFace of README's results"
         f" ({tested:,} faces that were found, each with its mirror image), on the same"
         f" {runs[0].folds['number']} folds (seed {runs[0].seed}). No published scores of these features on"

@@ -67,10 +67,10 @@ class Ages(OfResults):
 
         Returns:
             One row for each slice of the faces ("" for all of them, then e.g. "gender female" and "age 17"):
-            model, legal_age, threshold, slice; passing (share of the faces of people under the legal age that
-            pass), passing_low and passing_high (95 % confidence interval over subjects), n_under and
-            subjects_under; stopped (share of the faces of older people that do not pass), stopped_low,
-            stopped_high, n_over and subjects_over.
+            model, legal_age, threshold, slice; passing (the false positive rate: share of the faces of people
+            under the legal age that pass), passing_low and passing_high (95 % confidence interval over
+            subjects), n_under and subjects_under; stopped (the false negative rate: share of the faces of
+            older people that do not pass), stopped_low, stopped_high, n_over and subjects_over.
 
         Raises:
             TargetError: no model predicts age in years, or this model does not.
