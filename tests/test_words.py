@@ -274,7 +274,7 @@ def test_every_term_finds_itself():
 def test_a_report_ends_with_the_terms_that_it_uses_and_no_others():
     runs = [make_run(), make_run(classifier="mlp"), make_run(classifier="majority")]
     with_evidence, without = (
-        render_markdown(compose(runs, "t", evidence)).split("## Terms")[1]
+        render_markdown(compose(runs, "t", evidence)).split("## Appendix: terms")[1]
         for evidence in (make_evidence(runs), None)
     )
     for term in ("accuracy", "baseline", "confusion matrix", "standard deviation"):

@@ -29,7 +29,7 @@ from featurekit.networks.engines import usable_cores
 from featurekit.networks.feature_names import backbone_of
 from featurekit.networks.precisions import this_processor
 from featurekit.registry import BUILTIN, Registry
-from featurekit.version import __version__
+from featurekit.version import __version__, commit
 
 
 def made_with(
@@ -74,6 +74,7 @@ def made_with(
                 "classifier": [classifier],
             }
         ),
+        "commit": commit(),
         "folds": {"number": folds.n_folds, "kind": folds.kind, "seed": folds.seed, "sha256": folds.sha256},
         "dataset": {
             "name": manifest.name,

@@ -72,6 +72,7 @@ class Run:
         search: parameter search of each fold: {"parameters": chosen ones, "score": their mean score on the
             inner folds (accuracy, or minus the mean absolute error in years), "candidates": number tried}.
         variation: non-default parameters of the classifier.
+        commit: first digits of the commit of featurekit that made the run; "" if it ran from no checkout.
         left_out: number of usable rows of each class that is not learned, because it is missing in some
             training part. These rows count neither as labelled nor as tested.
         training: training of a network end to end in each fold: {"epochs", "best_epoch", "seconds", "faces",
@@ -111,6 +112,7 @@ class Run:
     peak_bytes: int | None = None
     scored_on: Mapping[str, str] = field(default_factory=dict)
     left_out: Mapping[str, int] = field(default_factory=dict)
+    commit: str = ""
 
     def seen(self, manifest: Manifest) -> Manifest:
         """Return the manifest with the labels on which the run was fitted and scored."""

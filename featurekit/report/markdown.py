@@ -30,9 +30,10 @@ def render_markdown(page: Page) -> str:
                 case Table():
                     lines += _table(block)
                 case Answers():
-                    for name, of in block.items:
-                        lines.append(f"- **{markdown(name)}**")
-                        lines += [f"    - {markdown(what)}: {markdown(text)}" for what, text in of]
+                    for of in block.items:
+                        score = f": **{markdown(of.score)}** {markdown(of.between)}" if of.score else ""
+                        lines.append(f"- **{markdown(of.target)}**: {markdown(of.model)}{score}")
+                        lines += [f"    - {markdown(what)}: {markdown(text)}" for what, text in of.lines]
                 case Points():
                     lines += [f"- **{markdown(head)}** {markdown(text)}" for head, text in block.items]
                 case Code():

@@ -149,10 +149,29 @@ class Points:
 
 
 @dataclass(frozen=True)
-class Answers:
-    """The main results of each target: its name, and pairs of a heading and a text."""
+class Answer:
+    """The main results of one target.
 
-    items: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
+    Attributes:
+        target: name of the target as it is written in headings.
+        model: name of the best trained model, and what else is said of it in its line.
+        score: score of this model with its unit, which is shown in large letters; "" without a score.
+        between: the rest of the sentence that begins with the score, e.g. its name and its interval.
+        lines: pairs of a heading and a text, e.g. what the model costs.
+    """
+
+    target: str
+    model: str
+    score: str = ""
+    between: str = ""
+    lines: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The main results of each target, side by side."""
+
+    items: tuple[Answer, ...]
 
 
 @dataclass(frozen=True)
@@ -164,12 +183,20 @@ class Code:
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure, drawn once for wide and once for narrow screens; a table next to it has the numbers."""
+    """A figure, drawn once for wide and once for narrow screens; a table next to it has the numbers.
+
+    Attributes:
+        caption: title of the figure, in one line.
+        note: explanation of the figure.
+        wide, narrow: the two drawings.
+        is_folded: whether the figure is hidden until the reader clicks on it.
+    """
 
     caption: str
     note: str
     wide: Markup
     narrow: Markup
+    is_folded: bool = False
 
 
 @dataclass(frozen=True)
@@ -224,15 +251,22 @@ Blocks = Sequence[Block | None]
 
 @dataclass(frozen=True)
 class Section:
-    """A section of the report with its heading."""
+    """A section of the report with its heading.
+
+    Attributes:
+        title: the heading.
+        blocks: the content, from top to bottom.
+        is_appendix: whether the section is a part of the appendix, to which the contents have one link.
+    """
 
     title: str
     blocks: tuple[Block, ...]
+    is_appendix: bool = False
 
 
-def section_of(title: str, blocks: Blocks) -> Section:
+def section_of(title: str, blocks: Blocks, *, is_appendix: bool = False) -> Section:
     """Return a section with the blocks that are not None."""
-    return Section(title, tuple(block for block in blocks if block))
+    return Section(title, tuple(block for block in blocks if block), is_appendix)
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,6 @@ _MOST_REASONS = 8
 _MOST_CLASSES = 12
 # The scores that are shown next to the score of the ranking.
 _BESIDE = ("within_one_group", "balanced_accuracy")
-_SUMMARY = ("Best model", "Second best")  # lines of the summary that are shown
 
 
 def results_html(
@@ -78,8 +77,10 @@ def results_html(
 
 
 def _ranking(of: Ranked) -> Section:
-    said = tuple((what, text) for what, text in answer(replace(of, numbers={})) if what in _SUMMARY)
-    return Section(of.title, (Points(said), ranking_table(of)))
+    said = answer(replace(of, numbers={}))
+    best = f"{said.model}: {said.score} {said.between}." if said.score else said.model
+    level = [(f"{what}:", text) for what, text in said.lines if what == "Level with"]
+    return Section(of.title, (Points((("Best model:", best), *level)), ranking_table(of)))
 
 
 def ranking_table(of: Ranked) -> Table:

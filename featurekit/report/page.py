@@ -16,6 +16,7 @@ from featurekit.report.gallery import Errors
 from featurekit.report.model import (
     SYNTHETIC,
     Block,
+    Blocks,
     Cell,
     Column,
     Figure,
@@ -43,11 +44,12 @@ from featurekit.report.sections import (
     worst_errors,
 )
 from featurekit.report.sections import audit as audited
+from featurekit.report.sections.made_by import report_command
 from featurekit.report.select import Ranked, apart_from, ranked_targets, target_title, targets_of
-from featurekit.text import counted
+from featurekit.text import counted, first_few
 
 # The parts of the section on one target, from top to bottom.
-_OF_TARGET = (ranking, differences, cost, training, classes, slices, ages, calibration)
+_OF_TARGET = (ranking, differences, cost, classes, slices, ages, calibration)
 
 
 def compose(
@@ -85,18 +87,24 @@ def compose(
     ranked = ranked_targets(compared, evidence)
     is_synthetic = any(bool(run.dataset.get("synthetic")) for run in known)
     sections = (
-        section_of("Summary", verdict.blocks(ranked, is_synthetic=is_synthetic)),
+        section_of("Summary", verdict.blocks(ranked, audit, is_synthetic=is_synthetic)),
         *(_target_section(name, ranked, known, reasons, errors or {}) for name in names),
         *anchors.sections(ranked, compared),
         section_of("Audit of the data", audited.blocks(audit, compared)),
-        section_of("Rows that were not used", dropped.blocks(ranked, compared)),
-        section_of("How the models were evaluated", provenance.blocks(ranked, compared, known, title, audit)),
         section_of("Limitations", caveats.blocks(ranked, is_synthetic=is_synthetic)),
+        _appendix("rows that were not used", dropped.blocks(ranked, compared)),
+        _appendix("how the models were evaluated", provenance.blocks(ranked, compared, known, title, audit)),
+        _appendix("training of the networks", [block for of in ranked for block in training.blocks(of)]),
     )
-    sections = (*sections, section_of("Terms", terms.blocks(sections)))
-    facts = _facts(known, len(reasons), len(names))
+    sections = (*sections, _appendix("terms", terms.blocks(sections)))
+    sections = tuple(section for section in sections if section.blocks)
+    facts = _facts(known, title, evidence, len(reasons))
     sources = ("runs/*.json", *(("evidence.json",) if evidence else ()), *(("audit.json",) if audit else ()))
     return Page(title, facts, is_synthetic, tuple(numbered(sections, is_synthetic)), sources)
+
+
+def _appendix(title: str, blocks: Blocks) -> Section:
+    return section_of(f"Appendix: {title}", blocks, is_appendix=True)
 
 
 def _target_section(
@@ -141,16 +149,25 @@ def _apart_table(target: str, runs: Sequence[Run], reasons: Mapping[str, str]) -
     return Table(caption, columns, rows, note, n_names=2) if rows else None
 
 
-def _facts(runs: Sequence[Run], n_apart: int, n_targets: int) -> tuple[str, ...]:
+def _facts(runs: Sequence[Run], title: str, evidence: Evidence | None, n_apart: int) -> tuple[str, ...]:
+    """Return what the runs are of, and when and with what they were made."""
     datasets = list(dict.fromkeys(str(run.dataset.get("name", "data set without a name")) for run in runs))
     n_rows = max(run.dataset.get("n_rows") or 0 for run in runs)
+    n_targets = len(targets_of(runs))
+    faces = (evidence.of.get("faces") or "")[:12] if evidence else ""
+    days = sorted({run.created[:10] for run in runs if run.created})
+    made_with = sorted({f"{run.versions.get('featurekit', '')} {run.commit}".strip() for run in runs} - {""})
     facts = (
         ", ".join(datasets),
         f"{n_rows:,} rows" if n_rows else "",
+        f"hash of the scored faces {faces}" if faces else "",
         f"{' or '.join(sorted({str(run.folds.get('number', '?')) for run in runs}))} folds",
         counted(len(runs), "run", "runs"),
         f"{n_apart} of them not in the ranking" if n_apart else "",
         f"{n_targets} targets" if n_targets > 1 else "",
+        f"made {' to '.join(dict.fromkeys((days[0], days[-1])))}" if days else "",
+        f"featurekit {first_few(made_with)}" if made_with else "",
+        report_command(title, datasets),
     )
     return tuple(filter(None, facts))
 
@@ -167,4 +184,7 @@ def numbered(sections: Sequence[Section], is_synthetic: bool) -> list[Section]:
         return replace(block, caption=f"{word} {next(numbers[word])}. {block.caption}{mark}")
 
     mark = " (synthetic)" if is_synthetic else ""
-    return [Section(section.title + mark, tuple(map(captioned, section.blocks))) for section in sections]
+    return [
+        replace(section, title=section.title + mark, blocks=tuple(map(captioned, section.blocks)))
+        for section in sections
+    ]

@@ -1,5 +1,5 @@
 "use strict";
-// The page is complete without this: it only adds sorting, filtering and copying, and hides columns until they are asked for.
+// The page is complete without this: it only adds sorting, filtering, copying and marking, and hides columns until they are asked for.
 
 const said = document.getElementById("said");
 const textOf = (cell) => {
@@ -155,9 +155,17 @@ for (const table of document.querySelectorAll("table")) {
     });
   }
 
-  // Only a box that scrolls is a stop for the keyboard.
+  for (const row of table.tBodies[0].rows) {
+    const number = row.cells[0].querySelector("bdi").textContent.match(/^M\d+(?= ·|$)/);
+    if (number) row.dataset.model = number[0];
+  }
+
+  // Only a box that scrolls is a stop for the keyboard; in one that does not, the headings stay in sight.
   new ResizeObserver(() => {
-    if (box.scrollWidth > box.clientWidth) {
+    box.classList.remove("fits");
+    const fits = box.scrollWidth <= box.clientWidth;
+    box.classList.toggle("fits", fits);
+    if (!fits) {
       box.tabIndex = 0;
       box.setAttribute("role", "region");
       box.setAttribute("aria-labelledby", table.getAttribute("aria-labelledby"));
@@ -166,6 +174,43 @@ for (const table of document.querySelectorAll("table")) {
     }
   }).observe(box);
 }
+
+// A model is marked wherever it is: by the pointer for as long as it is there, by the list until another choice.
+function mark(number, name) {
+  for (const part of document.querySelectorAll("[data-model]")) {
+    part.classList.toggle(name, part.dataset.model === number);
+  }
+}
+
+const numbers = [...new Set([...document.querySelectorAll("[data-model]")].map((part) => part.dataset.model))];
+const bar = document.querySelector("nav");
+if (numbers.length > 1) {
+  const picker = document.createElement("select");
+  const label = document.createElement("label");
+  label.className = "picker";
+  picker.add(new Option("no model", ""));
+  numbers.sort((one, other) => one.slice(1) - other.slice(1));
+  for (const number of numbers) {
+    const row = document.querySelector(`.legend tr[data-model="${number}"]`);
+    picker.add(new Option(row ? `${number} · ${textOf(row.cells[1])}` : number, number));
+  }
+  picker.addEventListener("change", () => {
+    mark(picker.value, "picked");
+    const found = document.querySelectorAll(".picked").length;
+    said.textContent = picker.value ? `${picker.value} is marked in ${found} rows and figures.` : "No model is marked.";
+  });
+  label.append("Mark ", picker);
+  bar.append(label);
+  for (const part of document.querySelectorAll("[data-model]")) {
+    part.addEventListener("pointerenter", () => mark(part.dataset.model, "lit"));
+    part.addEventListener("pointerleave", () => mark("", "lit"));
+  }
+}
+
+// Headings and links stop below the bar, however many lines it has.
+new ResizeObserver(() => {
+  document.documentElement.style.setProperty("--bar", `${bar.offsetHeight}px`);
+}).observe(bar);
 
 // Paper cannot be unfolded.
 addEventListener("beforeprint", () => {

@@ -23,7 +23,12 @@ _FONT = 12
 
 
 def figure(
-    caption: str, note: str, summary: str, draw: Callable[..., Markup], *data: Sequence[Any] | ScoreKind
+    caption: str,
+    note: str,
+    summary: str,
+    draw: Callable[..., Markup],
+    *data: Sequence[Any] | ScoreKind,
+    is_folded: bool = False,
 ) -> Figure:
     """Return a figure, drawn for wide and for narrow screens.
 
@@ -33,9 +38,10 @@ def figure(
         summary: description for readers who cannot see the figure.
         draw: function of this module that draws the figure.
         *data: data that this function draws.
+        is_folded: whether the figure is hidden until the reader clicks on it.
     """
     plots = (draw(*data, is_narrow=is_narrow, summary=summary) for is_narrow in (False, True))
-    return Figure(caption, note, *plots)
+    return Figure(caption, note, *plots, is_folded=is_folded)
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,7 @@ class Point:
         low, high: ends of the bar; both are the mean if there is no bar.
         shown: the score and its interval as text, for the right of the plot.
         role: "baseline", "off-the-shelf", or "" for a trained model.
+        number: number by which the page calls the model, e.g. "M1"; "" without numbers.
     """
 
     label: str
@@ -56,10 +63,14 @@ class Point:
     high: float
     shown: str
     role: str = ""
+    number: str = ""
 
 
 def dot_plot(points: Sequence[Point], kind: ScoreKind, *, is_narrow: bool, summary: str) -> Markup:
     """Draw the scores of models with their bars, one below the other, and a line for each baseline.
+
+    The axis is that of the trained models. A baseline that would more than double it is not drawn: an arrow
+    shows on which side it is, and its score is written like the others.
 
     Args:
         points: the models from top to bottom.
@@ -68,8 +79,9 @@ def dot_plot(points: Sequence[Point], kind: ScoreKind, *, is_narrow: bool, summa
         summary: description for readers who cannot see the figure.
     """
     marks = {point.role: point for point in reversed(points) if point.role}
-    lines = [marks[role] for role in ("baseline", "off-the-shelf") if role in marks]
-    values = [value for point in points for value in (point.low, point.mean, point.high)]
+    drawn = _on_the_axis(points)
+    lines = [marks[role] for role in ("baseline", "off-the-shelf") if marks.get(role) in drawn]
+    values = [value for point in drawn for value in (point.low, point.mean, point.high)]
     low, high, ticks = _axis(min(values), max(values), _limit(kind))
     longest = max(min(len(visible(point.label)), _MAX_LABEL) for point in points)
     numbers = max(len(point.shown) for point in points) * _LETTER + 8
@@ -88,28 +100,63 @@ def dot_plot(points: Sequence[Point], kind: ScoreKind, *, is_narrow: bool, summa
         ]
     svg.append(_words((left + right) / 2, bottom + 33, axis_label(kind), "middle", "faint"))
     for i, line in enumerate(lines):
-        at = x(line.mean)
-        y = 14.0 + 16 * i
-        # Near an edge the text is aligned to the line, so that it is not cut off.
-        room = (len(line.role) + len(line.shown) + 1) * _LETTER / 2
-        anchor = "start" if at - room < 0 else "end" if at + room > width else "middle"
-        svg += [
-            f'<path class="line {line.role}" d="M{at:.1f} {y + 4:.1f}V{bottom:.1f}"/>',
-            _words(at, y, f"{line.role} {line.shown.partition(' ')[0]}", anchor, "faint"),
-        ]
+        svg += _baseline(line, x(line.mean), 14.0 + 16 * i, bottom, width)
     for i, point in enumerate(points):
         y = top + step * (i + 0.5) + (8 if is_narrow else 0)
         room = int((width - 20 - numbers) / _LETTER) if is_narrow else _MAX_LABEL
         start, end, up = (left, right, y - 15) if is_narrow else (0.0, width - 4, y + 4)
         svg += [
+            _opened_for(point.number),
             _words(start, up, _cut(point.label, room), "start", "name", point.label),
             _words(end, up, point.shown, "end", "number"),
         ]
-        if point.high > point.low:
-            start, end = max(point.low, low), min(point.high, high)
-            svg.append(f'<path class="spread" d="M{x(start):.1f} {y:.1f}H{x(end):.1f}"/>')
-        svg.append(_dot(x(point.mean), y, point.role))
+        svg += _marked(point, x, y, (low, high), is_drawn=point in drawn)
+        svg.append("</g>")
     return _whole(svg)
+
+
+def _baseline(line: Point, at: float, y: float, bottom: float, width: float) -> list[str]:
+    """Return the vertical line of a baseline, with its score above it."""
+    # Near an edge the text is aligned to the line, so that it is not cut off.
+    room = (len(line.role) + len(line.shown) + 1) * _LETTER / 2
+    anchor = "start" if at - room < 0 else "end" if at + room > width else "middle"
+    return [
+        f'<path class="line {line.role}" d="M{at:.1f} {y + 4:.1f}V{bottom:.1f}"/>',
+        _words(at, y, f"{line.role} {line.shown.partition(' ')[0]}", anchor, "faint"),
+    ]
+
+
+def _marked(
+    point: Point, x: Callable[[float], float], y: float, ends: tuple[float, float], *, is_drawn: bool
+) -> list[str]:
+    """Return the dot of a model with its bar, or an arrow to where it is outside the axis."""
+    low, high = ends
+    if not is_drawn:
+        end, anchor, arrow = (low, "start", "←") if point.mean < low else (high, "end", "→")
+        return [_words(x(end), y + 4, arrow, anchor, "faint")]
+    dot = _dot(x(point.mean), y, point.role)
+    if point.high <= point.low:
+        return [dot]
+    start, end = max(point.low, low), min(point.high, high)
+    return [f'<path class="spread" d="M{x(start):.1f} {y:.1f}H{x(end):.1f}"/>', dot]
+
+
+def _on_the_axis(points: Sequence[Point]) -> list[Point]:
+    """Return the models that are drawn: not those baselines that would more than double the axis."""
+
+    def span(those: Sequence[Point]) -> float:
+        return max(point.high for point in those) - min(point.low for point in those)
+
+    drawn = [point for point in points if not point.role]
+    for point in points:
+        if point.role and (len(drawn) < 2 or span([*drawn, point]) <= 2 * span(drawn)):
+            drawn.append(point)
+    return drawn or list(points)
+
+
+def _opened_for(number: str) -> str:
+    """Return the beginning of the part of a drawing that is about one model."""
+    return f'<g data-model="{escape(number)}">' if number else "<g>"
 
 
 @dataclass(frozen=True)
@@ -194,11 +241,13 @@ class Spot:
         time: milliseconds per face, above 0.
         score: the score in the unit that is shown.
         mark: number of the model in the figure if it is on the Pareto front; "" if it is not.
+        number: number by which the page calls the model, e.g. "M1"; "" without numbers.
     """
 
     time: float
     score: float
     mark: str = ""
+    number: str = ""
 
 
 def cost_plot(spots: Sequence[Spot], kind: ScoreKind, *, is_narrow: bool, summary: str) -> Markup:
@@ -234,6 +283,7 @@ def cost_plot(spots: Sequence[Spot], kind: ScoreKind, *, is_narrow: bool, summar
     ]
     for spot in sorted(spots, key=lambda spot: bool(spot.mark)):
         at, up = x(math.log10(spot.time)), y(spot.score)
+        svg.append(_opened_for(spot.number))
         if spot.mark:
             svg.append(_dot(at, up, ""))
             # The number is above the dot or, where that would cover another one, right, left or below.
@@ -244,7 +294,9 @@ def cost_plot(spots: Sequence[Spot], kind: ScoreKind, *, is_narrow: bool, summar
             taken.append(free[0] if free else around[0])
             svg.append(_words(taken[-1][0], taken[-1][1] + 4, spot.mark, "middle", "name"))
         else:
-            svg.append(f'<circle class="dot hollow" cx="{at:.1f}" cy="{up:.1f}" r="3.5"/>')
+            title = f"<title>{escape(spot.number)}</title>" if spot.number else ""
+            svg.append(f'<circle class="dot hollow" cx="{at:.1f}" cy="{up:.1f}" r="3.5">{title}</circle>')
+        svg.append("</g>")
     return _whole(svg)
 
 

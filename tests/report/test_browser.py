@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from featurekit.checks.audit import Audit
 from featurekit.evaluation.estimates import Estimate
 from featurekit.evaluation.evidence import Evidence
 from featurekit.evaluation.results import Run
 from featurekit.evaluation.slices import Slice
+from featurekit.findings import Finding
 from featurekit.report.model import SIDE
 from featurekit.report.select import best_first
 from featurekit.uncertainty.conformal import Coverage
@@ -56,7 +58,7 @@ def test_in_a_browser_sorting_works_and_nothing_leaves_the_page(browser, runs, t
     page, wrong = opened(browser, tmp_path, runs, "t")
     table = first_table(page)
     column = (
-        "[...document.querySelector('table').tBodies[0].rows].map(row => row.cells[COLUMN])"
+        "[...document.querySelector('table:not(.legend)').tBodies[0].rows].map(row => row.cells[COLUMN])"
         ".map(cell => cell.dataset.value ?? cell.querySelector('bdi').textContent)"
     )
     table.get_by_role("button", name="Accuracy %").first.press("Enter")
@@ -228,12 +230,22 @@ def test_in_a_browser_the_whole_verdict_of_three_targets_is_on_the_first_screen(
         outside = (trade(best_first(own)[1], 0.009, is_within=False),)
         known |= make_evidence(own, coverage=low, slices=slices, trades=outside).targets
         whole += own
-    path = write_report(tmp_path, whole, "utkface-builtin", Evidence(of={}, seed=0, targets=known))
+    close = {}
+    for target in ("age_group", "gender", "age"):
+        best = best_first([run for run in whole if run.target == target and not run.is_baseline])[0]
+        close[best.name] = {"accuracy without": 0.7312, "mae_years without": 4.8}
+    found = Finding(
+        name="suspiciously_close", severity="warning", count=977, of=11_532, what="Many.", details=close
+    )
+    audit = Audit(findings=(found,), folds="", features="dlib_face", runs=(), seed=0)
+    evidence = Evidence(of={"faces": "aa8316565872"}, seed=0, targets=known)
+    path = write_report(tmp_path, whole, "utkface-builtin", evidence, audit)
     page = browser.new_page(viewport={"width": 1280, "height": 800})
     page.goto(path.as_uri())
     assert page.locator(".answer").count() == 3
     for answer in page.locator(".answer").all():
-        assert "Low coverage" in answer.inner_text()
+        for line in ("Level with", "Baselines", "Cost", "Worst slice", "Low coverage", "Data"):
+            assert f"\n{line}" in answer.inner_text()
         box = answer.bounding_box()
         assert box["y"] + box["height"] < 800
     page.close()
@@ -253,4 +265,36 @@ def test_in_a_browser_the_page_is_as_wide_as_the_screen(browser, runs, tmp_path,
         }).map(text => text.textContent)"""
     )
     assert cut_off == []
+    page.close()
+
+
+def test_in_a_browser_a_chosen_model_is_marked_in_the_rankings_and_the_figures(browser, runs, tmp_path):
+    page, wrong = opened(browser, tmp_path, runs, "t")
+    picker = page.get_by_role("combobox", name="Mark")
+    assert picker.input_value() == ""
+    picker.select_option("M2")
+    marked = page.locator(".picked")
+    numbers = "[...document.querySelectorAll('.CSS')].map(one => one.dataset.model)"
+    assert marked.count() > 2
+    assert set(page.evaluate(numbers.replace("CSS", "picked"))) == {"M2"}
+    assert page.locator("table.numbered:not(.legend) tr.picked").count() >= 1
+    assert page.locator("svg g.picked").count() >= 2
+    first_table(page).locator("tbody tr").first.dispatch_event("pointerenter")
+    assert set(page.evaluate(numbers.replace("CSS", "lit"))) == {"M1"}
+    picker.select_option("")
+    assert marked.count() == 0
+    assert wrong == []
+    page.close()
+
+
+def test_in_a_browser_the_contents_and_the_headings_of_a_long_table_stay_in_sight(browser, tmp_path):
+    many = [make_run(classifier=f"model_{number}") for number in range(40)]
+    page, _ = opened(browser, tmp_path, many, "t")
+    page.set_viewport_size({"width": 1280, "height": 800})
+    last = first_table(page).locator("tbody tr").last
+    last.scroll_into_view_if_needed()
+    bar = page.locator("nav").bounding_box()
+    heads = first_table(page).locator("thead").bounding_box()
+    assert bar["y"] == 0
+    assert bar["height"] - 2 <= heads["y"] <= bar["height"] + 2
     page.close()

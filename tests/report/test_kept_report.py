@@ -230,14 +230,16 @@ def test_the_kept_page_shows_what_the_evidence_answers(runs, target):
     page = (FOLDER / "report.md").read_text(encoding="utf-8")
     verdict = plain(page.split("## Summary")[1].split("\n## ")[0])
     of = next(one for one in ranked_targets(runs, Evidence.load(FOLDER)) if one.name == target)
-    for word, sentence in answer(of):
+    answered = answer(of, Audit.load(FOLDER))
+    assert f"{answered.model}: {answered.score} {answered.between}" in verdict
+    for word, sentence in answered.lines:
         assert f"{word}: {sentence}" in verdict
 
 
 def test_the_answers_are_on_the_first_screen(browser):
     page = browser.new_page(viewport={"width": 1280, "height": 800})
     page.goto((FOLDER / "report.html").as_uri())
-    for word in ("Best model", "Baselines", "Second best", "Faster model", "Worst slice"):
+    for word in ("Level with", "Baselines", "Cost", "Worst slice", "Low coverage", "Data"):
         box = page.get_by_text(word, exact=True).first.bounding_box()
         assert box is not None
         assert box["y"] + box["height"] < 800, word

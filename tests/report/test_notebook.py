@@ -105,8 +105,10 @@ def test_a_ranking_has_scores_intervals_counts_and_marks_baselines(runs):
     assert "majority baseline" in text
     assert "off_the_shelf off-the-shelf" in text
     assert ".frame() has all runs" in text
-    for what, said in answer(Ranked("age_group", known, evidence.targets["age_group"])):
-        assert (said in text) == (what in ("Best model", "Second best"))
+    answered = answer(Ranked("age_group", known, evidence.targets["age_group"]))
+    assert f"{answered.model}: {answered.score} {answered.between}." in text
+    for what, said in answered.lines:
+        assert (said in text) == (what == "Level with")
 
 
 def test_years_have_an_error_that_is_less_the_better():

@@ -1,6 +1,7 @@
 """What is drawn stays inside its frame and covers nothing."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -73,3 +74,17 @@ def test_a_plot_of_extreme_numbers_stays_inside_its_frame(is_narrow, mean, sprea
     places = [float(x) for x in re.findall(r'(?:cx|x)="(-?[\d.]+)"', svg)]
     assert places
     assert all(0 <= x <= width for x in places)
+
+
+def test_a_baseline_far_from_the_models_is_an_arrow_and_does_not_squeeze_them():
+    models = [Point("M1", 76.0, 75.0, 77.0, "76.0"), Point("M2", 70.0, 69.0, 71.0, "70.0")]
+    near = Point("M3", 65.0, 64.0, 66.0, "65.0", "off-the-shelf")
+    far = Point("M4", 40.0, 39.0, 41.0, "40.0 (39.0–41.0)", "baseline")
+    svg = dot_plot([*models, near, far], SCORES["accuracy"], is_narrow=False, summary="")
+    assert "←" in svg
+    assert "40.0 (39.0–41.0)" in svg
+    assert ">60<" not in svg
+    assert 'class="line off-the-shelf"' in svg
+    assert 'class="line baseline"' not in svg
+    worse = replace(far, mean=140.0, low=139.0, high=141.0)
+    assert "→" in dot_plot([*models, worse], SCORES["mae_years"], is_narrow=True, summary="")

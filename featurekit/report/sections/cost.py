@@ -130,6 +130,7 @@ def _plot(of: Ranked, caption: str) -> Figure | None:
             one.milliseconds,
             one.value * kind.scale,
             (of.number(one.run) or str(one.number)) if one.number else "",
+            of.number(one.run),
         )
         for one in display.costs
     ]

@@ -73,7 +73,7 @@ def dropped_table(dataset: Mapping[str, Any], caption: str) -> Table:
         "prepare: the reason why a row is not used. extract: the status of the image of every row,"
         " including unused rows, so a row can be counted in both steps."
     )
-    return Table(caption, columns, rows, note, n_names=2)
+    return Table(caption, columns, rows, note, n_names=2, is_folded=True)
 
 
 def counts_table(dataset: Mapping[str, Any], caption: str) -> Table | None:
@@ -84,7 +84,7 @@ def counts_table(dataset: Mapping[str, Any], caption: str) -> Table | None:
         for name, count in (dataset.get("counts") or {}).items()
         if name not in REASONS and isinstance(count, int)
     )
-    return Table(caption, columns, rows) if rows else None
+    return Table(caption, columns, rows, is_folded=True) if rows else None
 
 
 def rows_table(ranked: Sequence[Ranked], caption: str) -> Table:
@@ -109,4 +109,4 @@ def rows_table(ranked: Sequence[Ranked], caption: str) -> Table:
             {(run.n_labelled, run.n_tested, run.n_subjects) for run in of.runs}
         )
     )
-    return Table(caption, columns, rows)
+    return Table(caption, columns, rows, is_folded=True)

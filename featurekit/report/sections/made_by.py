@@ -25,8 +25,7 @@ def made_by(runs: Sequence[Run], known: Sequence[Run], title: str, audit: Audit 
         audit: findings on the data set; None if there is no audit.
     """
     needed = _with_members(runs, {run.name: run for run in known})
-    is_named_after_its_data = {str(run.dataset.get("name", "")) for run in runs} == {title}
-    name = "" if is_named_after_its_data else f" --name {shlex.quote(title)}"
+    name = _option_name(title, [str(run.dataset.get("name", "")) for run in runs])
     features = f" --features {shlex.quote(audit.features)}" if audit and audit.features else ""
     made = [
         *(_prepared(run.dataset) for run in needed),
@@ -37,6 +36,21 @@ def made_by(runs: Sequence[Run], known: Sequence[Run], title: str, audit: Audit 
         f"featurekit report{name}",
     ]
     return tuple(dict.fromkeys(made))
+
+
+def report_command(title: str, datasets: Sequence[str]) -> str:
+    """Return the command that writes the page on a comparison again.
+
+    Args:
+        title: name of the comparison.
+        datasets: names of the data sets of its runs.
+    """
+    return f"featurekit report{_option_name(title, datasets)}"
+
+
+def _option_name(title: str, datasets: Sequence[str]) -> str:
+    """Return the option that names a comparison; "" if it has the name of its data set."""
+    return "" if set(datasets) == {title} else f" --name {shlex.quote(title)}"
 
 
 def _with_members(runs: Iterable[Run], known: Mapping[str, Run]) -> list[Run]:

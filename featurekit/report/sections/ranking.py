@@ -247,6 +247,7 @@ def _plot(of: Ranked, caption: str) -> Figure | None:
             one.high * kind.scale,
             one.shown,
             role(one.run),
+            of.number(one.run),
         )
         for one in display.scores
     ]
@@ -262,7 +263,8 @@ def _plot(of: Ranked, caption: str) -> Figure | None:
     left_out = ", ".join(display.left_out)
     note = sentences(
         f"Each mark is the mean over the folds, and the bars are {bars}. Filled circles are trained models.",
-        "Hollow marks are the baseline and off-the-shelf networks; the vertical lines mark their scores."
+        "Hollow marks are the baseline and off-the-shelf networks; the vertical lines mark their scores. An"
+        " arrow stands for one that is far outside the axis."
         if any(point.role for point in points)
         else "",
         f"Models without a confidence interval are not drawn: {left_out}." if left_out else "",

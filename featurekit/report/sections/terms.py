@@ -24,7 +24,8 @@ def _texts(blocks: Iterable[Block]) -> Iterator[str]:
             case Points():
                 yield from (text for _, text in block.items)
             case Answers():
-                yield from (text for _, lines in block.items for line in lines for text in line)
+                for of in block.items:
+                    yield from (of.model, of.between, *(text for line in of.lines for text in line))
             case Table():
                 yield from (block.caption, block.note, *(column.title for column in block.columns))
                 for row in block.rows:

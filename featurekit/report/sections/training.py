@@ -60,7 +60,7 @@ def _curves(of: Ranked, runs: Sequence[Run], caption: str) -> Figure:
         else "",
         "The vertical line is the epoch whose weights were kept, as the mean over the folds.",
     )
-    return figure(caption, note, summary, learning_curves, panels)
+    return figure(caption, note, summary, learning_curves, panels, is_folded=True)
 
 
 def trainings_table(runs: Sequence[Run], caption: str, machine: str) -> Table:
@@ -86,7 +86,8 @@ def trainings_table(runs: Sequence[Run], caption: str, machine: str) -> Table:
         else "",
         elsewhere_note(runs, machine),
     )
-    return Table(caption, columns, tuple(_training_cells(run, machine) for run in runs), note, n_names=2)
+    rows = tuple(_training_cells(run, machine) for run in runs)
+    return Table(caption, columns, rows, note, n_names=2, is_folded=True)
 
 
 def _training_cells(run: Run, machine: str) -> tuple[Cell, ...]:

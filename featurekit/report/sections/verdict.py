@@ -2,29 +2,32 @@
 
 from collections.abc import Sequence
 
-from featurekit.evaluation.cost import Trade, milliseconds
+from featurekit.checks.audit import Audit
+from featurekit.evaluation.cost import milliseconds
 from featurekit.evaluation.evidence import TargetEvidence
 from featurekit.evaluation.results import Run
 from featurekit.evaluation.scores import ScoreKind, score_kind, score_word, signed
 from featurekit.report.cells import amount, p_value, sentences, time_words, words
-from featurekit.report.model import Answers, Blocks, Text
+from featurekit.report.model import Answer, Answers, Blocks, Cell, Column, Table, Text
 from featurekit.report.sections.cost import margin_words
 from featurekit.report.sections.differences import HOW_TESTED
 from featurekit.report.sections.slices import worst_in_words
-from featurekit.report.select import Ranked, headline, mean_of, role
-from featurekit.text import counted
+from featurekit.report.select import Ranked, headline, mean_of, model_name, role
+from featurekit.text import counted, first_few
 from featurekit.uncertainty.conformal import MISSED, Coverage
 
 # Name of each kind of baseline in a sentence.
 _CALLED = {"baseline": "the baseline", "off-the-shelf": "the off-the-shelf network"}
 _LOW_NAMED = 2  # slices with a low coverage that are written out; the others are counted
+_LEVEL_NAMED = 4  # models level with the best one that are named; the others are counted
 
 
-def blocks(ranked: Sequence[Ranked], *, is_synthetic: bool) -> Blocks:
-    """Return the main results of each target, and how the models were compared.
+def blocks(ranked: Sequence[Ranked], audit: Audit | None = None, *, is_synthetic: bool) -> Blocks:
+    """Return the main results of each target, how the models were compared, and what they are called.
 
     Args:
         ranked: runs of each target; empty if no run can be compared with another.
+        audit: findings on the data set; None if there is no audit.
         is_synthetic: whether the images are synthetic portraits.
     """
     synthetic = (
@@ -34,8 +37,8 @@ def blocks(ranked: Sequence[Ranked], *, is_synthetic: bool) -> Blocks:
     mixed = [of.title for of in ranked if len({run.dataset.get("name") for run in of.runs}) > 1]
     return [
         Text(synthetic, is_caution=True) if is_synthetic else None,
-        Answers(tuple((of.title, answer(of)) for of in ranked)),
-        Text(_how_tested(ranked)),
+        Answers(tuple(answer(of, audit) for of in ranked)),
+        Text(sentences(_data(audit) if ranked else "", _how_tested(ranked))),
         *(
             Text(
                 f"{title}: the runs were scored on different data sets, so they cannot be compared. Fit them"
@@ -44,7 +47,47 @@ def blocks(ranked: Sequence[Ranked], *, is_synthetic: bool) -> Blocks:
             )
             for title in mixed
         ),
+        _legend(ranked),
     ]
+
+
+def _data(audit: Audit | None) -> str:
+    """Return what the audit found of the data, with a number for each finding that should be looked at."""
+    if audit is None:
+        return "The data set has not been audited: run featurekit audit."
+    grave = [one for one in audit.findings if one.severity in ("error", "warning")]
+    if not grave:
+        return f"None of the {len(audit.findings)} checks of the audit found an error in the data."
+    found = ", ".join(f"{words(one.name)} ({one.count:,} of {one.of:,})" for one in grave)
+    return f"The audit warns of the data in {len(grave)} of its {len(audit.findings)} checks: {found}."
+
+
+def _legend(ranked: Sequence[Ranked]) -> Table | None:
+    """Return a table of all models with their numbers; None if they have none."""
+    runs = {of.numbers[run.name]: run for of in ranked for run in of.runs if run.name in of.numbers}
+    if len(runs) < 2:
+        return None
+    titles: dict[int, list[str]] = {}
+    for of in ranked:
+        for run in of.runs:
+            titles.setdefault(of.numbers[run.name], []).append(of.title)
+    columns = (
+        Column("No."),
+        Column("Model", is_code=True),
+        Column("Features", is_code=True),
+        Column("Targets"),
+    )
+    rows = tuple(
+        (
+            Cell(f"M{number}", number),
+            Cell(run.classifier_name, tag=role(run)),
+            Cell(run.features),
+            Cell(", ".join(titles[number])),
+        )
+        for number, run in sorted(runs.items())
+    )
+    note = "A model has the same number in all tables and figures of this page."
+    return Table("Models of this page and their numbers", columns, rows, note, is_folded=True)
 
 
 def _how_tested(ranked: Sequence[Ranked]) -> str:
@@ -66,26 +109,38 @@ def _how_tested(ranked: Sequence[Ranked]) -> str:
     )
 
 
-def answer(of: Ranked) -> tuple[tuple[str, str], ...]:
-    """Return the main results of one target as pairs of a heading and a text."""
+def answer(of: Ranked, audit: Audit | None = None) -> Answer:
+    """Return the main results of one target: which model, how sure, at what cost, and for whom it fails.
+
+    Args:
+        of: the runs of the target, best first.
+        audit: findings on the data set; None if there is no audit.
+    """
     runs, evidence, kind = of.runs, of.evidence, headline(of.runs)
     trained = [run for run in runs if not run.is_baseline and mean_of(run, kind.name) is not None]
     if not trained:
-        return (("Best model", "No trained model has a score; only baselines can be shown."),)
+        return Answer(of.title, "No trained model has a score; only baselines can be shown.")
     best = trained[0]
-    scores = filter(None, (_shown(best, name, evidence) for name in (kind.name, "within_one_group")))
+    score, _, between = _shown(best, kind.name, evidence).partition(" · ")
+    beside = _shown(best, "within_one_group", evidence).replace(" · ", " ")
     lines = [
-        ("Best model", f"{of.in_words(best)}{_beaten(best, runs, kind)}: {'; '.join(scores)}."),
+        ("Level with", _level(of, best, trained, kind)),
         ("Baselines", _against(best, runs, kind, evidence)),
-        ("Second best", _second(of, best, trained, kind)),
     ]
     if evidence:
         lines += [
-            ("Faster model", _fastest(of, best, trained, kind)),
+            ("Cost", _cost(of, best, trained, kind)),
             ("Worst slice", worst_in_words(evidence) if evidence.sliced == best.name else ""),
             ("Low coverage", _low_coverage(evidence)),
         ]
-    return tuple((what, text) for what, text in lines if text)
+    lines.append(("Data", _without_close_faces(best, kind, audit)))
+    return Answer(
+        of.title,
+        f"{of.named(best) if of.numbers else model_name(best)}{_beaten(best, runs, kind)}",
+        score,
+        "; ".join(filter(None, (between, beside))),
+        tuple((what, text) for what, text in lines if text),
+    )
 
 
 def _beaten(best: Run, runs: Sequence[Run], kind: ScoreKind) -> str:
@@ -101,18 +156,21 @@ def _gain(kind: ScoreKind, run: Run, other: Run) -> float:
 
 
 def _shown(run: Run, name: str, evidence: TargetEvidence | None = None) -> str:
-    """Return a score with its name, e.g. "accuracy 72.0 % (71.1 to 72.9)"; "" if the run does not have it."""
+    """Return a score, a dot, and its name with its interval, e.g. "72.0 % · accuracy (71.1 to 72.9)".
+
+    The text is empty if the run does not have the score.
+    """
     kind, mean = score_kind(name), mean_of(run, name)
     if mean is None:
         return ""
-    unit = f" {kind.unit}" if kind.unit else ""
+    score = f"{kind.format(mean)} {kind.unit}".strip()
     estimate = evidence.estimates.get(run.name, {}).get(name) if evidence else None
     if estimate:
         between = f"({kind.format(estimate.low)} to {kind.format(estimate.high)})"
-        return f"{score_word(kind)} {kind.format(mean)}{unit} {between}"
+        return f"{score} · {score_word(kind)} {between}"
     std = run.scores[name].get("std")
     around = f" ± {kind.format(std)}" if std is not None else ""
-    return f"{score_word(kind)} {kind.format(mean)}{around}{unit}"
+    return f"{score} · {score_word(kind)}{around}"
 
 
 def _against(best: Run, runs: Sequence[Run], kind: ScoreKind, evidence: TargetEvidence | None) -> str:
@@ -137,51 +195,76 @@ def _difference(best: Run, run: Run, kind: ScoreKind, evidence: TargetEvidence |
     return f"{how if float(kind.format(abs(gain))) else 'no better than'} {_CALLED[role(run)]} ({score})"
 
 
-def _second(of: Ranked, best: Run, trained: Sequence[Run], kind: ScoreKind) -> str:
-    """Return the second best model, and whether there is evidence that it is worse."""
+def _level(of: Ranked, best: Run, trained: Sequence[Run], kind: ScoreKind) -> str:
+    """Return the models for which there is no evidence that they are worse than the best one."""
     if len(trained) < 2:
-        return ""
+        return "no other trained model; fit several models to compare them."
+    found = {run.name: of.evidence.between(best.name, run.name) if of.evidence else None for run in trained}
     second = trained[1]
-    behind = _gain(kind, best, second)
-    how_far = f"{amount(kind, behind)} worse" if float(kind.format(abs(behind))) else "equal after rounding"
-    found = of.evidence.between(best.name, second.name) if of.evidence else None
-    if not found:
-        return f"{of.in_words(second)}: {how_far}."
-    shown = "evidence of a difference" if found.is_shown else "no evidence of a difference"
-    return f"{of.in_words(second)}: {how_far}, {shown} ({p_value(found.adjusted, found.limit)})."
+    if found[second.name] is None:
+        return f"not tested. The second, {of.in_words(second)}, is {_behind(kind, best, second)}."
+    level = [run for run in trained[1:] if (pair := found[run.name]) and not pair.is_shown]
+    if not level:
+        pair = found[second.name]
+        assert pair is not None
+        return (
+            f"no other model. The second, {of.in_words(second)}, is"
+            f" {_behind(kind, best, second)} ({p_value(pair.adjusted, pair.limit)})."
+        )
+    names = [of.number(run) or of.in_words(run) for run in level]
+    last = level[-1]
+    p = min(pair.adjusted for run in level if (pair := found[run.name]))
+    others = counted(len(level), "other model", "other models")
+    many = "up to " if len(level) > 1 and float(kind.format(abs(_gain(kind, best, last)))) else ""
+    return (
+        f"{others} ({first_few(names, _LEVEL_NAMED)}): {many}{_behind(kind, best, last)}, no evidence of a"
+        f" difference ({p_value(p)}{' or more' if len(level) > 1 else ''})."
+    )
 
 
-def _fastest(of: Ranked, best: Run, trained: Sequence[Run], kind: ScoreKind) -> str:
-    """Return the fastest model whose loss is shown to be smaller than the margin, or the closest to this."""
+def _behind(kind: ScoreKind, best: Run, other: Run) -> str:
+    """Return how much worse a model is than the best one, e.g. "0.4 points worse"."""
+    behind = _gain(kind, best, other)
+    return f"{amount(kind, behind)} worse" if float(kind.format(abs(behind))) else "equal after rounding"
+
+
+def _cost(of: Ranked, best: Run, trained: Sequence[Run], kind: ScoreKind) -> str:
+    """Return the time per face, and the fastest model shown to be nearly as good, or the closest to this."""
     evidence, own = of.evidence, milliseconds(best)
     assert evidence is not None
     if own is None:
         return ""
+    cost = f"{time_words(own)} ms per face."
     names = {run.name: of.in_words(run) for run in trained}
     trades = [trade for trade in evidence.trades if trade.name in names]
     if not trades:
-        return (
-            f"The best model takes {time_words(own)} ms per face. No trained model that was timed on the same"
-            " machine is clearly faster."
-        )
-    what = "accuracy" if kind.unit == "%" else score_word(kind)
+        return f"{cost} No trained model that was timed on the same machine is clearly faster."
     margin = margin_words(kind, evidence)
     fastest = next((trade for trade in trades if trade.is_within), None)
     if fastest:
         return (
-            f"The fastest model whose {what} is shown to be within {margin} of the best is"
-            f" {names[fastest.name]}: {_instead(fastest)} per face."
+            f"{cost} {names[fastest.name]} takes {time_words(fastest.milliseconds)} ms and is shown to be"
+            f" within {margin} of the best."
         )
     trade = min(trades, key=lambda one: (one.p_value, one.loss))
     return (
-        f"No faster model is shown to be within {margin} of the best. The closest is"
-        f" {names[trade.name]}: {_instead(trade)} per face, for a loss of {_loss(kind, trade.loss)}"
+        f"{cost} No faster model is shown to be within {margin} of the best. The closest,"
+        f" {names[trade.name]}, takes {time_words(trade.milliseconds)} ms and loses {_loss(kind, trade.loss)}"
         f" {kind.unit_of_difference} ({_loss(kind, trade.low)} to {_loss(kind, trade.high)})."
     )
 
 
-def _instead(trade: Trade) -> str:
-    return f"{time_words(trade.milliseconds)} ms instead of {time_words(trade.best_milliseconds)} ms"
+def _without_close_faces(best: Run, kind: ScoreKind, audit: Audit | None) -> str:
+    """Return the score without the test faces that are suspiciously close to a training face."""
+    found = next((one for one in audit.findings if one.name == "suspiciously_close"), None) if audit else None
+    scores = found.details.get(best.name, {}) if found else {}
+    without = scores.get(f"{kind.name} without")
+    if found is None or without is None:
+        return ""
+    return (
+        f"{kind.format(without)} {kind.unit}".strip()
+        + f" without the {found.count:,} test faces that are suspiciously close to a training face."
+    )
 
 
 def _loss(kind: ScoreKind, loss: float) -> str:

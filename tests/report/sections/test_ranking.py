@@ -32,7 +32,7 @@ def test_a_score_is_given_with_its_spread_and_one_fold_has_none():
 def test_years_have_an_error_in_years_and_no_matrix():
     text = markdown_of([make_run("age")], "t")
     assert "MAE, years" in text
-    assert "mean absolute error 6.25 ± 0.31 years" in text
+    assert "**6.25 years** mean absolute error ± 0.31" in text
     assert "confusion matrix" not in text
     assert "Age in years: recall of each class" not in text
 
