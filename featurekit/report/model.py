@@ -164,12 +164,20 @@ class Code:
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure, drawn once for wide and once for narrow screens; a table next to it has the numbers."""
+    """A figure, drawn once for wide and once for narrow screens; a table next to it has the numbers.
+
+    Attributes:
+        caption: title of the figure, in one line.
+        note: explanation of the figure.
+        wide, narrow: the drawings.
+        is_folded: whether the figure is hidden until the reader clicks on it.
+    """
 
     caption: str
     note: str
     wide: Markup
     narrow: Markup
+    is_folded: bool = False
 
 
 @dataclass(frozen=True)
