@@ -28,7 +28,10 @@ from featurekit.report.changes import compose_changes
 from featurekit.report.displays.accuracy import AccuracyDisplay
 from featurekit.report.displays.calibration import CalibrationDisplay
 from featurekit.report.displays.confusion import ConfusionDisplay
+from featurekit.report.displays.confusion_difference import ConfusionDifferenceDisplay
 from featurekit.report.displays.cost import CostDisplay
+from featurekit.report.displays.curves import PrecisionRecallDisplay, RocDisplay
+from featurekit.report.displays.folds import FoldsDisplay
 from featurekit.report.displays.learning_curves import LearningCurvesDisplay
 from featurekit.report.displays.risk_coverage import RiskCoverageDisplay
 from featurekit.report.displays.slices import SlicesDisplay
@@ -168,6 +171,10 @@ def displays():
         AccuracyDisplay.of(ranked),
         CalibrationDisplay.find(ranked),
         ConfusionDisplay.of(runs[0]),
+        ConfusionDifferenceDisplay.find(ranked),
+        FoldsDisplay.of(ranked),
+        PrecisionRecallDisplay.find(ranked),
+        RocDisplay.find(ranked),
         CostDisplay.of(ranked),
         LearningCurvesDisplay.of(trained_run()),
         RiskCoverageDisplay.find(ranked),

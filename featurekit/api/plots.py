@@ -8,7 +8,10 @@ from featurekit.report.displays.accuracy import AccuracyDisplay
 from featurekit.report.displays.age_error import AgeErrorDisplay
 from featurekit.report.displays.calibration import CalibrationDisplay
 from featurekit.report.displays.confusion import ConfusionDisplay
+from featurekit.report.displays.confusion_difference import ConfusionDifferenceDisplay, check_pair
 from featurekit.report.displays.cost import CostDisplay
+from featurekit.report.displays.curves import PrecisionRecallDisplay, RocDisplay
+from featurekit.report.displays.folds import FoldsDisplay
 from featurekit.report.displays.learning_curves import LearningCurvesDisplay, Measure
 from featurekit.report.displays.risk_coverage import RiskCoverageDisplay
 from featurekit.report.displays.slices import SlicesDisplay
@@ -70,6 +73,114 @@ class Plots(OfResults):
             >>> results.plot.confusion("svm", "gender").frame()    # doctest: +SKIP
         """
         return ConfusionDisplay.of(self._run(model, target))
+
+    def confusion_difference(
+        self, first: str | None = None, second: str | None = None, target: str | None = None
+    ) -> ConfusionDifferenceDisplay:
+        """Return how the confusion matrices of two models differ, on the faces that both models predicted.
+
+        Args:
+            first: name of a model.
+            second: name of the model that is subtracted. None for both compares the models that the report
+                compares: the best trained model with the off-the-shelf network, or, without one, with the
+                best trained model that is significantly different.
+            target: the target, which must have classes.
+
+        Raises:
+            TargetError: the target has no classes, the models have different targets, or the target is not
+                given and the results have several targets.
+            UnknownNameError: there is no target or model with a given name, or several models have the name.
+            ModelError: only one model is named, both are the same, or there is no second model.
+            WorkspaceError: the predictions of a model are not in the folder of the comparison.
+
+        Example:
+            >>> results.plot.confusion_difference("svm", "mlp", "gender").frame()    # doctest: +SKIP
+        """
+        if first is None and second is None:
+            ranked = self._ranked(target)
+            known = ConfusionDifferenceDisplay.find(ranked)
+            if known is None:
+                raise ModelError(
+                    f"There are no two models of {ranked.name} whose confusion matrices can be compared."
+                )
+            return known
+        if first is None or second is None:
+            raise ModelError("Only one model is named. Name two models, or none.")
+        one, other = self._run(first, target), self._run(second, target)
+        check_pair(one, other)
+        tables = {run.name: self._table(run) for run in (one, other)}
+        return ConfusionDifferenceDisplay.of(one, other, tables, self._seed)
+
+    def roc(
+        self, model: str | None = None, target: str | None = None, *, positive: str | None = None
+    ) -> RocDisplay:
+        """Return ROC curves: how many faces of a class are found, by the share of false alarms.
+
+        Args:
+            model: name of a model, for a curve of each class and their mean; None for the models that the
+                report compares, with one curve each.
+            target: the target, which must have classes.
+            positive: the class against all others. None for the second of two classes (as in scikit-learn),
+                or for the mean over more classes. With a class, only one model is drawn: the best trained
+                one if no model is named.
+
+        Raises:
+            TargetError: the target has no classes, or it is not given and the results have several targets.
+            UnknownNameError: there is no target, model or class with a given name, or several models have the
+                name.
+            ModelError: the predictions have no probabilities, or too few subjects have the class.
+            WorkspaceError: the predictions of the model are not in the folder of the comparison.
+
+        Example:
+            >>> results.plot.roc("svm", "gender", positive="female").frame()    # doctest: +SKIP
+        """
+        run = self._run(model, target)
+        is_default = model is None and positive is None
+        known = RocDisplay.find(self._ranked(target)) if is_default else None
+        return known or RocDisplay.of(run, self._table(run), self._seed, positive=positive)
+
+    def precision_recall(
+        self, model: str | None = None, target: str | None = None, *, positive: str | None = None
+    ) -> PrecisionRecallDisplay:
+        """Return precision–recall curves: how often an alarm is right, by the share of faces that are found.
+
+        Args:
+            model: name of a model, for a curve of each class and their mean; None for the models that the
+                report compares, with one curve each.
+            target: the target, which must have classes.
+            positive: the class against all others; see roc().
+
+        Raises:
+            TargetError: the target has no classes, or it is not given and the results have several targets.
+            UnknownNameError: there is no target, model or class with a given name, or several models have the
+                name.
+            ModelError: the predictions have no probabilities, or too few subjects have the class.
+            WorkspaceError: the predictions of the model are not in the folder of the comparison.
+
+        Example:
+            >>> results.plot.precision_recall(target="gender").help()    # doctest: +SKIP
+        """
+        run = self._run(model, target)
+        is_default = model is None and positive is None
+        known = PrecisionRecallDisplay.find(self._ranked(target)) if is_default else None
+        return known or PrecisionRecallDisplay.of(run, self._table(run), self._seed, positive=positive)
+
+    def folds(self, target: str | None = None, *, most: int = accuracies.MOST) -> FoldsDisplay:
+        """Return the score of every model of a target in each fold, best model first.
+
+        Args:
+            target: the target. For age in years, the score is the mean absolute error.
+            most: number of models to draw, best first; the baselines are drawn in addition.
+
+        Raises:
+            TargetError: the target is not given, and the results have several targets.
+            UnknownNameError: there is no target with this name.
+            ModelError: no model has a score for each fold.
+
+        Example:
+            >>> results.plot.folds("gender").frame()    # doctest: +SKIP
+        """
+        return FoldsDisplay.of(self._ranked(target), most=_at_least_one(most))
 
     def calibration(self, model: str | None = None, target: str | None = None) -> CalibrationDisplay:
         """Return the accuracy of a model by its confidence (a reliability diagram).

@@ -13,6 +13,7 @@ from pathlib import Path
 from threading import Lock
 
 import numpy as np
+import pandas as pd
 
 from featurekit.data.manifest import Manifest
 from featurekit.data.targets import TARGETS, Target
@@ -28,11 +29,14 @@ from featurekit.evaluation.ages import (
     year_errors,
 )
 from featurekit.evaluation.confidence import Confidence, confidence_of, coverage_of
+from featurekit.evaluation.confusions import ConfusionDifference, confusion_difference
 from featurekit.evaluation.cost import Trade, trades_of
+from featurekit.evaluation.curves import Curve, curves_of, stored
 from featurekit.evaluation.differences import ALPHA, Difference, common_faces, differences_of
 from featurekit.evaluation.estimates import Estimate, estimates_of
 from featurekit.evaluation.outcomes import Outcomes, collect, hash_of
 from featurekit.evaluation.results import Run
+from featurekit.evaluation.rivals import ranked_by, rivals_of
 from featurekit.evaluation.scores import renamed
 from featurekit.evaluation.slices import Slice, slices_of
 from featurekit.networks.engines import usable_cores
@@ -42,7 +46,7 @@ from featurekit.records import read_facts, write_facts
 from featurekit.uncertainty.conformal import Coverage
 from featurekit.uncertainty.resampling import effective_subjects
 
-VERSION = 9
+VERSION = 10
 # What a cheaper model may lose compared with the best one: points of accuracy, and years.
 MARGIN_POINTS, MARGIN_YEARS = 1.0, 0.1
 
@@ -73,6 +77,10 @@ class TargetEvidence:
         coverage: how often prediction sets, or ranges of years, contain the true value, if they may miss it
             for a share MISSED of the faces of each class or age. It is given for all faces, for each band of
             true age, and for each label, with p-values that are adjusted for all of these together.
+        curves: ROC and precision–recall curves of this run and of up to two others, by the names of the runs,
+            best first; see featurekit.evaluation.curves.curves_of(). Runs without probabilities have none.
+        confusion_difference: how its confusion matrix differs from that of the first of
+            featurekit.evaluation.rivals.rivals_of(); None for a regression target, or without another run.
     """
 
     score: str
@@ -90,6 +98,8 @@ class TargetEvidence:
     years: tuple[YearError, ...]
     confidence: Confidence | None
     coverage: tuple[tuple[str, Coverage], ...]
+    curves: Mapping[str, tuple[Curve, ...]]
+    confusion_difference: ConfusionDifference | None
 
     @property
     def broken(self) -> tuple[tuple[str, Coverage], ...]:
@@ -241,9 +251,10 @@ def _of_target(
     differences = differences_of(target, common, seed) if len(runs) > 1 and len(anyone) else ()
     step()
     trained = [run for run in runs if not run.is_baseline] or list(runs)
-    best = _best(trained, score)
+    best = ranked_by(trained, score)[0].name
     slices = slices_of(outcomes, target, tables[best], seed)
     step()
+    curves, confusions = _of_classes(target, ranked_by(runs, score), best, tables, differences, seed)
     return TargetEvidence(
         score=score,
         n_faces=len(anyone),
@@ -260,14 +271,27 @@ def _of_target(
         years=year_errors(outcomes, tables[best], seed) if target.is_regression else (),
         confidence=confidence_of(target, tables[best], seed),
         coverage=coverage_of(outcomes, target, tables[best]),
+        curves=curves,
+        confusion_difference=confusions,
     )
 
 
-def _best(runs: Sequence[Run], score: str) -> str:
-    """Return the name of the best run, by the mean over the folds by which the report ranks."""
-    means = np.array([run.scores.get(score, {}).get("mean") for run in runs], float)  # None becomes NaN
-    badness = np.where(np.isfinite(means), means if score == "mae_years" else -means, np.inf)
-    return min(zip(badness.tolist(), (run.name for run in runs), strict=True))[1]
+def _of_classes(
+    target: Target,
+    ranked: Sequence[Run],
+    best: str,
+    tables: Mapping[str, pd.DataFrame],
+    differences: Sequence[Difference],
+    seed: int,
+) -> tuple[dict[str, tuple[Curve, ...]], ConfusionDifference | None]:
+    """Return the curves of the best model and its rivals, and how its confusions differ from one of them."""
+    if target.is_regression:
+        return {}, None
+    rivals = rivals_of(ranked, best, differences)
+    compared = [run.name for run in ranked if run.name in (best, *rivals)]
+    curves = {name: stored(curves_of(target, tables[name], seed)) for name in compared}
+    difference = confusion_difference(target, best, rivals[0], tables, seed) if rivals else None
+    return {name: found for name, found in curves.items() if found}, difference
 
 
 def target_of(run: Run) -> Target:

@@ -50,6 +50,11 @@ TERMS = (
         " (`featurekit audit`).",
     ),
     Term(
+        "average precision",
+        "The mean precision of a class over all recalls, a summary of the precision–recall curve. 1 is"
+        " perfect; guessing gives the share of the class among the faces.",
+    ),
+    Term(
         "backbone",
         "A pretrained network without its output layer, whose activations are used as an embedding of a"
         " face.",
@@ -207,6 +212,12 @@ TERMS = (
         " change nothing if there were no difference.",
     ),
     Term(
+        "precision–recall curve",
+        "The precision of a class (the share of the faces that count as the class which are of it) by its"
+        " recall, for every threshold of the probability of the class.",
+        "precision–recall curves?",
+    ),
+    Term(
         "prediction interval",
         "A range of years that contains the true age with a given coverage.",
     ),
@@ -240,6 +251,12 @@ TERMS = (
         "risk",
         "The share of wrong predictions among the faces for which a model that may abstain makes a"
         " prediction.",
+    ),
+    Term(
+        "ROC curve",
+        "The share of the faces of a class that count as the class (true positive rate) by the share of all"
+        " other faces that do (false positive rate), for every threshold of the probability of the class.",
+        "ROC( and precision–recall)? curves?",
     ),
     Term(
         "ROC-AUC",

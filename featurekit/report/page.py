@@ -33,8 +33,10 @@ from featurekit.report.sections import (
     caveats,
     classes,
     cost,
+    curves,
     differences,
     dropped,
+    folds,
     provenance,
     ranking,
     slices,
@@ -49,7 +51,7 @@ from featurekit.report.select import Ranked, apart_from, ranked_targets, target_
 from featurekit.text import counted, first_few
 
 # The parts of the section on one target, from top to bottom.
-_OF_TARGET = (ranking, differences, cost, classes, slices, ages, calibration)
+_OF_TARGET = (ranking, folds, differences, cost, classes, curves, slices, ages, calibration)
 
 
 def compose(

@@ -40,8 +40,8 @@ def figure(
         *data: data that this function draws.
         is_folded: whether the figure is hidden until the reader clicks on it.
     """
-    plots = (draw(*data, is_narrow=is_narrow, summary=summary) for is_narrow in (False, True))
-    return Figure(caption, note, *plots, is_folded=is_folded)
+    wide, narrow = (draw(*data, is_narrow=is_narrow, summary=summary) for is_narrow in (False, True))
+    return Figure(caption, note, wide, narrow, is_folded)
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,7 @@ class Point:
         shown: the score and its interval as text, for the right of the plot.
         role: "baseline", "off-the-shelf", or "" for a trained model.
         number: number by which the page calls the model, e.g. "M1"; "" without numbers.
+        folds: position of a small dot below the bar for each fold; those outside of the plot are left out.
     """
 
     label: str
@@ -64,6 +65,7 @@ class Point:
     shown: str
     role: str = ""
     number: str = ""
+    folds: tuple[float, ...] = ()
 
 
 def dot_plot(points: Sequence[Point], kind: ScoreKind, *, is_narrow: bool, summary: str) -> Markup:
@@ -134,11 +136,15 @@ def _marked(
     if not is_drawn:
         end, anchor, arrow = (low, "start", "←") if point.mean < low else (high, "end", "→")
         return [_words(x(end), y + 4, arrow, anchor, "faint")]
-    dot = _dot(x(point.mean), y, point.role)
-    if point.high <= point.low:
-        return [dot]
-    start, end = max(point.low, low), min(point.high, high)
-    return [f'<path class="spread" d="M{x(start):.1f} {y:.1f}H{x(end):.1f}"/>', dot]
+    svg = [
+        f'<circle class="fold" cx="{x(value):.1f}" cy="{y + 8:.1f}" r="1.8"/>'
+        for value in point.folds
+        if low <= value <= high
+    ]
+    if point.high > point.low:
+        start, end = max(point.low, low), min(point.high, high)
+        svg.append(f'<path class="spread" d="M{x(start):.1f} {y:.1f}H{x(end):.1f}"/>')
+    return [*svg, _dot(x(point.mean), y, point.role)]
 
 
 def _on_the_axis(points: Sequence[Point]) -> list[Point]:
@@ -388,6 +394,64 @@ def age_plot(
                 for style, points in curves
             ),
         ]
+    return _whole(svg)
+
+
+@dataclass(frozen=True)
+class LinePlot:
+    """A plot of several curves with fixed ends of its axes.
+
+    Attributes:
+        title: what the vertical axis shows.
+        along: what the horizontal axis shows.
+        curves: style of each line and its points, from left to right; "" is a solid line, "learned" a dashed
+            and "other" a dotted one. Points below the vertical axis are left out.
+        across: ends of the horizontal axis.
+        up: ends of the vertical axis.
+        names: name of each line for a legend in the lower right corner; empty for no legend.
+    """
+
+    title: str
+    along: str
+    curves: tuple[AgeCurve, ...]
+    across: tuple[float, float]
+    up: tuple[float, float]
+    names: tuple[str, ...] = ()
+
+
+def line_plots(plots: Sequence[LinePlot], *, is_narrow: bool, summary: str) -> Markup:
+    """Draw several plots of curves.
+
+    Args:
+        plots: the plots, from left to right and from top to bottom.
+        is_narrow: whether the figure is for a narrow screen, with one plot below the other.
+        summary: description for readers who cannot see the figure.
+    """
+    width, frames = _frames(len(plots), 260.0 if is_narrow else 290.0, is_narrow=is_narrow)
+    svg = [_opened(width, frames[-1].bottom + 40, summary)]
+    for plot, (left, right, top, bottom) in zip(plots, frames, strict=True):
+        x, y = _scale(*plot.across, left, right), _scale(*plot.up, bottom, top)
+        (first, last), (low, high) = plot.across, plot.up
+        svg += [
+            _words(left - 40, top - 12, plot.title, "start", "name"),
+            *_levels(_axis(low, high, high, least=low)[2], y, left, right),
+            *(
+                _words(x(tick), bottom + 16, f"{tick:g}", "middle", "faint")
+                for tick in _axis(first, last, last, least=first)[2]
+            ),
+            _words((left + right) / 2, bottom + 33, plot.along, "middle", "faint"),
+        ]
+        for style, points in plot.curves:
+            inside = [(x(a), y(b)) for a, b in points if first <= a <= last and low <= b <= high]
+            svg.append(_curve(inside, f"curve {style}".strip()))
+        room = int((right - left - 50) / _LETTER)
+        start = right - max((len(_cut(name, room)) for name in plot.names), default=0) * _LETTER
+        for number, (name, (style, _)) in enumerate(zip(plot.names, plot.curves, strict=False)):
+            height = bottom - 10 - 18 * (len(plot.names) - 1 - number)
+            svg += [
+                _curve([(start - 34, height - 4), (start - 8, height - 4)], f"curve {style}".strip()),
+                _words(start, height, _cut(name, room), "start", "name", name),
+            ]
     return _whole(svg)
 
 

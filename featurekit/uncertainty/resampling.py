@@ -80,23 +80,35 @@ class Interval:
     high: float
 
 
-def resampled_sums(
-    of_each: NDArray[np.float64], *, seed: int, n_resamples: int = RESAMPLES
-) -> NDArray[np.float64]:
+def resampled_sums(of_each: Any, *, seed: int, n_resamples: int = RESAMPLES) -> NDArray[np.float64]:
     """Return the sums over subjects resampled with replacement (cluster bootstrap), shape (n_resamples, k).
 
     Args:
-        of_each: one row per subject, shape (n_subjects, k).
+        of_each: one row per subject, shape (n_subjects, k): a NumPy array, or a sparse array of SciPy.
         seed: seed of the random number generator; the same seed and number of subjects give the same
             resamples, whatever the values.
         n_resamples: number of resamples.
     """
-    n = len(of_each)
     sums = np.empty((n_resamples, of_each.shape[1]))
+    for start, piece in pieces_of_resampled_sums(of_each, seed=seed, n_resamples=n_resamples):
+        sums[start : start + len(piece)] = piece
+    return sums
+
+
+def pieces_of_resampled_sums(
+    of_each: Any, *, seed: int, n_resamples: int = RESAMPLES
+) -> Iterator[tuple[int, NDArray[np.float64]]]:
+    """Yield the number of the first resample of each piece of resampled_sums(), and the piece.
+
+    Args:
+        of_each: as in resampled_sums(); it may have too many columns for the memory.
+        seed: seed of the random number generator.
+        n_resamples: number of resamples.
+    """
+    n = of_each.shape[0]
     for first, counts in _resamples(n, seed, n_resamples):
         for start, end in pieces(len(counts), n, IN_CACHE):
-            sums[first + start : first + end] = counts[start:end].astype(np.float64) @ of_each
-    return sums
+            yield first + start, counts[start:end].astype(np.float64) @ of_each
 
 
 class _Last(local):

@@ -26,7 +26,8 @@ def write_answers(folder, runs):
             proba = rng.dirichlet(np.ones(len(run.classes)), N)
             said = np.array(run.classes)[proba.argmax(axis=1)]
             columns = {f"p_{label}": proba[:, i] for i, label in enumerate(run.classes)}
-            own = {"true": rng.choice(run.classes, N), "predicted": said, **columns}
+            true = np.random.default_rng(1).choice(run.classes, N)  # the same for all models
+            own = {"true": true, "predicted": said, **columns}
         else:
             own = {"true": rng.uniform(25, 32, N), "predicted": rng.uniform(20, 40, N)}
         write_outcomes(files.outcome(run.name), pd.DataFrame({**facts, **own}))
@@ -127,6 +128,9 @@ def test_what_cannot_be_drawn_is_one_error(plots, runs):
         plots.confusion("xgboost")
     with pytest.raises(TargetError, match="predicts classes, so it has no errors in years"):
         plots.age_error(runs[0].name)
+    for curves in (plots.roc, plots.precision_recall):
+        with pytest.raises(TargetError, match="predicts age in years, so it has no probabilities"):
+            curves(target="age")
     with pytest.raises(ModelError, match="has no training history"):
         plots.learning_curves(runs[0].name)
     with pytest.raises(ModelError, match=r"most must be at least 1. Got 0 instead"):
@@ -136,3 +140,38 @@ def test_what_cannot_be_drawn_is_one_error(plots, runs):
 def test_what_there_is_stands_in_its_repr(plots):
     assert ".accuracy()" in repr(plots)
     assert "gender, age" in repr(plots)
+
+
+def test_curves_are_those_of_the_report_or_of_each_class_of_one_model(plots, runs):
+    known = plots.roc(target="gender")
+    assert known.frame()["run"].nunique() == 3
+    assert set(known.frame()["roc_auc"]) == {0.912}
+    assert set(plots.precision_recall(target="gender").frame()["average_precision"]) == {0.876}
+    other = plots.roc(runs[1].name).frame()
+    assert set(other["positive"]) == {"male"}
+    assert set(plots.precision_recall(runs[1].name, positive="female").frame()["positive"]) == {"female"}
+    with pytest.raises(UnknownNameError, match=r"Unknown class of gender 'femal'. Did you mean 'female'"):
+        plots.roc(runs[1].name, positive="femal")
+
+
+def test_two_models_are_compared_on_their_common_faces(plots, runs):
+    assert plots.confusion_difference(target="gender").found.first == runs[5].name
+    one, other = runs[0].name, runs[1].name
+    found = plots.confusion_difference(one, other)
+    frame = found.frame()
+    assert frame["n_first"].sum() == frame["n_second"].sum() == N
+    back = plots.confusion_difference(other, one).frame()
+    assert back["difference"].tolist() == (-frame["difference"]).tolist()
+    with pytest.raises(ModelError, match="Only one model is named"):
+        plots.confusion_difference(one)
+    with pytest.raises(ModelError, match="Name two different models"):
+        plots.confusion_difference(one, one)
+    with pytest.raises(TargetError, match="Name two models of one target"):
+        plots.confusion_difference(one, "xgboost")
+
+
+def test_folds_are_those_of_the_runs(plots, runs):
+    frame = plots.folds("gender").frame()
+    assert frame.loc[frame["run"] == runs[0].name, "value"].tolist() == [0.9] * 5
+    assert frame["fold"].tolist()[:5] == [1, 2, 3, 4, 5]
+    assert plots.folds("age").frame()["score"].tolist() == ["mae_years"] * 5

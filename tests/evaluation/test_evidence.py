@@ -42,6 +42,7 @@ def a_run(name, target, *, is_baseline=False, milliseconds=20.0, processor="one"
         name=name,
         target=target,
         classes=TARGETS[target].classes,
+        classifier="majority" if is_baseline else "svm",
         is_baseline=is_baseline,
         dataset={"n_rows": N},
         n_tested=N,
@@ -104,6 +105,15 @@ def test_a_worse_model_is_shown_to_be_worse_from_either_side(folder, manifest):
     assert (worse.gain, worse.low, worse.high) == (-better.gain, -better.high, -better.low)
     assert worse.p_value == better.p_value
     assert found.between("good", "good") is None
+
+
+def test_the_best_model_is_compared_in_detail_with_one_that_is_not_level(folder, manifest):
+    found = gather(folder, RUNS, manifest).targets["gender"]
+    assert list(found.curves) == ["good", "bad"]
+    assert found.curves["good"][0].roc_auc == Estimate(0.5, 0.5, 0.5)  # all probabilities are the same
+    difference = found.confusion_difference
+    assert (difference.first, difference.second) == ("good", "bad")
+    assert sum(difference.counts_first[i][i] - difference.counts_second[i][i] for i in (0, 1)) == 0.2 * N
 
 
 def test_of_equal_models_there_is_no_evidence_of_a_difference(folder, manifest):

@@ -13,7 +13,9 @@ from featurekit.checks.audit import Audit
 from featurekit.embeddings.description import ClosePair, PrecisionError, VectorFacts
 from featurekit.evaluation.ages import AgeCheck, LegalAge, Rate, YearError
 from featurekit.evaluation.confidence import Confidence
+from featurekit.evaluation.confusions import ConfusionDifference
 from featurekit.evaluation.cost import Trade
+from featurekit.evaluation.curves import FALSE_POSITIVE_RATES, RECALLS, Curve
 from featurekit.evaluation.differences import Difference
 from featurekit.evaluation.estimates import Estimate
 from featurekit.evaluation.evidence import Evidence, TargetEvidence
@@ -246,9 +248,50 @@ def make_evidence(runs: list[Run], *, p: float = 0.4, **changes: Any) -> Evidenc
             ("", Coverage("all faces", 1234, 1200, 0.91, Interval(0.9, 0.92), 1.25)),
             ("hat", Coverage("yes", 9, 4, None, None, None)),
         ),
+        curves={run.name: make_curves(run.classes) for run in ordered[:3] if run.classes},
+        confusion_difference=make_confusion_difference(ordered) if len(ordered) > 1 and not is_age else None,
     )
     known = replace(known, **changes)
     return Evidence(of={run.name: "0" * 64 for run in runs}, seed=0, targets={runs[0].target: known})
+
+
+def make_curves(classes: tuple[str, ...]) -> tuple[Curve, ...]:
+    """Return the curves of one model: of the second of two classes, or the mean over the classes."""
+
+    def of(positive: str, **points: Any) -> Curve:
+        return Curve(
+            positive=positive,
+            n_faces=600,
+            n_subjects=590,
+            roc_auc=Estimate(0.912, 0.905, 0.919),
+            average_precision=Estimate(0.876, 0.864, 0.888),
+            **points,
+        )
+
+    main = of(
+        classes[1] if len(classes) == 2 else "",
+        true_positive_rates=tuple(rate**0.25 for rate in FALSE_POSITIVE_RATES),
+        precisions=tuple(1 - recall**4 / 2 for recall in RECALLS),
+    )
+    return (main, of(classes[0])) if len(classes) == 2 else (main, *map(of, classes))
+
+
+def make_confusion_difference(runs: list[Run]) -> ConfusionDifference:
+    """Return how the first and the second run differ: the first one is better on one face of each class."""
+    n = len(runs[0].classes)
+    better = tuple(tuple(9 if i == j else 1 for j in range(n)) for i in range(n))
+    worse = tuple(tuple(8 if i == j else 2 if j == (i + 1) % n else 1 for j in range(n)) for i in range(n))
+    p_values = tuple(
+        tuple(0.012 if i == j == 0 else 0.5 if i == j else None for j in range(n)) for i in range(n)
+    )
+    return ConfusionDifference(
+        first=runs[0].name,
+        second=runs[1].name,
+        counts_first=better,
+        counts_second=worse,
+        p_values=p_values,
+        limit=1 / 20_001,
+    )
 
 
 def year_error(age: int, gender: str, value: float | None = 4.0) -> YearError:

@@ -17,7 +17,10 @@ from featurekit.report.displays.accuracy import AccuracyDisplay
 from featurekit.report.displays.age_error import AgeErrorDisplay
 from featurekit.report.displays.calibration import CalibrationDisplay
 from featurekit.report.displays.confusion import ConfusionDisplay
+from featurekit.report.displays.confusion_difference import ConfusionDifferenceDisplay
 from featurekit.report.displays.cost import CostDisplay
+from featurekit.report.displays.curves import PrecisionRecallDisplay, RocDisplay
+from featurekit.report.displays.folds import FoldsDisplay
 from featurekit.report.displays.learning_curves import LearningCurvesDisplay
 from featurekit.report.displays.risk_coverage import RiskCoverageDisplay
 from featurekit.report.displays.slices import SlicesDisplay
@@ -68,16 +71,20 @@ def displays(runs):
         "age_error": AgeErrorDisplay(run="r", model="svm · dlib_age", target="Age", bands=BANDS),
         "calibration": CalibrationDisplay.find(of),
         "confusion": ConfusionDisplay.of(of.runs[0]),
+        "confusion_difference": ConfusionDifferenceDisplay.find(of),
         "cost": CostDisplay.of(of),
+        "folds": FoldsDisplay.of(of),
         "learning_curves": LearningCurvesDisplay.of(network),
+        "precision_recall": PrecisionRecallDisplay.find(of),
         "risk_coverage": RiskCoverageDisplay.find(of),
+        "roc": RocDisplay.find(of),
         "slices": SlicesDisplay.find(of),
     }
 
 
 NAMES = [
-    *("accuracy", "age_error", "calibration", "confusion"),
-    *("cost", "learning_curves", "risk_coverage", "slices"),
+    *("accuracy", "age_error", "calibration", "confusion", "confusion_difference", "cost", "folds"),
+    *("learning_curves", "precision_recall", "risk_coverage", "roc", "slices"),
 ]
 
 
@@ -95,9 +102,13 @@ DRAWN = {
     "age_error": ["mean_absolute_error", "low", "high", "mean_error"],
     "calibration": ["confidence", "accuracy"],
     "confusion": ["share"],
+    "confusion_difference": ["difference"],
+    "folds": ["value", "mean"],
     "cost": ["seconds_per_1000_faces", "value"],
     "learning_curves": ["epoch", "value"],
+    "precision_recall": ["recall", "precision"],
     "risk_coverage": ["coverage", "risk"],
+    "roc": ["false_positive_rate", "true_positive_rate"],
     "slices": ["value", "low", "high"],
 }
 

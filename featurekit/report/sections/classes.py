@@ -1,8 +1,11 @@
-"""The confusion matrix of the best model, and the recall of each class."""
+"""The confusion matrix of the best model, how another model differs from it, and the recall of each class."""
 
+from featurekit.evaluation.differences import ALPHA
 from featurekit.evaluation.results import Run
+from featurekit.evaluation.scores import signed
 from featurekit.report.cells import ABSENT, SHARE, count_cell, finite, value_cell
 from featurekit.report.displays.confusion import MOST_CLASSES, ConfusionDisplay
+from featurekit.report.displays.confusion_difference import ConfusionDifferenceDisplay
 from featurekit.report.model import Blocks, Cell, Column, Table
 from featurekit.report.select import Ranked, role
 
@@ -10,12 +13,13 @@ N_RECALL_MODELS = 3
 
 
 def blocks(of: Ranked) -> Blocks:
-    """Return the confusion matrix of the best trained model, and the recall of each class."""
+    """Return the confusion matrix of the best model, its difference from another one, and the recalls."""
     best = next((run for run in of.runs if not run.is_baseline), None)
     return [
         confusion_table(best, f"{of.title}: confusion matrix of {of.named(best)}")
         if best and best.confusion and len(best.classes) <= MOST_CLASSES
         else None,
+        difference_table(of),
         recall_table(of, f"{of.title}: recall of each class"),
     ]
 
@@ -50,6 +54,57 @@ def confusion_table(run: Run, caption: str) -> Table:
         " the folds."
     )
     return Table(caption, columns, rows, note)
+
+
+def difference_table(of: Ranked) -> Table | None:
+    """Return a table of how the confusion matrices of the best model and of another one differ."""
+    display = ConfusionDifferenceDisplay.find(of)
+    if display is None:
+        return None
+    found, classes = display.found, display.classes
+    runs = {run.name: run for run in of.runs}
+    first, second = of.named(runs[found.first]), of.named(runs[found.second])
+    columns = (
+        Column("True class"),
+        *(
+            Column(
+                label,
+                copied_unit="points",
+                others=("faces of the first", "faces of the second"),
+                is_number=True,
+            )
+            for label in classes
+        ),
+        Column("Faces", is_number=True),
+    )
+
+    def cell(true: int, predicted: int) -> Cell:
+        difference = found.difference(true, predicted)
+        counts = found.counts_first[true][predicted], found.counts_second[true][predicted]
+        return Cell(
+            ABSENT if difference is None else signed(SHARE, difference),
+            None if difference is None else round(100 * difference, 6),
+            count=" / ".join(f"{count:,}" for count in counts),
+            others=counts,
+            is_strong=found.is_shown(true, predicted),
+            is_diagonal=true == predicted,
+        )
+
+    rows = tuple(
+        (Cell(label), *(cell(i, j) for j in range(len(classes))), count_cell(sum(found.counts_first[i])))
+        for i, label in enumerate(classes)
+    )
+    note = (
+        f"Each number says by how many percentage points of its row {first} predicts the class of the column"
+        f" more often than {second}, on the faces that both models predicted. On the diagonal, which is"
+        " framed, a number above 0 means that the first model is better; elsewhere it means that it makes"
+        " this error more often. Small numbers are the faces of the first and of the second model. Bold:"
+        f" there is evidence of a difference (p ≤ {ALPHA:g}, permutation test over subjects, adjusted for all"
+        " cells)."
+    )
+    short = (of.number(runs[name]) or of.named(runs[name]) for name in (found.first, found.second))
+    caption = f"{of.title}: difference of two confusion matrices, {' minus '.join(short)}"
+    return Table(caption, columns, rows, note, is_folded=True)
 
 
 def recall_table(of: Ranked, caption: str) -> Table | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 from featurekit.errors import ModelError
 from featurekit.evaluation.cost import milliseconds, timed_on
@@ -231,6 +232,11 @@ def _scores_note(
     )
 
 
+def _folds_of(run: Run, kind: ScoreKind) -> Sequence[Any]:
+    """Return the score of a run in each fold."""
+    return run.scores.get(kind.name, {}).get("folds") or ()
+
+
 def _plot(of: Ranked, caption: str) -> Figure | None:
     try:
         display = AccuracyDisplay.of(of)
@@ -248,6 +254,7 @@ def _plot(of: Ranked, caption: str) -> Figure | None:
             one.shown,
             role(one.run),
             of.number(one.run),
+            tuple(kind.scale * value for value in map(finite, _folds_of(one.run, kind)) if value is not None),
         )
         for one in display.scores
     ]
@@ -262,7 +269,8 @@ def _plot(of: Ranked, caption: str) -> Figure | None:
     )
     left_out = ", ".join(display.left_out)
     note = sentences(
-        f"Each mark is the mean over the folds, and the bars are {bars}. Filled circles are trained models.",
+        f"Each mark is the mean over the folds, and the bars are {bars}. Small dots below them are the"
+        " folds. Filled circles are trained models.",
         "Hollow marks are the baseline and off-the-shelf networks; the vertical lines mark their scores. An"
         " arrow stands for one that is far outside the axis."
         if any(point.role for point in points)

@@ -1,6 +1,6 @@
 """The confusion matrix, and the recall of each class."""
 
-from tests.report.made_up import make_run, markdown_of
+from tests.report.made_up import make_evidence, make_run, markdown_of, score
 
 
 def test_a_matrix_is_in_percent_of_the_true_class_with_counts():
@@ -16,3 +16,16 @@ def test_a_large_table_of_classes_is_left_out():
     text = markdown_of([run], "t")
     assert "confusion matrix of" not in text
     assert "recall of each class" in text
+
+
+def test_the_difference_of_two_matrices_is_in_points_of_the_row_with_both_counts():
+    runs = [make_run(scores={"accuracy": score(0.9)}), make_run(classifier="mlp")]
+    text = markdown_of(runs, "t", make_evidence(runs))
+    assert "Gender: difference of two confusion matrices, M1 minus M2" in text
+    assert "| female | **+10.0 (9 / 8)** | −10.0 (1 / 2) | 10 |" in text
+    assert "| male | −10.0 (1 / 2) | +10.0 (9 / 8) | 10 |" in text
+    assert "more often than M2 · mlp · dlib_age, on the faces that both models predicted" in text
+
+
+def test_with_one_model_there_is_no_difference():
+    assert "difference of two" not in markdown_of([make_run()], "t", make_evidence([make_run()]))

@@ -1,0 +1,41 @@
+"""The models with which the best one of a target is compared in detail, where there is no room for all."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from featurekit.evaluation.differences import Difference
+from featurekit.evaluation.results import Run
+
+
+def ranked_by(runs: Sequence[Run], score: str) -> list[Run]:
+    """Return the runs of one target, best first by the mean of a score over the folds, as the report ranks.
+
+    Args:
+        runs: runs of one target.
+        score: name of the score, "accuracy" or "mae_years". Runs without it come last.
+    """
+    means = np.array([run.scores.get(score, {}).get("mean") for run in runs], float)  # None becomes NaN
+    badness = np.where(np.isfinite(means), means if score == "mae_years" else -means, np.inf).tolist()
+    order = sorted(range(len(runs)), key=lambda number: (badness[number], runs[number].name))
+    return [runs[number] for number in order]
+
+
+def rivals_of(ranked: Sequence[Run], best: str, differences: Sequence[Difference]) -> list[str]:
+    """Return the names of up to two runs with which the best trained run is compared in detail.
+
+    Args:
+        ranked: the runs of one target, best first.
+        best: name of the best trained run.
+        differences: tested differences between the runs.
+
+    Returns:
+        The best off-the-shelf network, if there is one. Then the best trained run that is not level with the
+        best one, which means that there is evidence of a difference; if all of them are level, the second run
+        of the ranking.
+    """
+    pairs = [{one.first, one.second} for one in differences if one.is_shown]
+    trained = [run.name for run in ranked if not run.is_baseline and run.name != best]
+    clear = [name for name in trained if {name, best} in pairs]
+    shelf = [run.name for run in ranked if run.is_baseline and run.classifier != "majority"]
+    return [*shelf[:1], *(clear or trained)[:1]]
