@@ -164,12 +164,21 @@ class Code:
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure, drawn once for wide and once for narrow screens; a table next to it has the numbers."""
+    """A figure, drawn once for wide and once for narrow screens; a table next to it has the numbers.
+
+    Attributes:
+        caption: title of the figure.
+        note: explanation of the figure.
+        wide: the figure for wide screens.
+        narrow: the figure for narrow screens.
+        csv: every number that is drawn, as CSV; "" if the next table has all of them.
+    """
 
     caption: str
     note: str
     wide: Markup
     narrow: Markup
+    csv: str = ""
 
 
 @dataclass(frozen=True)

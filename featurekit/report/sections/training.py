@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from statistics import median_high
 
+import pandas as pd
+
 from featurekit.evaluation.cost import timed_on
 from featurekit.evaluation.results import Run
 from featurekit.report.cells import ABSENT, count_cell, sentences
@@ -60,7 +62,10 @@ def _curves(of: Ranked, runs: Sequence[Run], caption: str) -> Figure:
         else "",
         "The vertical line is the epoch whose weights were kept, as the mean over the folds.",
     )
-    return figure(caption, note, summary, learning_curves, panels)
+    frames = [display.frame().assign(model=names[display.run]) for display in displays]
+    means = pd.concat([frame[frame["fold"] == "mean"] for frame in frames])
+    numbers = means[["model", "part", "epoch", "measure", "value"]]
+    return figure(caption, note, summary, learning_curves, panels, numbers=numbers)
 
 
 def trainings_table(runs: Sequence[Run], caption: str, machine: str) -> Table:
