@@ -93,7 +93,7 @@ def anchor(caption: str) -> str:
 
 
 def _as_lines(csv: str) -> Markup:
-    """Return text whose lines end in \\r\\n for an attribute; other hidden characters become visible."""
+    """Return CSV as the text of an attribute, in which only the ends of its lines are left hidden."""
     return Markup("&#10;").join(visible(line) for line in csv.split("\r\n"))
 
 

@@ -84,8 +84,9 @@ def print_pdf(page: Path, browser: str) -> bytes:
         if pdf.is_file() and pdf.stat().st_size:
             return pdf.read_bytes()
         said = done.stderr.decode(errors="replace").strip().splitlines()
+        why = f"exit code {done.returncode}{f': {said[-1]}' if said else ''}"
         raise EngineError(
-            f"{browser} printed no PDF (exit code {done.returncode}{f': {said[-1]}' if said else ''}). A browser"
+            f"{browser} printed no PDF ({why}). A browser"
             f" that is installed as a snap cannot write there; {VARIABLE} can name another one. {_BY_HAND}"
         )
 

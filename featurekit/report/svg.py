@@ -42,8 +42,8 @@ def figure(
         *data: data that this function draws.
         numbers: every number of the figure, for a copy as CSV; None if the next table has all of them.
     """
-    plots = (draw(*data, is_narrow=is_narrow, summary=summary) for is_narrow in (False, True))
-    return Figure(caption, note, *plots, csv="" if numbers is None else csv_of_frame(numbers))
+    wide, narrow = (draw(*data, is_narrow=is_narrow, summary=summary) for is_narrow in (False, True))
+    return Figure(caption, note, wide, narrow, csv="" if numbers is None else csv_of_frame(numbers))
 
 
 @dataclass(frozen=True)

@@ -75,9 +75,7 @@ def value_of(cell: Cell) -> Value:
 
 def _others(column: Column, cell: Cell) -> list[Value]:
     """Return the further numbers of a cell, one for each further heading of its column."""
-    return [
-        cell.others[place] if place < len(cell.others) else None for place in range(len(column.others))
-    ]
+    return [cell.others[place] if place < len(cell.others) else None for place in range(len(column.others))]
 
 
 def frame_of(table: Table) -> pd.DataFrame:

@@ -7,6 +7,7 @@ no time of its own.
 
 import re
 from collections.abc import Sequence
+from importlib.util import find_spec
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
@@ -30,18 +31,23 @@ _ESCAPE = re.compile("_(?=x[0-9A-Fa-f]{4}_)")
 _DECIMALS = re.compile(r"[+−-]?[\d,]+(?:\.(\d+))?(?: \D*)?")
 
 
+def check_openpyxl() -> None:
+    """Raise EngineError unless openpyxl is installed."""
+    if find_spec("openpyxl") is None:
+        raise EngineError(
+            "A workbook is written by openpyxl, which is not installed: pip install 'featurekit[xlsx]'."
+        )
+
+
 def render_workbook(page: Page) -> bytes:
     """Return the tables of a page as the bytes of an .xlsx file.
 
     Raises:
         EngineError: openpyxl is not installed.
     """
-    try:
-        from openpyxl import Workbook
-    except ImportError as error:
-        raise EngineError(
-            "A workbook is written by openpyxl, which is not installed: pip install 'featurekit[xlsx]'"
-        ) from error
+    check_openpyxl()
+    from openpyxl import Workbook
+
     book = Workbook()
     book.properties.creator = f"featurekit {__version__}"
     book.properties.title = _text(page.title)

@@ -26,7 +26,9 @@ def blocks(of: Ranked) -> Blocks:
     if confidence is None:
         return [coverage]
     return [
-        _figure(of, confidence, f"{of.title}: reliability diagram and risk–coverage curve of {of.best_model}"),
+        _figure(
+            of, confidence, f"{of.title}: reliability diagram and risk–coverage curve of {of.best_model}"
+        ),
         confidence_table(confidence, f"{of.title}: calibration and risk of {of.best_model}"),
         coverage,
     ]
