@@ -74,7 +74,8 @@ def report(
 
     Examples:
       featurekit report
-      featurekit report --xlsx --pdf
+      featurekit report --xlsx
+      featurekit report --pdf
       featurekit report --model-card
       featurekit report --faces thumb
       featurekit report --margin-points 0.5

@@ -113,7 +113,7 @@ _INTENDED = (
     ),
     (
         "Research and development",
-        "within the terms of the weights and of the training data, which are listed below.",
+        "within the terms of the weight files and of the data set, which are listed on this card.",
     ),
 )
 _OUT_OF_SCOPE = (
@@ -160,7 +160,7 @@ def _details(models: Sequence[Ranked], runs: Sequence[Run]) -> Blocks:
         for of, run in zip(models, runs, strict=True)
     )
     answers = [
-        f"{of.title}: {', '.join(run.classes) if run.classes else 'years'}"
+        f"{of.title} ({', '.join(run.classes) if run.classes else 'a number'})"
         for of, run in zip(models, runs, strict=True)
     ]
     versions = sorted({str(run.versions.get("featurekit", "")) for run in runs} - {""})
@@ -168,7 +168,7 @@ def _details(models: Sequence[Ranked], runs: Sequence[Run]) -> Blocks:
     return [
         Text(
             "A face is found and aligned, pretrained networks compute a vector of it, and the model predicts"
-            f" the label from the vector. The models predict {'; '.join(answers)}."
+            f" the label from the vector. Targets: {'; '.join(answers)}."
         ),
         Text(f"Fitted with featurekit {', '.join(versions)}; this card was written by {__version__}.")
         if versions

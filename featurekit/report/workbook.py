@@ -47,6 +47,7 @@ def render_workbook(page: Page) -> bytes:
     """
     check_openpyxl()
     from openpyxl import Workbook
+    from openpyxl.worksheet.hyperlink import Hyperlink
 
     book = Workbook()
     book.properties.creator = f"featurekit {__version__}"
@@ -62,7 +63,7 @@ def render_workbook(page: Page) -> bytes:
     _fill(contents, ["Table", "Sheet", "Section", "Explanation"], listed)
     for number, name in enumerate(names, start=2):
         cell = contents.cell(number, 2)
-        cell.hyperlink = f"#'{name.replace(chr(39), 2 * chr(39))}'!A1"
+        cell.hyperlink = Hyperlink(ref=cell.coordinate, location=f"'{name}'!A1")
         cell.style = "Hyperlink"
     for name, (_, table) in zip(names, found, strict=True):
         sheet = book.create_sheet(name)
@@ -81,9 +82,10 @@ def sheet_names(captions: Sequence[str]) -> list[str]:
     """
     names = []
     for place, caption in enumerate(captions, start=1):
-        number, _, title = re.sub(r"^Table (\d+)\. ", r"\1\n", caption).rpartition("\n")
+        numbered = re.match(r"Table (\d+)\. ", caption)
+        title = caption[numbered.end() :] if numbered else caption
         words = " ".join(re.sub(r"[\[\]:*?/\\']", " ", visible(title)).split())
-        name = f"{number or place} {words}"
+        name = f"{numbered[1] if numbered else place} {words}"
         if len(name) > _LONGEST_SHEET:
             cut = name[: _LONGEST_SHEET + 1].rpartition(" ")[0]
             name = cut if " " in cut else name[:_LONGEST_SHEET]

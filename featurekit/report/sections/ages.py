@@ -58,7 +58,7 @@ def _by_age(of: Ranked, years: Sequence[YearError]) -> Figure | None:
         f"There is a {lines}." if len(genders) > 1 else "",
         f"Ages with fewer than {FEWEST} subjects are left out; lines connect the others.",
     )
-    drawn = year_errors_frame([one for ones in known.values() for one in ones], of.best_model)
+    drawn = year_errors_frame([one for ones in known.values() for one in ones], "")
     numbers = drawn.drop(columns=["model", *(f"within_{years}" for years in WITHIN)])
     return figure(caption, note, summary, age_plot, curves("error"), curves("bias"), numbers=numbers)
 

@@ -12,6 +12,7 @@ from featurekit.report.displays.learning_curves import LearningCurvesDisplay, Me
 from featurekit.report.model import Blocks, Cell, Column, Figure, Table
 from featurekit.report.select import Ranked, elsewhere_note, machine_of
 from featurekit.report.svg import Panel, figure, learning_curves
+from featurekit.text import readable_name
 
 _MAX_CURVES = 6  # networks whose learning curves are drawn, for each target
 _MEASURES: tuple[Measure, ...] = ("loss", "score")
@@ -62,7 +63,7 @@ def _curves(of: Ranked, runs: Sequence[Run], caption: str) -> Figure:
         else "",
         "The vertical line is the epoch whose weights were kept, as the mean over the folds.",
     )
-    frames = [display.frame().assign(model=names[display.run]) for display in displays]
+    frames = [display.frame().assign(model=readable_name(names[display.run])) for display in displays]
     means = pd.concat([frame[frame["fold"] == "mean"] for frame in frames])
     numbers = means[["model", "part", "epoch", "measure", "value"]]
     return figure(caption, note, summary, learning_curves, panels, numbers=numbers)
