@@ -11,6 +11,45 @@ from featurekit.cli._output import print_runs
 from featurekit.cli._workspace import comparison_of_command, dataset_of_command, project_of_command
 from featurekit.errors import WorkspaceError
 
+MarginPoints = Annotated[
+    float | None,
+    typer.Option(
+        help="How many percentage points of accuracy a cheaper model may lose against the best model and"
+        " still be recommended. Default: 1.",
+    ),
+]
+MarginYears = Annotated[
+    float | None,
+    typer.Option(
+        help="How many years of mean absolute error a cheaper model of age may lose against the best"
+        " model and still be recommended. Default: 0.1."
+    ),
+]
+Xlsx = Annotated[
+    bool,
+    typer.Option(
+        "--xlsx",
+        help="Also write report.xlsx: an Excel workbook with one sheet for each table. Needs pip install"
+        " 'featurekit[xlsx]'.",
+    ),
+]
+Pdf = Annotated[
+    bool,
+    typer.Option(
+        "--pdf",
+        help="Also write report.pdf, printed by Chromium, Chrome or Edge. The first two pages are a"
+        " summary. CHROME_PATH names the browser if it is not found.",
+    ),
+]
+ModelCard = Annotated[
+    bool,
+    typer.Option(
+        "--model-card",
+        help="Also write model_card.md: the model card of the best model of each target, in the format of"
+        " Hugging Face.",
+    ),
+]
+
 
 def report(
     context: typer.Context,
@@ -29,44 +68,11 @@ def report(
             " of the best model of each target, grouped by subject."
         ),
     ] = "none",
-    margin_points: Annotated[
-        float | None,
-        typer.Option(
-            help="How many percentage points of accuracy a cheaper model may lose against the best model and"
-            " still be recommended. Default: 1.",
-        ),
-    ] = None,
-    margin_years: Annotated[
-        float | None,
-        typer.Option(
-            help="How many years of mean absolute error a cheaper model of age may lose against the best"
-            " model and still be recommended. Default: 0.1."
-        ),
-    ] = None,
-    xlsx: Annotated[
-        bool,
-        typer.Option(
-            "--xlsx",
-            help="Also write report.xlsx: an Excel workbook with one sheet for each table. Needs pip install"
-            " 'featurekit[xlsx]'.",
-        ),
-    ] = False,
-    pdf: Annotated[
-        bool,
-        typer.Option(
-            "--pdf",
-            help="Also write report.pdf, printed by Chromium, Chrome or Edge. The first two pages are a"
-            " summary. CHROME_PATH names the browser if it is not found.",
-        ),
-    ] = False,
-    model_card: Annotated[
-        bool,
-        typer.Option(
-            "--model-card",
-            help="Also write model_card.md: the model card of the best model of each target, in the format of"
-            " Hugging Face.",
-        ),
-    ] = False,
+    margin_points: MarginPoints = None,
+    margin_years: MarginYears = None,
+    xlsx: Xlsx = False,
+    pdf: Pdf = False,
+    model_card: ModelCard = False,
 ) -> None:
     """Write the comparison report as HTML and Markdown.
 

@@ -170,8 +170,8 @@ TERMS = (
     ),
     Term(
         "model card",
-        "A file that describes a model: its features, data, scores, licences and limitations. Each saved model"
-        " has one, and `featurekit report --model-card` writes one in Hugging Face's format.",
+        "A file that describes a model: its features, data, scores, licences and limitations. Each saved"
+        " model has one, and `featurekit report --model-card` writes one in Hugging Face's format.",
     ),
     Term(
         "near duplicate",

@@ -167,8 +167,8 @@ def check_exports(*, xlsx: bool, pdf: bool, faces: str) -> None:
     check_faces(faces)
     if pdf and faces != "none":
         raise WorkspaceError(
-            "--pdf and --faces thumb cannot be combined, because featurekit purge could not find a subject"
-            " in a PDF. Leave one of them out."
+            "--pdf and --faces thumb cannot be combined, because nothing could remove a subject from a PDF."
+            " Leave one of them out."
         )
     if xlsx:
         check_openpyxl()

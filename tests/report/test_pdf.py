@@ -40,7 +40,7 @@ def test_without_a_browser_one_line_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(pdf, "_PLACES", ())
     monkeypatch.delenv(VARIABLE, raising=False)
-    with pytest.raises(EngineError, match="Install Chromium, Chrome or Edge.*print it to a PDF") as caught:
+    with pytest.raises(EngineError, match=r"Install Chromium, Chrome or Edge.*print it to a PDF") as caught:
         find_browser()
     assert "\n" not in str(caught.value)
 
