@@ -171,6 +171,7 @@ class Figure:
         note: explanation of the figure.
         wide: the figure for wide screens.
         narrow: the figure for narrow screens.
+        is_folded: whether the figure is hidden until the reader clicks on it.
         csv: every number that is drawn, as CSV; "" if the next table has all of them.
     """
 
@@ -178,6 +179,7 @@ class Figure:
     note: str
     wide: Markup
     narrow: Markup
+    is_folded: bool = False
     csv: str = ""
 
 

@@ -174,14 +174,17 @@ for (const table of document.querySelectorAll("table")) {
 }
 
 // The numbers of a figure: its own ones, or those of the table that follows it.
-for (const figure of document.querySelectorAll("figure:has(> .plot)")) {
+for (const plot of document.querySelectorAll(".plot.wide")) {
+  const figure = plot.closest(".block");
   let beside = figure.nextElementSibling;
   while (beside && !beside.querySelector("table")) beside = beside.nextElementSibling;
   const table = beside?.querySelector("table");
   if (figure.dataset.csv === undefined && !table) continue;
-  const caption = figure.querySelector("figcaption");
+  const caption = figure.querySelector("figcaption, summary");
   const csv = () => figure.dataset.csv?.replaceAll("\n", "\r\n") ?? csvOf(table);
-  addToCaption(caption, copyButton(caption.querySelector("[id]").id, "figure's data", csv));
+  const button = copyButton(caption.querySelector("[id]").id, "figure's data", csv);
+  if (caption.tagName === "SUMMARY") plot.before(button);
+  else addToCaption(caption, button);
 }
 
 // A link to a folded table unfolds it in every browser, and shows its caption.

@@ -30,6 +30,7 @@ def figure(
     summary: str,
     draw: Callable[..., Markup],
     *data: Sequence[Any] | ScoreKind,
+    is_folded: bool = False,
     numbers: pd.DataFrame | None = None,
 ) -> Figure:
     """Return a figure, drawn for wide and for narrow screens.
@@ -40,10 +41,12 @@ def figure(
         summary: description for readers who cannot see the figure.
         draw: function of this module that draws the figure.
         *data: data that this function draws.
+        is_folded: whether the figure is hidden until the reader clicks on it.
         numbers: every number of the figure, for a copy as CSV; None if the next table has all of them.
     """
     wide, narrow = (draw(*data, is_narrow=is_narrow, summary=summary) for is_narrow in (False, True))
-    return Figure(caption, note, wide, narrow, csv="" if numbers is None else csv_of_frame(numbers))
+    csv = "" if numbers is None else csv_of_frame(numbers)
+    return Figure(caption, note, wide, narrow, is_folded=is_folded, csv=csv)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import csv
 import html
 import io
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -239,9 +240,18 @@ def test_no_cell_of_a_csv_is_a_formula(text):
 # ---------------------------------------------------------------- in a browser
 
 
+def with_a_folded_figure(section):
+    figures = [block for block in section.blocks if hasattr(block, "wide")][1:]
+    return replace(
+        section,
+        blocks=tuple(replace(one, is_folded=True) if one in figures else one for one in section.blocks),
+    )
+
+
 def test_in_a_browser_every_table_and_figure_can_be_copied_and_linked_to(browser, page, tmp_path):
     """What is copied is what Python writes, also of what is folded."""
     path = tmp_path / "report.html"
+    page = replace(page, sections=tuple(map(with_a_folded_figure, page.sections)))
     path.write_text(render_html(page), encoding="utf-8")
     tab = browser.new_page()
     tab.add_init_script(
@@ -265,14 +275,23 @@ def test_in_a_browser_every_table_and_figure_can_be_copied_and_linked_to(browser
     names = [block.caption.split(".")[0] for block in blocks if hasattr(block, "caption")]
     assert links == [[f"#{name.lower().replace(' ', '-')}", f"Link to {name}"] for name in names]
     # A link to a folded table unfolds it, whether the page is there already or not.
-    folded = next(table for _, table in tables_of(page) if table.is_folded).caption.split(".")[0]
+    for kind in ("Table", "Figure"):
+        folded = next(
+            name
+            for block, name in zip((one for one in blocks if hasattr(one, "caption")), names, strict=True)
+            if name.startswith(kind) and block.is_folded
+        )
+        is_unfolded_by_its_link(tab, folded)
+    tab.close()
+
+
+def is_unfolded_by_its_link(tab, folded):
     link = tab.get_by_label(f"Link to {folded}", exact=True)
     assert not link.is_visible()
     tab.evaluate(f"location.hash = '{folded.lower().replace(' ', '-')}'")
     link.press("Enter")  # which waits until it is visible
     tab.reload()
     assert link.is_visible()
-    tab.close()
 
 
 def test_a_figure_has_the_numbers_that_it_draws():
