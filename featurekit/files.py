@@ -154,7 +154,12 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file, with whole_file()."""
+    with whole_file(path) as file:
+        file.write(data)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file in UTF-8, with whole_file()."""
-    with whole_file(path) as file:
-        file.write(text.encode())
+    write_bytes(path, text.encode())

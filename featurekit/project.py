@@ -17,7 +17,8 @@ A comparison of models is a folder below reports/:
     outcomes/<run>.parquet          the same predictions with row numbers; faces.parquet has the labels
     evidence.json                   statistics of all outcomes, e.g. confidence intervals
     audit.json, audit_rows.csv      the findings of the checks, and the faces that each is about
-    report.html, report.md          the report
+    report.html, report.md          the report, and if it was asked for, report.xlsx and report.pdf
+    model_card.md                   the model card of the best models
     replaced-<UTC time>/            an earlier comparison that was replaced by one on new folds
 """
 
@@ -132,6 +133,9 @@ class ComparisonFolder:
         audit_rows: table of the faces that each finding is about.
         page: the report as an HTML page.
         markdown: the report as Markdown.
+        workbook: the tables of the report as an Excel workbook.
+        pdf: the report as a PDF.
+        model_card: the model card of the best models.
         models: fitted models of a replaced comparison; the models of a current one are in
             ProjectFolder.models.
     """
@@ -147,6 +151,9 @@ class ComparisonFolder:
     audit_rows = _Below("audit_rows.csv")
     page = _Below("report.html")
     markdown = _Below("report.md")
+    workbook = _Below("report.xlsx")
+    pdf = _Below("report.pdf")
+    model_card = _Below("model_card.md")
     models = _Below("models")
 
     @property
@@ -197,6 +204,7 @@ class ComparisonFolder:
             *self.all_runs(),
             *self.all_predictions(),
             *sorted(self.outcomes.glob("*")),
-            *(self.evidence, self.audit, self.audit_rows, self.page, self.markdown, self.folds),
+            *(self.evidence, self.audit, self.audit_rows, self.page, self.markdown),
+            *(self.workbook, self.pdf, self.model_card, self.folds),
         ]
         return [path for path in found if path.is_file()]

@@ -290,4 +290,4 @@ def test_a_report_ends_with_the_terms_that_it_uses_and_no_others():
         assert f"| {term} |" in with_evidence
         assert f"| {term} |" not in without
     html = render_html(compose(runs, "t"))
-    assert html.index("<summary") < html.index("Terms that are used in this report</summary>")
+    assert html.index("<summary") < html.index("Terms that are used in this report</span></summary>")

@@ -13,6 +13,7 @@ from featurekit.api.ages import Ages
 from featurekit.api.arguments import threads_of
 from featurekit.api.data import Dataset
 from featurekit.api.embed import Embeddings, features_of, joined_ledger
+from featurekit.api.exports import Exports
 from featurekit.api.model import Model
 from featurekit.api.plots import Plots
 from featurekit.api.telling import Shown, shown, warn
@@ -29,11 +30,11 @@ from featurekit.evaluation.results import Run, some_runs
 from featurekit.networks.engines import usable_cores
 from featurekit.project import ComparisonFolder
 from featurekit.report import frames
-from featurekit.report.of_comparison import Weighed, weigh, write
+from featurekit.report.of_comparison import Weighed, check_exports, weigh, write
 from featurekit.report.select import best_first, one_target, run_named, targets_of
 
 
-class Results:
+class Results(Exports):
     """The results of a comparison, as `fk.evaluate` and `fk.load_results` return them.
 
     A run that was not scored on the same faces, labels and subjects as the other runs is set apart, which
@@ -260,6 +261,8 @@ class Results:
         faces: str = "none",
         margin_points: float | None = None,
         margin_years: float | None = None,
+        xlsx: bool = False,
+        pdf: bool = False,
         progress: Shown = True,
     ) -> Path:
         """Write the comparison report: an HTML page that works offline, and a Markdown file beside it.
@@ -272,16 +275,23 @@ class Results:
                 still be recommended; None for 1.
             margin_years: years of mean absolute error by which a cheaper model of age may be worse than the
                 best one and still be recommended; None for 0.1.
+            xlsx: whether to write the tables into an Excel workbook beside the page too.
+            pdf: whether to print the page as a PDF beside it too, by Chromium, Chrome or Edge.
             progress: whether to show a progress bar.
 
         Returns:
             Path of the HTML page.
+
+        Raises:
+            EngineError: openpyxl is not installed, or there is no browser that can print.
+            WorkspaceError: the path is not an .html file; or a page with faces would be printed.
         """
         from featurekit.cache.store import Store
 
         page = None if path is None else Path(path)
         if page is not None and page.suffix.lower() not in (".html", ".htm"):
             raise WorkspaceError(f"A report is an .html file. Got '{page.name}' instead.")
+        check_exports(xlsx=xlsx, pdf=pdf, faces=faces)
         before: Weighed | None = self.__dict__.get("_weighed")
         has_margin = margin_points is not None or margin_years is not None
         with shown(progress, "comparing", "pieces") as told:
@@ -298,7 +308,8 @@ class Results:
         for text in weighed.warnings():
             warn(text)
         self._weighed = weighed
-        return write(weighed, Store(ComparisonFolder(self.folder).project.cache), faces=faces, page=page)
+        store = Store(ComparisonFolder(self.folder).project.cache)
+        return write(weighed, store, faces=faces, page=page, xlsx=xlsx, pdf=pdf)
 
     def audit(self) -> Audit | None:
         """Return the findings of `fk.audit`, or None if the comparison has not been audited."""

@@ -11,6 +11,45 @@ from featurekit.cli._output import print_runs
 from featurekit.cli._workspace import comparison_of_command, dataset_of_command, project_of_command
 from featurekit.errors import WorkspaceError
 
+MarginPoints = Annotated[
+    float | None,
+    typer.Option(
+        help="How many percentage points of accuracy a cheaper model may lose against the best model and"
+        " still be recommended. Default: 1.",
+    ),
+]
+MarginYears = Annotated[
+    float | None,
+    typer.Option(
+        help="How many years of mean absolute error a cheaper model of age may lose against the best"
+        " model and still be recommended. Default: 0.1."
+    ),
+]
+Xlsx = Annotated[
+    bool,
+    typer.Option(
+        "--xlsx",
+        help="Also write report.xlsx: an Excel workbook with one sheet for each table. Needs pip install"
+        " 'featurekit[xlsx]'.",
+    ),
+]
+Pdf = Annotated[
+    bool,
+    typer.Option(
+        "--pdf",
+        help="Also write report.pdf, printed by Chromium, Chrome or Edge. The first two pages are a"
+        " summary. CHROME_PATH names the browser if it is not found.",
+    ),
+]
+ModelCard = Annotated[
+    bool,
+    typer.Option(
+        "--model-card",
+        help="Also write model_card.md: the model card of the best model of each target, in the format of"
+        " Hugging Face.",
+    ),
+]
+
 
 def report(
     context: typer.Context,
@@ -29,27 +68,21 @@ def report(
             " of the best model of each target, grouped by subject."
         ),
     ] = "none",
-    margin_points: Annotated[
-        float | None,
-        typer.Option(
-            help="How many percentage points of accuracy a cheaper model may lose against the best model and"
-            " still be recommended. Default: 1.",
-        ),
-    ] = None,
-    margin_years: Annotated[
-        float | None,
-        typer.Option(
-            help="How many years of mean absolute error a cheaper model of age may lose against the best"
-            " model and still be recommended. Default: 0.1."
-        ),
-    ] = None,
+    margin_points: MarginPoints = None,
+    margin_years: MarginYears = None,
+    xlsx: Xlsx = False,
+    pdf: Pdf = False,
+    model_card: ModelCard = False,
 ) -> None:
     """Write the comparison report as HTML and Markdown.
 
-    The HTML page is one file that works offline.
+    The HTML page is one file that works offline. The other formats have the same numbers.
 
     Examples:
       featurekit report
+      featurekit report --xlsx
+      featurekit report --pdf
+      featurekit report --model-card
       featurekit report --faces thumb
       featurekit report --margin-points 0.5
       featurekit report --compare utkface-june utkface-july
@@ -60,12 +93,20 @@ def report(
     check_faces(faces)
     if compare:
         _check_alone(compare, name, faces, margin_points, margin_years)
+        _check_formats(xlsx=xlsx, pdf=pdf, model_card=model_card)
         _report_changes(context, compare)
         return
     results = fk.load_results(comparison_of_command(context, name))
-    page = results.report(faces=faces, margin_points=margin_points, margin_years=margin_years)
+    page = results.report(
+        faces=faces, margin_points=margin_points, margin_years=margin_years, xlsx=xlsx, pdf=pdf
+    )
+    written = [page, page.with_suffix(".md")]
+    written += [page.with_suffix(ending) for ending, is_asked in ((".xlsx", xlsx), (".pdf", pdf)) if is_asked]
+    if model_card:
+        written.append(page.with_name("model_card.md"))
+        results.model_card(path=written[-1])
     print_runs(results.ranked)
-    typer.echo(f"Wrote {page} and {page.with_suffix('.md')}")
+    typer.echo(f"Wrote {', '.join(map(str, written[:-1]))} and {written[-1]}")
     if shows_people(page):
         typer.echo("The page shows images of people. Share it only as the owner of the images allows.")
 
@@ -91,6 +132,17 @@ def _check_alone(
             f"--compare needs two different comparisons, but {compare[0]} is given twice."
             " Give an earlier and a later one: --compare EARLIER LATER."
         )
+
+
+def _check_formats(**formats: bool) -> None:
+    """Raise WorkspaceError for a format that the report on changes does not have."""
+    for name, is_given in formats.items():
+        if is_given:
+            option = f"--{name.replace('_', '-')}"
+            raise WorkspaceError(
+                f"{option} has no effect with --compare, whose report is HTML and Markdown only."
+                " Leave it out."
+            )
 
 
 def _report_changes(context: typer.Context, names: tuple[str, str]) -> None:

@@ -29,7 +29,10 @@ LEARNED = {
     "training checkpoints": ("cache/training/*.safetensors",),
     "runs": ("reports/*/runs/*.json", "reports/*/*replaced-*/runs/*.json"),
     "evidence.json": ("reports/*/evidence.json", "reports/*/*replaced-*/evidence.json"),
-    "reports": ("reports/*/report.*", "reports/*/*replaced-*/report.*"),
+    "reports": (
+        *("reports/*/report.*", "reports/*/*replaced-*/report.*"),
+        *("reports/*/model_card.md", "reports/*/*replaced-*/model_card.md"),
+    ),
 }
 
 

@@ -15,6 +15,7 @@ from featurekit.evaluation.evidence import Evidence
 from featurekit.evaluation.results import Run
 from featurekit.report.cells import finite
 from featurekit.report.select import in_order, model_name, ranked_targets, role
+from featurekit.text import readable_name
 
 _NAN = float("nan")
 
@@ -245,7 +246,7 @@ def year_errors_frame(errors: Sequence[YearError], model: str) -> pd.DataFrame:
             {
                 "model": model,
                 "age": one.age,
-                "gender": one.gender,
+                "gender": readable_name(one.gender),
                 "mean_absolute_error": error.value,
                 "low": error.low,
                 "high": error.high,

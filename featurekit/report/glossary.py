@@ -175,8 +175,8 @@ TERMS = (
     ),
     Term(
         "model card",
-        "The file that describes a saved model: its target, features, training data, coverage, licences and"
-        " limitations.",
+        "A file that describes a model: its features, data, scores, licences and limitations. Each saved"
+        " model has one, and `featurekit report --model-card` writes one in Hugging Face's format.",
     ),
     Term(
         "near duplicate",

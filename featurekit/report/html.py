@@ -20,8 +20,8 @@ def render_html(page: Page) -> str:
     The same page always gives the same text.
     """
     has_faces = any(isinstance(block, Gallery) for section in page.sections for block in section.blocks)
-    style = part("report.css") + (part("gallery.css") if has_faces else "")
-    script = part("report.js")
+    style = part("report.css") + part("paper.css") + (part("gallery.css") if has_faces else "")
+    script = part("report.js") + part("paper.js")
     return fill(
         "report.html.j2",
         page,
@@ -51,7 +51,13 @@ def _environment() -> Environment:
         finalize=_finalize,
         loader=FunctionLoader(part),
     )
-    environment.filters |= {"breakable": breakable, "unbroken": _unbroken, "as_image": _as_image}
+    environment.filters |= {
+        "anchor": anchor,
+        "as_image": _as_image,
+        "as_lines": _as_lines,
+        "breakable": breakable,
+        "unbroken": _unbroken,
+    }
     environment.tests["of_kind"] = lambda block, kind: type(block).__name__ == kind
     return environment
 
@@ -75,6 +81,20 @@ def breakable(text: str) -> Markup:
     parts = re.split(r"(?<=[+:/ ])", visible(text))
     ends = Markup("<wbr>")
     return ends.join(ends.join(re.split("(?<=_)", part)) if len(part) > 11 else part for part in parts)
+
+
+def anchor(caption: str) -> str:
+    """Return the name by which a link finds a table or a figure on the page.
+
+    >>> anchor("Table 3. Gender: all models, best first")
+    'table-3'
+    """
+    return caption.split(".")[0].lower().replace(" ", "-")
+
+
+def _as_lines(csv: str) -> Markup:
+    """Return CSV as the text of an attribute, in which only the ends of its lines are left hidden."""
+    return Markup("&#10;").join(visible(line) for line in csv.split("\r\n"))
 
 
 def _unbroken(text: str) -> str:

@@ -13,6 +13,7 @@ from featurekit.report.model import (
     Gallery,
     Page,
     Points,
+    Section,
     Table,
     Text,
 )
@@ -24,28 +25,34 @@ def render_markdown(page: Page) -> str:
     lines = [f"# {markdown(page.title)}{f' ({SYNTHETIC})' if page.is_synthetic else ''}", ""]
     lines += [markdown(" · ".join(page.facts)), ""]
     for section in page.sections:
-        lines += [f"## {markdown(section.title)}", ""]
-        for block in section.blocks:
-            match block:
-                case Table():
-                    lines += _table(block)
-                case Answers():
-                    for of in block.items:
-                        score = f": **{markdown(of.score)}** {markdown(of.between)}" if of.score else ""
-                        lines.append(f"- **{markdown(of.target)}**: {markdown(of.model)}{score}")
-                        lines += [f"    - {markdown(what)}: {markdown(text)}" for what, text in of.lines]
-                case Points():
-                    lines += [f"- **{markdown(head)}** {markdown(text)}" for head, text in block.items]
-                case Code():
-                    lines += [f"    {visible(line)}" for line in block.lines]
-                case Gallery():
-                    lines.append(f"{markdown(block.caption)}. The faces are shown in report.html only.")
-                case Text():
-                    lines.append(f"{'**Caution:** ' if block.is_caution else ''}{markdown(block.text)}")
-                case Figure():
-                    continue  # the numbers of a figure are in the table next to it
-            lines.append("")
+        lines += lines_of(section)
     return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def lines_of(section: Section) -> list[str]:
+    """Return the lines of a section with its heading; the last one is empty."""
+    lines = [f"## {markdown(section.title)}", ""]
+    for block in section.blocks:
+        match block:
+            case Table():
+                lines += _table(block)
+            case Answers():
+                for of in block.items:
+                    score = f": **{markdown(of.score)}** {markdown(of.between)}" if of.score else ""
+                    lines.append(f"- **{markdown(of.target)}**: {markdown(of.model)}{score}")
+                    lines += [f"    - {markdown(what)}: {markdown(text)}" for what, text in of.lines]
+            case Points():
+                lines += [f"- **{markdown(head)}** {markdown(text)}" for head, text in block.items]
+            case Code():
+                lines += [f"    {visible(line)}" for line in block.lines]
+            case Gallery():
+                lines.append(f"{markdown(block.caption)}. The faces are shown in report.html only.")
+            case Text():
+                lines.append(f"{'**Caution:** ' if block.is_caution else ''}{markdown(block.text)}")
+            case Figure():
+                continue  # the numbers of a figure are in the table next to it
+        lines.append("")
+    return lines
 
 
 def _table(table: Table) -> list[str]:

@@ -186,10 +186,12 @@ class Figure:
     """A figure, drawn once for wide and once for narrow screens; a table next to it has the numbers.
 
     Attributes:
-        caption: title of the figure, in one line.
+        caption: title of the figure.
         note: explanation of the figure.
-        wide, narrow: the two drawings.
+        wide: the figure for wide screens.
+        narrow: the figure for narrow screens.
         is_folded: whether the figure is hidden until the reader clicks on it.
+        csv: every number that is drawn, as CSV; "" if the next table has all of them.
     """
 
     caption: str
@@ -197,6 +199,7 @@ class Figure:
     wide: Markup
     narrow: Markup
     is_folded: bool = False
+    csv: str = ""
 
 
 @dataclass(frozen=True)

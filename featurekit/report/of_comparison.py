@@ -17,17 +17,21 @@ from featurekit.evaluation.comparable import how_to_run_again, set_apart
 from featurekit.evaluation.differences import Difference
 from featurekit.evaluation.evidence import MARGIN_POINTS, MARGIN_YEARS, Evidence, gather
 from featurekit.evaluation.results import Run, some_runs
-from featurekit.files import write_text
+from featurekit.evaluation.slices import Slice
+from featurekit.files import write_bytes, write_text
 from featurekit.progress import Progress
 from featurekit.project import ComparisonFolder, ProjectFolder
 from featurekit.registry import unknown
 from featurekit.report.changes import compose_changes
-from featurekit.report.gallery import FACES, find_errors
+from featurekit.report.gallery import FACES, Errors, find_errors
 from featurekit.report.html import render_html
 from featurekit.report.markdown import render_markdown
 from featurekit.report.model import Page
+from featurekit.report.model_card import render_model_card
 from featurekit.report.page import compose
-from featurekit.report.select import apart_from
+from featurekit.report.pdf import find_browser, print_pdf
+from featurekit.report.select import Ranked, apart_from
+from featurekit.report.workbook import check_openpyxl, render_workbook
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +152,56 @@ def _check_margins(runs: Sequence[Run], margin_points: float | None, margin_year
             raise WorkspaceError(f"{option} has no effect, because no model predicts {what}. Leave it out.")
 
 
-def write(weighed: Weighed, store: Store, *, faces: str = "none", page: Path | None = None) -> Path:
+def check_exports(*, xlsx: bool, pdf: bool, faces: str) -> None:
+    """Raise an error if the report cannot be written in one of the formats that were asked for.
+
+    Args:
+        xlsx: whether the tables are written as an Excel workbook.
+        pdf: whether the page is printed as a PDF.
+        faces: "none", or "thumb" for a page with faces.
+
+    Raises:
+        EngineError: openpyxl is not installed, or there is no browser that can print.
+        WorkspaceError: a page with faces would be printed.
+    """
+    check_faces(faces)
+    if pdf and faces != "none":
+        raise WorkspaceError(
+            "--pdf and --faces thumb cannot be combined, because nothing could remove a subject from a PDF."
+            " Leave one of them out."
+        )
+    if xlsx:
+        check_openpyxl()
+    if pdf:
+        find_browser()
+
+
+def page_of(weighed: Weighed, errors: Mapping[str, Errors] | None = None) -> Page:
+    """Return the content of the report of a comparison.
+
+    Args:
+        weighed: the runs with their evidence, from weigh().
+        errors: target → its worst errors, with images of the faces; None for a page without faces.
+    """
+    return compose(
+        weighed.runs,
+        weighed.folder.name,
+        weighed.evidence,
+        Audit.load(weighed.folder),
+        errors=errors,
+        apart=weighed.apart,
+    )
+
+
+def write(
+    weighed: Weighed,
+    store: Store,
+    *,
+    faces: str = "none",
+    page: Path | None = None,
+    xlsx: bool = False,
+    pdf: bool = False,
+) -> Path:
     """Write the report of a comparison, and return the path of the HTML page.
 
     Args:
@@ -156,11 +209,14 @@ def write(weighed: Weighed, store: Store, *, faces: str = "none", page: Path | N
         store: the cache, which has the positions of the faces in the images.
         faces: "none", or "thumb" to show the faces with the worst errors on the HTML page.
         page: path of the HTML page; None for report.html in the folder of the comparison.
+        xlsx: whether to write the tables as an Excel workbook beside the page too.
+        pdf: whether to print the page as a PDF beside it too.
 
     Raises:
         WorkspaceError: the faces to show are not available, or the folder cannot be written.
+        EngineError: the workbook or the PDF cannot be made.
     """
-    check_faces(faces)
+    check_exports(xlsx=xlsx, pdf=pdf, faces=faces)
     folder, errors = weighed.folder, None
     if faces == "thumb":
         if weighed.manifest is None:
@@ -168,15 +224,27 @@ def write(weighed: Weighed, store: Store, *, faces: str = "none", page: Path | N
                 "--faces thumb needs the manifest of the data set, which this comparison does not have."
             )
         errors = find_errors(folder, weighed.compared, weighed.evidence, weighed.manifest, store)
-    content = compose(
-        weighed.runs,
-        folder.name,
-        weighed.evidence,
-        Audit.load(folder),
-        errors=errors,
-        apart=weighed.apart,
-    )
-    return write_page(page or ComparisonFolder(folder).page, content)
+    content = page_of(weighed, errors)
+    path = write_page(page or ComparisonFolder(folder).page, content)
+    if xlsx:
+        write_bytes(path.with_suffix(".xlsx"), render_workbook(content))
+    if pdf:
+        write_bytes(path.with_suffix(".pdf"), print_pdf(path, find_browser()))
+    return path
+
+
+def card_of(weighed: Weighed, runs: Sequence[Run], slices: Mapping[str, Sequence[Slice]]) -> str:
+    """Return the model card of some runs of a comparison as Markdown.
+
+    Args:
+        weighed: all runs of the comparison with their evidence, from weigh().
+        runs: the runs that the card describes, at most one for each target.
+        slices: name of each of these runs → its scores on the slices of the data, worst first.
+    """
+    known = weighed.evidence.targets if weighed.evidence else {}
+    models = [Ranked(run.target, [run], known.get(run.target)) for run in runs]
+    folder = weighed.folder
+    return render_model_card(folder.name, models, weighed.runs, slices, Audit.load(folder))
 
 
 def write_changes_between(

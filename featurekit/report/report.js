@@ -52,6 +52,32 @@ async function copy(text) {
   }
 }
 
+function copyButton(describedBy, what, csv) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "copy";
+  button.textContent = "Copy as CSV";
+  button.setAttribute("aria-describedby", describedBy);
+  button.addEventListener("click", async () => {
+    const done = await copy(csv());
+    button.textContent = done ? "Copied" : "Not copied";
+    said.textContent = done ? `The ${what} was copied as CSV.` : "The browser did not allow copying.";
+    setTimeout(() => { button.textContent = "Copy as CSV"; }, 2000);
+    button.focus();
+  });
+  return button;
+}
+
+// figcaption must stay a child of its figure, so the row of its words and the button goes inside it.
+function addToCaption(caption, button) {
+  const head = document.createElement("div");
+  head.className = "head";
+  const words = document.createElement("span");
+  words.append(...caption.childNodes);
+  head.append(words, button);
+  caption.append(head);
+}
+
 function sortBy(table, head, column) {
   const rows = [...table.tBodies[0].rows];
   const numeric = head.classList.contains("number");
@@ -86,34 +112,14 @@ function filterBy(table, text, counted) {
 
 for (const table of document.querySelectorAll("table")) {
   const box = table.closest(".scroll");
-  const caption = document.getElementById(table.getAttribute("aria-labelledby"));
-
-  const title = caption.textContent.trim();
-
-  const button = document.createElement("button");
-  button.type = "button";
-  button.className = "copy";
-  button.textContent = "Copy as CSV";
-  button.setAttribute("aria-describedby", caption.id);
-  button.addEventListener("click", async () => {
-    const done = await copy(csvOf(table));
-    button.textContent = done ? "Copied" : "Not copied";
-    said.textContent = done ? "The table was copied as CSV." : "The browser did not allow copying.";
-    setTimeout(() => { button.textContent = "Copy as CSV"; }, 2000);
-    button.focus();
-  });
+  const named = document.getElementById(table.getAttribute("aria-labelledby"));
+  const title = named.textContent.trim();
+  const caption = named.parentElement;
+  const button = copyButton(named.id, "table", () => csvOf(table));
   if (caption.tagName === "SUMMARY") {
     box.before(button);
   } else {
-    const head = document.createElement("div");
-    head.className = "head";
-    // figcaption must stay a child of its figure, so the row of both goes inside it.
-    const words = document.createElement("span");
-    words.append(...caption.childNodes);
-    head.append(words, button);
-    caption.append(head);
-    words.id = caption.id;
-    caption.removeAttribute("id");
+    addToCaption(caption, button);
   }
 
   if (table.hasAttribute("data-sortable") && table.tBodies[0].rows.length >= 8) {
@@ -133,7 +139,7 @@ for (const table of document.querySelectorAll("table")) {
     const widen = document.createElement("button");
     widen.type = "button";
     widen.className = "copy";
-    widen.setAttribute("aria-describedby", caption.id || box.parentElement.querySelector("[id^=caption]").id);
+    widen.setAttribute("aria-describedby", named.id);
     widen.addEventListener("click", () => {
       const few = table.classList.toggle("few");
       widen.textContent = few ? "More columns" : "Fewer columns";
@@ -212,7 +218,27 @@ new ResizeObserver(() => {
   document.documentElement.style.setProperty("--bar", `${bar.offsetHeight}px`);
 }).observe(bar);
 
-// Paper cannot be unfolded.
-addEventListener("beforeprint", () => {
-  for (const details of document.querySelectorAll("details")) details.open = true;
-});
+// The numbers of a figure: its own ones, or those of the table that follows it.
+for (const plot of document.querySelectorAll(".plot.wide")) {
+  const figure = plot.closest(".block");
+  let beside = figure.nextElementSibling;
+  while (beside && !beside.querySelector("table")) beside = beside.nextElementSibling;
+  const table = beside?.querySelector("table");
+  if (figure.dataset.csv === undefined && !table) continue;
+  const caption = figure.querySelector("figcaption, summary");
+  const csv = () => figure.dataset.csv?.replaceAll("\n", "\r\n") ?? csvOf(table);
+  const button = copyButton(caption.querySelector("[id]").id, "figure's data", csv);
+  if (caption.tagName === "SUMMARY") plot.before(button);
+  else addToCaption(caption, button);
+}
+
+// A link to a folded table unfolds it in every browser, and shows its caption.
+function unfold() {
+  const wanted = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  const details = wanted?.closest("details");
+  if (!details) return;
+  details.open = true;
+  details.scrollIntoView();
+}
+addEventListener("hashchange", unfold);
+unfold();

@@ -10,11 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import pandas as pd
 from markupsafe import Markup, escape
 
 from featurekit.evaluation.scores import ScoreKind
 from featurekit.report.cells import axis_label, with_unit
 from featurekit.report.model import Figure
+from featurekit.report.tables import csv_of_frame
 from featurekit.text import visible
 
 _LETTER = 7.2  # width of a character at 12 px in the widest of the common fonts
@@ -29,6 +31,7 @@ def figure(
     draw: Callable[..., Markup],
     *data: Sequence[Any] | ScoreKind,
     is_folded: bool = False,
+    numbers: pd.DataFrame | None = None,
 ) -> Figure:
     """Return a figure, drawn for wide and for narrow screens.
 
@@ -39,9 +42,11 @@ def figure(
         draw: function of this module that draws the figure.
         *data: data that this function draws.
         is_folded: whether the figure is hidden until the reader clicks on it.
+        numbers: every number of the figure, for a copy as CSV; None if the next table has all of them.
     """
     wide, narrow = (draw(*data, is_narrow=is_narrow, summary=summary) for is_narrow in (False, True))
-    return Figure(caption, note, wide, narrow, is_folded)
+    csv = "" if numbers is None else csv_of_frame(numbers)
+    return Figure(caption, note, wide, narrow, is_folded=is_folded, csv=csv)
 
 
 @dataclass(frozen=True)

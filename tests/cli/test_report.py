@@ -24,10 +24,14 @@ def test_the_report_repeats_byte_for_byte_but_for_times(featurekit, extracted, t
 def test_the_margin_of_a_cheaper_model_is_an_option_of_the_report(featurekit, one_line, extracted, tmp_path):
     assert featurekit(*FIT, "--no-models")[0] == 0
     evidence = tmp_path / "work" / "reports" / "table" / "evidence.json"
-    for options, margin in ((), 0.01), (("--margin-points", "2.5"), 0.025):
-        code, _, errors = featurekit("report", *options)
+    formats = ("--xlsx", "--model-card")
+    for options, margin in ((), 0.01), (("--margin-points", "2.5", *formats), 0.025):
+        code, output, errors = featurekit("report", *options)
         assert code == 0, errors
         assert json.loads(evidence.read_text())["targets"]["gender"]["margin"] == margin
+    for name in ("report.html", "report.md", "report.xlsx", "model_card.md"):
+        assert str(evidence.with_name(name)) in output
+        assert evidence.with_name(name).stat().st_size > 1000
     one_line(
         featurekit("report", "--margin-points", "0"),
         "The margin must be a number above 0. Got 0 points instead.",
@@ -43,6 +47,20 @@ def test_the_margin_of_a_cheaper_model_is_an_option_of_the_report(featurekit, on
         featurekit("report", "--compare", "june", "july", "--margin-years", "1"),
         "--margin-years has no effect with --compare",
     )
+
+
+def test_a_format_that_the_report_does_not_have_is_refused(featurekit, one_line, extracted, tmp_path):
+    for option in ("--xlsx", "--pdf", "--model-card"):
+        one_line(
+            featurekit("report", "--compare", "june", "july", option),
+            f"{option} has no effect with --compare, whose report is HTML and Markdown only. Leave it out.",
+        )
+    assert featurekit(*FIT, "--no-models")[0] == 0
+    one_line(
+        featurekit("report", "--faces", "thumb", "--pdf"),
+        "--pdf and --faces thumb cannot be combined",
+    )
+    assert not (tmp_path / "work" / "reports" / "table" / "report.html").exists()
 
 
 def test_two_comparisons_are_set_beside_each_other(featurekit, one_line, extracted, tmp_path):

@@ -171,19 +171,6 @@ def test_a_page_of_many_runs_is_small_and_soon_there(browser, runs, tmp_path):
     page.close()
 
 
-def test_on_paper_everything_is_unfolded_and_nothing_is_cut_off(browser, runs, tmp_path):
-    path = write_report(tmp_path, runs, "t", make_evidence([run for run in runs if run.target == "gender"]))
-    page = browser.new_page(viewport={"width": 1017, "height": 686})  # A4 across, less its margins
-    page.goto(path.as_uri())
-    page.emulate_media(media="print")
-    assert page.locator("details:not([open])").count() > 0
-    page.evaluate("dispatchEvent(new Event('beforeprint'))")
-    assert page.locator("details:not([open])").count() == 0
-    assert page.evaluate("document.documentElement.scrollWidth") == 1017
-    assert page.get_by_role("button", name=COPY).count() == page.get_by_role("searchbox").count() == 0
-    page.close()
-
-
 def test_in_a_browser_hostile_text_runs_nothing(browser, tmp_path):
     page, wrong = opened(browser, tmp_path, hostile_runs(), HOSTILE)
     page.on("dialog", lambda dialog: wrong.append(dialog.message))

@@ -22,6 +22,7 @@ from featurekit.report.displays._drawing import (
 )
 from featurekit.report.displays.base import Display
 from featurekit.report.select import Ranked, headline, mean_of, model_name, role
+from featurekit.text import readable_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -111,7 +112,8 @@ class AccuracyDisplay(Display):
         return pd.DataFrame(
             [
                 (
-                    *(one.run.name, one.run.classifier_name, one.run.features, role(one.run)),
+                    *map(readable_name, (one.run.name, one.run.classifier_name, one.run.features)),
+                    role(one.run),
                     *(self.kind.name, one.value, one.low, one.high),
                 )
                 for one in self.scores

@@ -30,7 +30,7 @@ from featurekit.report.select import (
     model_name,
     timed_alike,
 )
-from featurekit.text import counted, visible
+from featurekit.text import counted, readable_name, visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -116,7 +116,8 @@ class CostDisplay(Display):
         return pd.DataFrame(
             [
                 (
-                    *(one.run.name, one.run.classifier_name, one.run.features, one.milliseconds),
+                    *map(readable_name, (one.run.name, one.run.classifier_name, one.run.features)),
+                    one.milliseconds,
                     *(self.kind.name, one.value, one.number > 0),
                 )
                 for one in self.costs

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from functools import partial
 
-from featurekit.evaluation.ages import CHALLENGE, MOST_PASSING, NEARLY, AgeCheck, Rate, YearError
+from featurekit.evaluation.ages import CHALLENGE, MOST_PASSING, NEARLY, WITHIN, AgeCheck, Rate, YearError
 from featurekit.evaluation.scores import score_kind, signed
 from featurekit.report.cells import ABSENT, SHARE, count_cell, estimate_cell, sentences
+from featurekit.report.frames import year_errors_frame
 from featurekit.report.model import Blocks, Cell, Column, Figure, Table
 from featurekit.report.select import Ranked
 from featurekit.report.svg import AgeCurve, age_plot, figure
@@ -57,7 +58,9 @@ def _by_age(of: Ranked, years: Sequence[YearError]) -> Figure | None:
         f"There is a {lines}." if len(genders) > 1 else "",
         f"Ages with fewer than {FEWEST} subjects are left out; lines connect the others.",
     )
-    return figure(caption, note, summary, age_plot, curves("error"), curves("bias"))
+    drawn = year_errors_frame([one for ones in known.values() for one in ones], "")
+    numbers = drawn.drop(columns=["model", *(f"within_{years}" for years in WITHIN)])
+    return figure(caption, note, summary, age_plot, curves("error"), curves("bias"), numbers=numbers)
 
 
 def _value(one: YearError, name: str) -> float:

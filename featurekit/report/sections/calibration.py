@@ -2,9 +2,13 @@
 
 from dataclasses import replace
 
+import pandas as pd
+
 from featurekit.evaluation.confidence import SHARES, Confidence
 from featurekit.evaluation.evidence import TargetEvidence
 from featurekit.report.cells import ABSENT, SHARE, count_cell, interval_cell, words
+from featurekit.report.displays.calibration import CalibrationDisplay
+from featurekit.report.displays.risk_coverage import RiskCoverageDisplay
 from featurekit.report.model import Blocks, Cell, Column, Figure, Table
 from featurekit.report.select import Ranked
 from featurekit.report.svg import confidence_plot, figure
@@ -22,13 +26,15 @@ def blocks(of: Ranked) -> Blocks:
     if confidence is None:
         return [coverage]
     return [
-        _figure(confidence, f"{of.title}: reliability diagram and risk–coverage curve of {of.best_model}"),
+        _figure(
+            of, confidence, f"{of.title}: reliability diagram and risk–coverage curve of {of.best_model}"
+        ),
         confidence_table(confidence, f"{of.title}: calibration and risk of {of.best_model}"),
         coverage,
     ]
 
 
-def _figure(confidence: Confidence, caption: str) -> Figure:
+def _figure(of: Ranked, confidence: Confidence, caption: str) -> Figure:
     bins = [(100 * one.confidence, 100 * one.right) for one in confidence.bins]
     risks = [(100 * share, 100 * risk) for share, risk in zip(SHARES, confidence.risks, strict=True)]
     summary = f"{caption}. Two line plots; the table below has the main numbers."
@@ -39,7 +45,9 @@ def _figure(confidence: Confidence, caption: str) -> Figure:
         " predicts if it abstains on the faces it is least confident of; risk is the share of wrong"
         " predictions among them."
     )
-    return figure(caption, note, summary, confidence_plot, bins, risks)
+    displays = (CalibrationDisplay.find(of), RiskCoverageDisplay.find(of))
+    numbers = pd.concat([display.frame() for display in displays if display])
+    return figure(caption, note, summary, confidence_plot, bins, risks, numbers=numbers)
 
 
 def confidence_table(confidence: Confidence, caption: str) -> Table:

@@ -142,4 +142,4 @@ def _plot(of: Ranked, caption: str) -> Figure | None:
         f"All times are from the machine on which the best model was timed{machine}.",
         f"Not drawn: {display.elsewhere}." if display.n_elsewhere else "",
     )
-    return figure(caption, note, summary, cost_plot, spots, kind)
+    return figure(caption, note, summary, cost_plot, spots, kind, numbers=display.frame())

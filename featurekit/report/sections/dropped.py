@@ -19,7 +19,7 @@ def blocks(ranked: Sequence[Ranked], runs: Sequence[Run]) -> Blocks:
         name = dataset.get("name", "The data set")
         unused = sum((dataset.get("tally") or {}).values())
         n_found = (dataset.get("statuses") or {}).get("ok")
-        terms = _terms(dataset)
+        terms = terms_of(dataset)
         about = sentences(
             f"{name} has {dataset.get('n_rows') or 0:,} rows, of which {unused:,} are not used.",
             ""
@@ -35,7 +35,7 @@ def blocks(ranked: Sequence[Ranked], runs: Sequence[Run]) -> Blocks:
     return [*found, rows_table(ranked, "Rows and faces behind the scores of each target")]
 
 
-def _terms(dataset: Mapping[str, Any]) -> str:
+def terms_of(dataset: Mapping[str, Any]) -> str:
     """Return the terms of a run's data set as `featurekit list datasets` shows them; "" if not known.
 
     The terms that the run stored may have been corrected since, so they are used only for other data sets.

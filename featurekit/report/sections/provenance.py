@@ -34,7 +34,7 @@ def blocks(
     ]
     recipes = distinct([recipe for run in runs for recipe in run.recipes])
     faces = [(recipe_name(recipe), recipe["faces"]) for recipe in recipes if recipe.get("faces")]
-    weights = distinct([_with_terms(entry) for run in runs for entry in run.weights])
+    weights = weights_of(runs)
     ordered = [run for of in ranked for run in of.runs]
     return [
         Text(_about(runs)),
@@ -149,6 +149,11 @@ def fits_table(runs: Sequence[Run], caption: str) -> Table:
         for run in runs
     )
     return Table(caption, columns, rows, n_names=3, is_folded=True, is_sortable=True)
+
+
+def weights_of(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """Return the facts about each weight file that the runs used, with its present source and licences."""
+    return distinct([_with_terms(entry) for run in runs for entry in run.weights])
 
 
 def _with_terms(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -277,4 +277,4 @@ def _plot(of: Ranked, caption: str) -> Figure | None:
         else "",
         f"Models without a confidence interval are not drawn: {left_out}." if left_out else "",
     )
-    return figure(caption, note, summary, dot_plot, points, kind)
+    return figure(caption, note, summary, dot_plot, points, kind, numbers=display.frame())

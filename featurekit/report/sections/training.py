@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from statistics import median_high
 
+import pandas as pd
+
 from featurekit.evaluation.cost import timed_on
 from featurekit.evaluation.results import Run
 from featurekit.report.cells import ABSENT, count_cell, sentences
@@ -10,6 +12,7 @@ from featurekit.report.displays.learning_curves import LearningCurvesDisplay, Me
 from featurekit.report.model import Blocks, Cell, Column, Figure, Table
 from featurekit.report.select import Ranked, elsewhere_note, machine_of
 from featurekit.report.svg import Panel, figure, learning_curves
+from featurekit.text import readable_name
 
 _MAX_CURVES = 6  # networks whose learning curves are drawn, for each target
 _MEASURES: tuple[Measure, ...] = ("loss", "score")
@@ -60,7 +63,10 @@ def _curves(of: Ranked, runs: Sequence[Run], caption: str) -> Figure:
         else "",
         "The vertical line is the epoch whose weights were kept, as the mean over the folds.",
     )
-    return figure(caption, note, summary, learning_curves, panels, is_folded=True)
+    frames = [display.frame().assign(model=readable_name(names[display.run])) for display in displays]
+    means = pd.concat([frame[frame["fold"] == "mean"] for frame in frames])
+    numbers = means[["model", "part", "epoch", "measure", "value"]]
+    return figure(caption, note, summary, learning_curves, panels, is_folded=True, numbers=numbers)
 
 
 def trainings_table(runs: Sequence[Run], caption: str, machine: str) -> Table:

@@ -8,7 +8,7 @@ from featurekit.evaluation.evidence import TargetEvidence
 from featurekit.evaluation.results import Run
 from featurekit.evaluation.scores import ScoreKind, score_kind, score_word, signed
 from featurekit.report.cells import amount, p_value, sentences, time_words, words
-from featurekit.report.model import Answer, Answers, Blocks, Cell, Column, Table, Text
+from featurekit.report.model import Answer, Answers, Blocks, Text
 from featurekit.report.sections.cost import margin_words
 from featurekit.report.sections.differences import HOW_TESTED
 from featurekit.report.sections.slices import worst_in_words
@@ -23,7 +23,7 @@ _LEVEL_NAMED = 4  # models level with the best one that are named; the others ar
 
 
 def blocks(ranked: Sequence[Ranked], audit: Audit | None = None, *, is_synthetic: bool) -> Blocks:
-    """Return the main results of each target, how the models were compared, and what they are called.
+    """Return the main results of each target, and how the models were compared.
 
     Args:
         ranked: runs of each target; empty if no run can be compared with another.
@@ -47,7 +47,6 @@ def blocks(ranked: Sequence[Ranked], audit: Audit | None = None, *, is_synthetic
             )
             for title in mixed
         ),
-        _legend(ranked),
     ]
 
 
@@ -60,34 +59,6 @@ def _data(audit: Audit | None) -> str:
         return f"None of the {len(audit.findings)} checks of the audit found an error in the data."
     found = ", ".join(f"{words(one.name)} ({one.count:,} of {one.of:,})" for one in grave)
     return f"The audit warns of the data in {len(grave)} of its {len(audit.findings)} checks: {found}."
-
-
-def _legend(ranked: Sequence[Ranked]) -> Table | None:
-    """Return a table of all models with their numbers; None if they have none."""
-    runs = {of.numbers[run.name]: run for of in ranked for run in of.runs if run.name in of.numbers}
-    if len(runs) < 2:
-        return None
-    titles: dict[int, list[str]] = {}
-    for of in ranked:
-        for run in of.runs:
-            titles.setdefault(of.numbers[run.name], []).append(of.title)
-    columns = (
-        Column("No."),
-        Column("Model", is_code=True),
-        Column("Features", is_code=True),
-        Column("Targets"),
-    )
-    rows = tuple(
-        (
-            Cell(f"M{number}", number),
-            Cell(run.classifier_name, tag=role(run)),
-            Cell(run.features),
-            Cell(", ".join(titles[number])),
-        )
-        for number, run in sorted(runs.items())
-    )
-    note = "A model has the same number in all tables and figures of this page."
-    return Table("Models of this page and their numbers", columns, rows, note, is_folded=True)
 
 
 def _how_tested(ranked: Sequence[Ranked]) -> str:

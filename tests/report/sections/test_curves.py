@@ -99,7 +99,7 @@ def test_the_table_of_folds_has_the_score_of_each_fold_and_its_dots_are_in_the_r
     run = make_run(scores={"accuracy": {"mean": 0.8075, "std": 0.0148, "folds": folds}})
     runs = [run, make_run(classifier="majority", scores={"accuracy": score(0.5)})]
     text = markdown_of(runs, "t")
-    rows = rows_of(text.replace("**Table 3", "## folds\n\n**Table 3"), "folds")
+    rows = rows_of(text.replace("**Table 2", "## folds\n\n**Table 2"), "folds")
     assert rows[0][1:] == ["81.0", "80.0", "83.0", "79.0", "—", "1.5"]
     page = html_of(runs, "t")
     assert page.count('<circle class="fold"') == 2 * (4 + 5)  # for wide and for narrow screens
