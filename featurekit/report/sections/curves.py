@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import floor
 
+import pandas as pd
+
 from featurekit.evaluation.curves import (
     FALSE_POSITIVE_RATES,
     QUOTED_RATES,
@@ -19,6 +21,7 @@ from featurekit.report.displays.curves import MEAN
 from featurekit.report.model import Blocks, Cell, Column, Figure, Table
 from featurekit.report.select import Ranked, mean_of
 from featurekit.report.svg import AgeCurve, LinePlot, figure, line_plots
+from featurekit.text import readable_name
 from featurekit.uncertainty.resampling import FEWEST
 
 _STYLES = ("", "learned", "other")
@@ -95,7 +98,19 @@ def _figure(of: Ranked, shown: _Shown) -> Figure:
         ),
         "Higher curves are better. Only the part of the curves is drawn in which models differ most.",
     )
-    return replace(figure(caption, note, summary, line_plots, plots), is_folded=True)
+    numbers = pd.DataFrame(
+        [
+            (readable_name(name), plot, round(place, 6), round(value, 6))
+            for plot, places, of_models in (
+                ("true positive rate by false positive rate, %", FALSE_POSITIVE_RATES, rates),
+                ("precision by recall, %", RECALLS, precisions),
+            )
+            for name, values in zip(names, of_models, strict=False)
+            for place, value in zip((100 * place for place in places), values, strict=True)
+        ],
+        columns=["model", "curve", "at", "value"],
+    )
+    return figure(caption, note, summary, line_plots, plots, is_folded=True, numbers=numbers)
 
 
 def _round_down(value: float) -> float:
