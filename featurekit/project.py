@@ -18,6 +18,7 @@ A comparison of models is a folder below reports/:
     evidence.json                   statistics of all outcomes, e.g. confidence intervals
     audit.json, audit_rows.csv      the findings of the checks, and the faces that each is about
     report.html, report.md          the report
+    average/<run>/                  mean faces and mean occlusion maps of groups of faces
     replaced-<UTC time>/            an earlier comparison that was replaced by one on new folds
 """
 
@@ -132,6 +133,7 @@ class ComparisonFolder:
         audit_rows: table of the faces that each finding is about.
         page: the report as an HTML page.
         markdown: the report as Markdown.
+        average: folder of mean faces and mean occlusion maps; each run has a folder of its own.
         models: fitted models of a replaced comparison; the models of a current one are in
             ProjectFolder.models.
     """
@@ -147,6 +149,7 @@ class ComparisonFolder:
     audit_rows = _Below("audit_rows.csv")
     page = _Below("report.html")
     markdown = _Below("report.md")
+    average = _Below("average")
     models = _Below("models")
 
     @property
@@ -197,6 +200,7 @@ class ComparisonFolder:
             *self.all_runs(),
             *self.all_predictions(),
             *sorted(self.outcomes.glob("*")),
+            *sorted(self.average.glob("*/*")),
             *(self.evidence, self.audit, self.audit_rows, self.page, self.markdown, self.folds),
         ]
         return [path for path in found if path.is_file()]

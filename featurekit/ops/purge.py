@@ -30,6 +30,7 @@ LEARNED = {
     "runs": ("reports/*/runs/*.json", "reports/*/*replaced-*/runs/*.json"),
     "evidence.json": ("reports/*/evidence.json", "reports/*/*replaced-*/evidence.json"),
     "reports": ("reports/*/report.*", "reports/*/*replaced-*/report.*"),
+    "mean faces": ("reports/*/average/*/*.png", "reports/*/*replaced-*/average/*/*.png"),
 }
 
 
