@@ -19,6 +19,7 @@ A comparison of models is a folder below reports/:
     audit.json, audit_rows.csv      the findings of the checks, and the faces that each is about
     report.html, report.md          the report, and if it was asked for, report.xlsx and report.pdf
     model_card.md                   the model card of the best models
+    average/<run>/                  mean faces and mean occlusion maps of groups of faces
     replaced-<UTC time>/            an earlier comparison that was replaced by one on new folds
 """
 
@@ -136,6 +137,7 @@ class ComparisonFolder:
         workbook: the tables of the report as an Excel workbook.
         pdf: the report as a PDF.
         model_card: the model card of the best models.
+        average: folder of mean faces and mean occlusion maps; each run has a folder of its own.
         models: fitted models of a replaced comparison; the models of a current one are in
             ProjectFolder.models.
     """
@@ -154,6 +156,7 @@ class ComparisonFolder:
     workbook = _Below("report.xlsx")
     pdf = _Below("report.pdf")
     model_card = _Below("model_card.md")
+    average = _Below("average")
     models = _Below("models")
 
     @property
@@ -204,6 +207,7 @@ class ComparisonFolder:
             *self.all_runs(),
             *self.all_predictions(),
             *sorted(self.outcomes.glob("*")),
+            *sorted(self.average.glob("*/*")),
             *(self.evidence, self.audit, self.audit_rows, self.page, self.markdown),
             *(self.workbook, self.pdf, self.model_card, self.folds),
         ]

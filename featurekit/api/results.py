@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from featurekit.api.ages import Ages
 from featurekit.api.arguments import threads_of
+from featurekit.api.averages import Averages
 from featurekit.api.data import Dataset
 from featurekit.api.embed import Embeddings, features_of, joined_ledger
 from featurekit.api.exports import Exports
@@ -52,6 +53,7 @@ class Results(Exports):
         data: the data set, or None if it is not available.
         plot: figures, such as ``results.plot.accuracy()``.
         ages: tables on predicted ages: errors by single year, and checks of a legal age.
+        average: mean faces and mean occlusion maps, such as ``results.average.faces()``.
     """
 
     def __init__(
@@ -110,6 +112,11 @@ class Results(Exports):
     def ages(self) -> Ages:
         """Tables on predicted ages, such as ``results.ages.checks(18, 25)``."""
         return Ages(self.ranked, self.evidence, self.folder, self.apart)
+
+    @property
+    def average(self) -> Averages:
+        """Mean faces and mean occlusion maps of the faces that a model confuses."""
+        return Averages(self.runs, self.folder, self.data)
 
     def frame(self, target: str | None = None, *, long: bool = False) -> pd.DataFrame:
         """Return the scores of all models, best first, with their intervals.

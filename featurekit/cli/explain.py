@@ -8,8 +8,14 @@ import typer
 
 import featurekit as fk
 from featurekit.api.telling import shown
+from featurekit.cli._average import (
+    average_comparison,
+    check_options_of_comparison,
+    check_options_of_images,
+)
 from featurekit.cli._options import (
     LARGEST_SEED,
+    ComparisonName,
     Device,
     Photographs,
     Threads,
@@ -29,13 +35,56 @@ if TYPE_CHECKING:
     from featurekit.inference.model import TrainedModel
 
 
+_Average = Annotated[
+    bool,
+    typer.Option(
+        "--average",
+        help="Write only means. Of a model and images: the mean map for each predicted class, over the mean"
+        " face. Without a model: the mean faces of a comparison, for each true and predicted class, and mean"
+        " maps. A mean shows no single person, so it may be published.",
+    ),
+]
+_Targets = Annotated[
+    list[str] | None,
+    typer.Option(help="Target of the comparison. Can be given several times. Default: all."),
+]
+_Run = Annotated[
+    str | None,
+    typer.Option(help="Model or run of the comparison. Default: the best trained model of each target."),
+]
+_Sample = Annotated[
+    int,
+    typer.Option(
+        help="Number of faces of the comparison, drawn at random, whose maps are averaged for each target;"
+        " 0 makes mean faces without maps.",
+        min=0,
+    ),
+]
+_Seed = Annotated[
+    int,
+    typer.Option(
+        help="Seed for the random regions that the maps are compared with, or for the faces of --sample.",
+        min=0,
+        max=LARGEST_SEED,
+    ),
+]
+
+
 def explain(
     context: typer.Context,
-    model: Annotated[Path, typer.Argument(help="Folder of a saved model below models/.")],
+    model: Annotated[
+        Path | None,
+        typer.Argument(help="Folder of a saved model below models/. With --average it can be left out."),
+    ] = None,
     inputs: Photographs = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write the maps to.")] = Path(
-        "explained"
-    ),
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Folder to write to. Default: explained, or average/ in the folder of the comparison.",
+        ),
+    ] = None,
     how: Annotated[
         str,
         typer.Option(
@@ -43,45 +92,74 @@ def explain(
             " any model), or auto, the first of these that the model supports."
         ),
     ] = "auto",
-    average: Annotated[
-        bool,
-        typer.Option(
-            "--average",
-            help="Write only the mean map for each predicted class, over the mean face. A mean map shows no"
-            " single person, so it may be published.",
-        ),
-    ] = False,
+    average: _Average = False,
+    name: ComparisonName = None,
+    target: _Targets = None,
+    run: _Run = None,
+    sample: _Sample = 100,
     faces: WhichFaces = "all",
-    seed: Annotated[
-        int,
-        typer.Option(
-            help="Seed for the random regions that the maps are compared with.", min=0, max=LARGEST_SEED
-        ),
-    ] = 0,
+    seed: _Seed = 0,
     device: Device = "auto",
     threads: Threads = 0,
 ) -> None:
-    """Draw which parts of a face a prediction depends on.
+    """Draw which parts of a face a prediction depends on, or which faces are confused.
 
     Each face gets a map, drawn over the image of the face. The person can be recognized, so do not publish
     the map. For a report use --average, which writes a mean map for each predicted class that at least ten
     faces have. The probabilities that are printed are the model's own; those of `featurekit predict` are
     calibrated.
 
+    Without a model, --average is about a comparison: it writes the mean face of each cell of the confusion
+    matrix (out of fold), and a mean map over it. Cells with fewer than ten subjects are left out. The face
+    crops of `featurekit extract --backbone pixels` are averaged.
+
     Examples:
       featurekit explain models/gender--finetuned_cnn photo.jpg --output maps
       featurekit explain models/gender--dlib_age--svm photos/ --average --output maps
+      featurekit explain --average --name utkface-july --target gender --sample 20
+    """
+    if model is None and average:
+        check_options_of_comparison(context, how, sample)
+        options = {"sample": sample, "random_state": seed, "device": device, "n_jobs": threads or None}
+        average_comparison(context, name, target, run, output, options)
+        return
+    check_options_of_images(context)
+    asked = {"how": how, "choose": faces, "device": device, "threads": threads, "seed": seed}
+    _explain_images(context, model, inputs or [], output or Path("explained"), average, asked)
+
+
+def _explain_images(
+    context: typer.Context,
+    model: Path | None,
+    inputs: Sequence[Path],
+    output: Path,
+    average: bool,
+    asked: dict[str, Any],
+) -> None:
+    """Explain the predictions of a model for given images, and print the results.
+
+    Args:
+        context: the context of the command.
+        model: folder of the model.
+        inputs: image files, and folders of image files.
+        output: folder for the maps.
+        average: whether to write only mean maps.
+        asked: further arguments of explain_photographs().
     """
     from featurekit.inference.draw import check_drawings
     from featurekit.inference.explain import MeanMaps
 
+    if model is None:
+        raise WorkspaceError(
+            "No model is given. Example: featurekit explain MODEL photo.jpg. For the mean faces of a"
+            " comparison: featurekit explain --average"
+        )
     fitted = load_model(project_of_command(context).folder.model(model), "featurekit explain {} IMAGE")
-    paths = look_up_inputs(inputs or [], asks_one=True).photographs
+    paths = look_up_inputs(inputs, asks_one=True).photographs
     if not paths:
         raise WorkspaceError("No images are given. Example: featurekit explain MODEL photo.jpg FOLDER/")
     check_drawings(output, paths, "--output")
     means = MeanMaps() if average else None
-    asked = {"how": how, "choose": faces, "device": device, "threads": threads, "seed": seed}
     losses, bad = _explained(paths, fitted, output, means, asked)
     if losses:
         _print_summary(losses, means, output, fitted)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,19 +133,14 @@ def draw_mean_maps(maps: Sequence[MeanMap], folder: Path) -> list[Path]:
 
 def _drawn(face: NDArray[np.uint8], heat: NDArray[np.float32], title: str, note: str) -> Image.Image:
     """Return an image of a map over a face, with a title, a note, and the scale of the colors."""
-    cv2 = import_cv2()
     width = SIZE[0]
-    large = cv2.resize(as_rgb(grey_of(face)), (width, width), interpolation=cv2.INTER_CUBIC)
-    smooth = cv2.resize(heat, (width, width), interpolation=cv2.INTER_LINEAR).clip(0, 1)
-    opacity = _OPACITY * smooth[..., None]
-    colored = large * (1 - opacity) + _colors(smooth) * opacity
     drawing = Image.new("RGB", SIZE, _PAPER)
-    drawing.paste(Image.fromarray(colored.round().astype(np.uint8)), (0, 0))
+    drawing.paste(Image.fromarray(heat_over(face, heat, width)), (0, 0))
     pen = ImageDraw.Draw(drawing)
     pen.text((12, width + 6), title, fill=_INK, font=ImageFont.load_default(size=20), anchor="la")
     small = ImageFont.load_default(size=14)
     pen.text((12, width + 34), note[:1].upper() + note[1:], fill=_FAINT, font=small, anchor="la")
-    scale = _colors(np.tile(np.linspace(0, 1, 90, dtype=np.float32), (10, 1)))
+    scale = heat_colors(np.tile(np.linspace(0, 1, 90, dtype=np.float32), (10, 1)))
     left = width - 12 - scale.shape[1]
     drawing.paste(Image.fromarray(scale), (left, width + 14))
     pen.text((left, width + 34), "little", fill=_FAINT, font=small, anchor="la")
@@ -152,8 +148,31 @@ def _drawn(face: NDArray[np.uint8], heat: NDArray[np.float32], title: str, note:
     return drawing
 
 
-def _colors(heat: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Return colors that get lighter with the heat, so that also who cannot see hues can tell them apart."""
+def heat_over(face: NDArray[np.uint8], heat: NDArray[np.floating[Any]], side: int) -> NDArray[np.uint8]:
+    """Return a map drawn over a grey face, RGB, shape (side, side, 3).
+
+    Args:
+        face: the face, shape (s, s, 3).
+        heat: the map, from 0 to 1, shape (t, t), of the same crop.
+        side: side of the result in pixels.
+    """
+    cv2 = import_cv2()
+    large = cv2.resize(as_rgb(grey_of(face)), (side, side), interpolation=cv2.INTER_CUBIC)
+    smooth = cv2.resize(heat.astype(np.float32), (side, side), interpolation=cv2.INTER_LINEAR).clip(0, 1)
+    opacity = _OPACITY * smooth[..., None]
+    colored = large * (1 - opacity) + heat_colors(smooth) * opacity
+    return np.asarray(colored.round(), np.uint8)
+
+
+def heat_colors(heat: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return colors that get lighter with the heat, so that also who cannot see hues can tell them apart.
+
+    Args:
+        heat: numbers from 0 to 1, shape (h, w).
+
+    Returns:
+        RGB colors, shape (h, w, 3).
+    """
     cv2 = import_cv2()
     colors = cv2.applyColorMap((heat * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
     return np.ascontiguousarray(colors[..., ::-1])

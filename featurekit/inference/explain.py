@@ -228,12 +228,55 @@ def _way(reader: Reader, how: str) -> tuple[str, _MakeHeat]:
             f" trained end to end that has {'a feature map' if how == 'gradcam' else 'attention masks'}."
             " occlusion works for every model."
         )
+    _check_reads_pixels(reader)
+    return "occlusion", lambda crops, number: occlusion(reader, crops, number)
+
+
+def _check_reads_pixels(reader: Reader) -> None:
+    """Raise ModelError for a model that reads no pixels, which no map can explain."""
     if reader.kinds == [LANDMARKS]:
         raise ModelError(
-            f"{model.name} ({model.classifier}) reads only the landmarks of a face and none of its pixels, so"
-            " no map can show which pixels its predictions depend on."
+            f"{reader.model.name} ({reader.model.classifier}) reads only the landmarks of a face and none of"
+            " its pixels, so no map can show which pixels its predictions depend on."
         )
-    return "occlusion", lambda crops, number: occlusion(reader, crops, number)
+
+
+class Occlusion:
+    """Makes occlusion maps of one model, in the unit of its predictions, from crops of faces.
+
+    Args:
+        model: the model.
+        device: "auto", "cpu" or "cuda".
+        threads: number of threads; 0 for one per core.
+
+    Attributes:
+        kinds: template and side in pixels of each crop that the model reads.
+
+    Raises:
+        ModelError: the model reads no pixels, or needs embeddings that this version of featurekit does not
+            compute.
+        WeightsError: a weight file is missing.
+        EngineError: a device is not available.
+    """
+
+    def __init__(self, model: TrainedModel, *, device: str = "auto", threads: int = 0) -> None:
+        model.check_version(device)
+        self._reader = Reader(model, open_networks(model.recipes, threads or usable_cores()))
+        _check_reads_pixels(self._reader)
+        self.kinds = tuple(self._reader.kinds)
+
+    def __call__(self, crops: FaceCrops, number: int = 0) -> NDArray[np.float64]:
+        """Return how much the prediction changes if a part of the face is covered, shape (CELLS, CELLS).
+
+        Args:
+            crops: crops of the face, one for each of kinds, each of shape (s, s, 3).
+            number: number of the class whose probability is followed; 0 for a regression target.
+
+        Returns:
+            The probability that the class loses, or the absolute change of the years, in each cell of the
+            crop of the template TEMPLATE; the mean over the covered squares that contain the cell.
+        """
+        return np.asarray(occlusion(self._reader, crops, number), np.float64)
 
 
 @dataclass(frozen=True, kw_only=True)

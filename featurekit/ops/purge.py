@@ -33,6 +33,7 @@ LEARNED = {
         *("reports/*/report.*", "reports/*/*replaced-*/report.*"),
         *("reports/*/model_card.md", "reports/*/*replaced-*/model_card.md"),
     ),
+    "mean faces": ("reports/*/average/*/*.png", "reports/*/*replaced-*/average/*/*.png"),
 }
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from featurekit.cache.shelf import Shelf
 from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
 from featurekit.data.targets import Target
@@ -117,13 +118,23 @@ def worst_first(errors: NDArray[np.float64], subjects: NDArray[np.str_]) -> list
     return [faces.to_numpy()[:MOST_FACES] for _, faces in islice(by_subject, MOST_SUBJECTS)]
 
 
-def _errors(run: Run, target: Target, table: pd.DataFrame, manifest: Manifest, store: Store) -> Errors:
+def rows_of(table: pd.DataFrame, manifest: Manifest) -> NDArray[np.intp]:
+    """Return the row number in the manifest of each face of a table of predictions, shape (n_faces,).
+
+    Raises:
+        WorkspaceError: a face is no longer in the manifest.
+    """
     rows = pd.Index(manifest.table["face_id"]).get_indexer(pd.Index(table["face_id"]))
     if (rows < 0).any():
         raise WorkspaceError(
             f"The face {table['face_id'].iloc[int(np.argmax(rows < 0))]} of the predictions is no longer in"
             " the manifest. Fit again: featurekit fit"
         )
+    return np.asarray(rows, np.intp)
+
+
+def _errors(run: Run, target: Target, table: pd.DataFrame, manifest: Manifest, store: Store) -> Errors:
+    rows = rows_of(table, manifest)
     errors = _errors_of_faces(target, table)
     subjects = manifest.subjects[rows]
     chosen = worst_first(errors, subjects)
@@ -206,13 +217,23 @@ def _thumbnails(
         crops |= {int(rows[i]): crop for crop in looked.faces[0].crops.values()}
     gone = np.array([i for i, row in enumerate(rows) if int(row) not in crops], np.intp)
     if len(gone):
-        kept = replace(make_recipes([PIXELS], settings, device="cpu")[PIXELS], faces=recipe)
-        shelf = store.shelf("embeddings", asdict(kept))
+        shelf = shelf_of_crops(recipe, store)
         there = np.delete(gone, shelf.missing(keys[gone]))
         if len(there):
             for i, crop in zip(there, shelf.read(keys[there], ["vectors"])["vectors"], strict=True):
                 crops[int(rows[i])] = crop.reshape(backbone.input_size, backbone.input_size, 3)
     return {row: _thumbnail(crop) for row, crop in crops.items()}
+
+
+def shelf_of_crops(recipe: Mapping[str, Any], store: Store) -> Shelf:
+    """Return the shelf of the crops that `featurekit extract --backbone pixels` has stored.
+
+    Args:
+        recipe: settings with which the faces were found.
+        store: the cache.
+    """
+    kept = make_recipes([PIXELS], settings_of(recipe), device="cpu")[PIXELS]
+    return store.shelf("embeddings", asdict(replace(kept, faces=recipe)))
 
 
 def _thumbnail(crop: NDArray[np.uint8]) -> bytes:

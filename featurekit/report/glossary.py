@@ -174,6 +174,11 @@ TERMS = (
         "mean absolute errors?|MAE",
     ),
     Term(
+        "mean face",
+        "The mean of the aligned images of many faces, such as all faces of one class that are predicted as"
+        " another; each of at least ten subjects counts once.",
+    ),
+    Term(
         "model card",
         "A file that describes a model: its features, data, scores, licences and limitations. Each saved"
         " model has one, and `featurekit report --model-card` writes one in Hugging Face's format.",
@@ -188,6 +193,11 @@ TERMS = (
         "A test that shows that a model is worse than another by less than a margin. A difference that is not"
         " significant does not show this.",
         "non-inferiority( tests?)?",
+    ),
+    Term(
+        "occlusion map",
+        "A map of how much a prediction changes if a part of the face is covered by a grey square: the"
+        " probability that a class loses, or years.",
     ),
     Term(
         "off-the-shelf network",

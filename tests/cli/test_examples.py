@@ -38,6 +38,10 @@ BEFORE = {
         f"featurekit fit --name {name} --target gender --features dlib_age --model logistic_regression"
         for name in ("utkface-june", "utkface-july")
     ],
+    "explain": [
+        "featurekit extract --backbone dlib_age --backbone pixels",
+        "featurekit fit --name utkface-july --target gender --features dlib_age --model logistic_regression",
+    ],
     "log-mlflow": ["featurekit fit --name utkface --model majority --target gender --no-models"],
 }
 
