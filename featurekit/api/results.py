@@ -260,6 +260,8 @@ class Results:
         faces: str = "none",
         margin_points: float | None = None,
         margin_years: float | None = None,
+        legal_ages: Sequence[int] | None = None,
+        profile: str | None = None,
         progress: Shown = True,
     ) -> Path:
         """Write the comparison report: an HTML page that works offline, and a Markdown file beside it.
@@ -272,6 +274,10 @@ class Results:
                 still be recommended; None for 1.
             margin_years: years of mean absolute error by which a cheaper model of age may be worse than the
                 best one and still be recommended; None for 0.1.
+            legal_ages: legal ages in years at which the model of age is judged; None for 13, 16, 18, 21 and
+                25.
+            profile: "age-assurance" to begin with predicted ages, and to list the targets of evaluations of
+                age checks with what the best model has achieved; None for any readers.
             progress: whether to show a progress bar.
 
         Returns:
@@ -283,7 +289,7 @@ class Results:
         if page is not None and page.suffix.lower() not in (".html", ".htm"):
             raise WorkspaceError(f"A report is an .html file. Got '{page.name}' instead.")
         before: Weighed | None = self.__dict__.get("_weighed")
-        has_margin = margin_points is not None or margin_years is not None
+        has_choice = any(one is not None for one in (margin_points, margin_years, legal_ages))
         with shown(progress, "comparing", "pieces") as told:
             weighed = weigh(
                 self.folder,
@@ -291,8 +297,10 @@ class Results:
                 self.data,
                 margin_points=margin_points,
                 margin_years=margin_years,
+                legal_ages=legal_ages,
+                profile=profile,
                 known=before.evidence if before else None,
-                keep=page is None or (self._are_all and not has_margin),
+                keep=page is None or (self._are_all and not has_choice),
                 progress=told,
             )
         for text in weighed.warnings():

@@ -11,6 +11,22 @@ from featurekit.cli._output import print_runs
 from featurekit.cli._workspace import comparison_of_command, dataset_of_command, project_of_command
 from featurekit.errors import WorkspaceError
 
+LegalAges = Annotated[
+    list[int] | None,
+    typer.Option(
+        "--legal-age",
+        help="A legal age in years at which the report judges the model of age. Repeat it for several ages."
+        " Default: 13, 16, 18, 21 and 25.",
+    ),
+]
+Profile = Annotated[
+    str | None,
+    typer.Option(
+        help="age-assurance: the report begins with predicted ages, and lists targets of evaluations of age"
+        " checks with what the best model has achieved."
+    ),
+]
+
 
 def report(
     context: typer.Context,
@@ -43,6 +59,8 @@ def report(
             " model and still be recommended. Default: 0.1."
         ),
     ] = None,
+    legal_age: LegalAges = None,
+    profile: Profile = None,
 ) -> None:
     """Write the comparison report as HTML and Markdown.
 
@@ -52,22 +70,40 @@ def report(
       featurekit report
       featurekit report --faces thumb
       featurekit report --margin-points 0.5
+      featurekit report --profile age-assurance --legal-age 16 --legal-age 18
       featurekit report --compare utkface-june utkface-july
     """
     from featurekit.report.gallery import shows_people
-    from featurekit.report.of_comparison import check_faces
+    from featurekit.report.of_comparison import check_faces, check_profile
 
     check_faces(faces)
+    check_profile(profile)
     if compare:
+        _check_without("--legal-age", legal_age)
+        _check_without("--profile", profile)
         _check_alone(compare, name, faces, margin_points, margin_years)
         _report_changes(context, compare)
         return
     results = fk.load_results(comparison_of_command(context, name))
-    page = results.report(faces=faces, margin_points=margin_points, margin_years=margin_years)
+    page = results.report(
+        faces=faces,
+        margin_points=margin_points,
+        margin_years=margin_years,
+        legal_ages=legal_age or None,
+        profile=profile,
+    )
     print_runs(results.ranked)
     typer.echo(f"Wrote {page} and {page.with_suffix('.md')}")
     if shows_people(page):
         typer.echo("The page shows images of people. Share it only as the owner of the images allows.")
+
+
+def _check_without(option: str, value: object) -> None:
+    """Raise WorkspaceError for an option of the report on one comparison, which is given with --compare."""
+    if value:
+        raise WorkspaceError(
+            f"{option} has no effect with --compare, whose report has no section on ages. Leave it out."
+        )
 
 
 def _check_alone(

@@ -11,7 +11,8 @@ from pathlib import Path
 from featurekit.cache.store import Store
 from featurekit.checks.audit import Audit
 from featurekit.data.manifest import Manifest
-from featurekit.errors import WorkspaceError
+from featurekit.errors import UnknownNameError, WorkspaceError
+from featurekit.evaluation.ages import whole_years
 from featurekit.evaluation.changes import compare_runs, relabelled
 from featurekit.evaluation.comparable import how_to_run_again, set_apart
 from featurekit.evaluation.differences import Difference
@@ -26,7 +27,7 @@ from featurekit.report.gallery import FACES, find_errors
 from featurekit.report.html import render_html
 from featurekit.report.markdown import render_markdown
 from featurekit.report.model import Page
-from featurekit.report.page import compose
+from featurekit.report.page import PROFILES, compose
 from featurekit.report.select import apart_from
 
 
@@ -41,6 +42,7 @@ class Weighed:
         compared: the runs that can be compared with each other.
         evidence: confidence intervals, tests and slices of these runs; None if no predictions are available.
         apart: name of each run that cannot be compared with the other runs → reason.
+        profile: readers for whom the report is arranged, one of PROFILES; None for any readers.
     """
 
     folder: Path
@@ -49,6 +51,7 @@ class Weighed:
     compared: tuple[Run, ...]
     evidence: Evidence | None
     apart: Mapping[str, str]
+    profile: str | None = None
 
     def warnings(self) -> list[str]:
         """Return one warning for each run that is not in the ranking, and one if the ranking is empty."""
@@ -77,6 +80,12 @@ class Changes:
     differences: Mapping[str, Difference]
 
 
+def check_profile(profile: str | None) -> None:
+    """Raise UnknownNameError unless there is a profile with this name; None stands for no profile."""
+    if profile is not None and profile not in PROFILES:
+        raise UnknownNameError(unknown("profile of a report", profile, list(PROFILES)))
+
+
 def check_faces(faces: str) -> None:
     """Raise WorkspaceError unless faces is "none" or "thumb"."""
     if faces not in FACES:
@@ -90,6 +99,8 @@ def weigh(
     *,
     margin_points: float | None = None,
     margin_years: float | None = None,
+    legal_ages: Sequence[int] | None = None,
+    profile: str | None = None,
     any_margin: bool = False,
     known: Evidence | None = None,
     keep: bool = True,
@@ -105,16 +116,22 @@ def weigh(
             the best model; None for MARGIN_POINTS.
         margin_years: largest loss in years of mean absolute error at which a faster model of age counts as
             nearly as good as the best model; None for MARGIN_YEARS.
-        any_margin: whether stored evidence that was computed with other margins is accepted.
+        legal_ages: legal ages in years at which models of age are judged; None for LEGAL_AGES.
+        profile: readers for whom the report is arranged, one of PROFILES; None for any readers.
+        any_margin: whether stored evidence that was computed with other margins and legal ages is accepted.
         known: evidence on these runs that was computed before; None if there is none.
         keep: whether new evidence is stored in the folder.
         progress: function that is called with the number of completed steps and the number of all steps.
 
     Raises:
-        WorkspaceError: a margin is not a number above 0, or has no effect because no run has such a target;
-            or a stored file is not valid.
+        WorkspaceError: a margin is not a number above 0; a margin, legal ages or a profile have no effect,
+            because no run has such a target; or a stored file is not valid.
+        ModelError: a legal age is not a whole number of years, or there are no faces on one side of it.
+        UnknownNameError: there is no profile with this name.
     """
+    check_profile(profile)
     _check_margins(runs, margin_points, margin_years)
+    ages = None if legal_ages is None else sorted(set(whole_years(legal_ages, "A legal age")))
     apart = set_apart(runs, manifest)
     compared = [run for run in runs if run.name not in apart]
     evidence = gather(
@@ -123,11 +140,13 @@ def weigh(
         manifest,
         margin_points=MARGIN_POINTS if margin_points is None else margin_points,
         margin_years=MARGIN_YEARS if margin_years is None else margin_years,
+        legal_ages=ages,
         any_margin=any_margin,
         known=known,
         keep=keep,
         progress=progress,
     )
+    _check_ages(compared, ages, profile, evidence)
     return Weighed(
         folder=folder,
         manifest=manifest,
@@ -135,7 +154,33 @@ def weigh(
         compared=tuple(compared),
         evidence=evidence,
         apart=apart_from(runs, evidence, apart),
+        profile=profile,
     )
+
+
+def _check_ages(
+    runs: Sequence[Run], legal_ages: Sequence[int] | None, profile: str | None, evidence: Evidence | None
+) -> None:
+    """Raise WorkspaceError for an option on predicted ages if nothing is known of such ages.
+
+    Args:
+        runs: the runs of the comparison.
+        legal_ages: legal ages that were asked for, or None.
+        profile: profile that was asked for, or None.
+        evidence: evidence on the runs; None if their predictions are not available.
+    """
+    is_predicted = any(not run.classes for run in runs)
+    is_known = evidence is not None and any(one.ages for one in evidence.targets.values())
+    for value, option in ((legal_ages, "--legal-age"), (profile, f"--profile {profile}")):
+        if value is not None and not is_predicted:
+            raise WorkspaceError(
+                f"{option} has no effect, because no model predicts age in years. Leave it out."
+            )
+        if value is not None and not is_known:
+            raise WorkspaceError(
+                f"{option} has no effect, because no predicted ages are stored with this comparison. Leave it"
+                " out, or fit the models again."
+            )
 
 
 def _check_margins(runs: Sequence[Run], margin_points: float | None, margin_years: float | None) -> None:
@@ -175,6 +220,7 @@ def write(weighed: Weighed, store: Store, *, faces: str = "none", page: Path | N
         Audit.load(folder),
         errors=errors,
         apart=weighed.apart,
+        profile=weighed.profile,
     )
     return write_page(page or ComparisonFolder(folder).page, content)
 

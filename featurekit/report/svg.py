@@ -34,8 +34,8 @@ def figure(
         draw: function of this module that draws the figure.
         *data: data that this function draws.
     """
-    plots = (draw(*data, is_narrow=is_narrow, summary=summary) for is_narrow in (False, True))
-    return Figure(caption, note, *plots)
+    wide, narrow = (draw(*data, is_narrow=is_narrow, summary=summary) for is_narrow in (False, True))
+    return Figure(caption, note, wide, narrow)
 
 
 @dataclass(frozen=True)

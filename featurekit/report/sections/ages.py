@@ -1,14 +1,36 @@
 """How the best model does at each age, and as a check of a legal age, e.g. of at least 18 years."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
-from featurekit.evaluation.ages import CHALLENGE, MOST_PASSING, NEARLY, AgeCheck, Rate, YearError
+from featurekit.evaluation.ages import (
+    CHALLENGE,
+    MOST_PASSING,
+    NEARLY,
+    OLDEST,
+    WITHIN,
+    AgeCheck,
+    AgeDensity,
+    AgeStatistics,
+    GroupErrors,
+    Rate,
+    YearError,
+)
 from featurekit.evaluation.scores import score_kind, signed
-from featurekit.report.cells import ABSENT, SHARE, count_cell, estimate_cell, sentences
+from featurekit.report.cells import (
+    ABSENT,
+    SHARE,
+    count_cell,
+    estimate_cell,
+    gain_interval_cell,
+    sentences,
+)
+from featurekit.report.displays.age_density import decades, density_plot
 from featurekit.report.model import Blocks, Cell, Column, Figure, Table
 from featurekit.report.select import Ranked
 from featurekit.report.svg import AgeCurve, age_plot, figure
+from featurekit.text import counted
 from featurekit.uncertainty.resampling import FEWEST
 
 # Single ages in the table of one check: those around its legal age and its threshold.
@@ -21,7 +43,132 @@ def blocks(of: Ranked) -> Blocks:
     """Return the errors of the best model by age and at legal ages; nothing if the target is not age."""
     if of.evidence is None or not of.evidence.legal_ages:
         return []
-    return [_by_age(of, of.evidence.years), _cells(of, of.evidence.years), _legal_ages(of), _challenge(of)]
+    return [
+        *_overall(of, of.evidence.ages),
+        _by_age(of, of.evidence.years),
+        _cells(of, of.evidence.years),
+        _legal_ages(of),
+        _challenge(of),
+    ]
+
+
+def _overall(of: Ranked, ages: AgeStatistics | None) -> Blocks:
+    """Return the errors on all faces, the predicted ages by true age, and the bands of young people."""
+    if ages is None:
+        return []
+    return [
+        _errors(of, ages.errors),
+        _density(of, ages.density),
+        _decades(of, ages.density),
+        _youth(of, ages),
+    ]
+
+
+def _errors(of: Ranked, errors: Sequence[GroupErrors]) -> Table:
+    """Return a table of the errors on all faces and for each gender."""
+    kind, share = score_kind("mae_years"), partial(Column, unit="%", others=("low", "high"), is_number=True)
+    years = partial(Column, unit="years", others=("low", "high"), is_number=True)
+    columns = (
+        Column("Gender"),
+        years("MAE", is_low_best=True),
+        years("Mean error"),
+        years("RMSE", is_low_best=True),
+        *(share(f"Within {counted(most, 'year', 'years')}") for most in WITHIN),
+        Column("Faces", is_number=True),
+    )
+    rows = tuple(
+        (
+            Cell(one.gender or "all faces"),
+            estimate_cell(kind, one.error),
+            gain_interval_cell(kind, one.bias.value, one.bias.low, one.bias.high)
+            if one.bias
+            else estimate_cell(kind, None),
+            estimate_cell(kind, one.rmse),
+            *(estimate_cell(SHARE, of_years) for of_years in one.within),
+            count_cell(one.n_faces),
+        )
+        for one in errors
+    )
+    note = (
+        "Mean error: predicted minus true age. RMSE: root mean square error. Within 3 years: share of the"
+        " faces with an error of at most 3 years. Small numbers are 95 % confidence intervals over subjects."
+    )
+    return Table(f"{of.title}: errors of {of.best_model} on all faces", columns, rows, note)
+
+
+def _density(of: Ranked, density: AgeDensity) -> Figure:
+    """Return the figure of the predicted against the true ages."""
+    caption = f"{of.title}: predicted against true ages of {of.best_model}"
+    summary = f"{caption}. Cells are shaded by their number of faces; the dashed line is the diagonal."
+    note = (
+        f"Number of faces in cells of {density.cell} × {density.cell} years. On the dashed line the predicted"
+        " age is the true age; above it people are predicted to be older than they are. Predictions under 0"
+        f" or over {OLDEST} years are in the outermost cells."
+    )
+    return replace(figure(caption, note, summary, density_plot, [density]), is_folded=True)
+
+
+def _decades(of: Ranked, density: AgeDensity) -> Table:
+    """Return a table of the number of faces by true and by predicted age, in steps of ten years."""
+    counts = decades(density)
+    names = [f"{10 * number}-{10 * number + 9}" for number in range(len(counts))]
+    columns = (
+        Column("True age"),
+        *(Column(name, is_number=True, group="Predicted age: faces") for name in names),
+        Column("Faces", is_number=True),
+    )
+    rows = tuple(
+        (
+            Cell(name),
+            *(
+                replace(count_cell(count), heat=round(10 * count / sum(row)), is_diagonal=i == j)
+                for j, count in enumerate(row)
+            ),
+            count_cell(sum(row)),
+        )
+        for i, (name, row) in enumerate(zip(names, counts, strict=True))
+        if sum(row)
+    )
+    caption = f"{of.title}: predicted against true ages of {of.best_model}, by ten years"
+    note = (
+        "Darker cells have a larger share of the faces of their row. In Python: results.plot.age_density()."
+    )
+    return Table(caption, columns, rows, note, is_folded=True)
+
+
+def _youth(of: Ranked, ages: AgeStatistics) -> Table:
+    """Return a table of the predicted bands of young people in each band."""
+    bands = [one.band for one in ages.youth]
+    share = partial(Column, unit="%", others=("low", "high"), is_number=True, group="Predicted age: share")
+    columns = (
+        Column("True age"),
+        Column("Faces", is_number=True),
+        *(share(band) for band in bands),
+        *(Column(band, is_number=True, group="Predicted age: faces") for band in bands),
+    )
+    rows = tuple(
+        (
+            Cell(one.band),
+            count_cell(one.n_faces),
+            *(
+                replace(
+                    estimate_cell(SHARE, share),
+                    heat=round(10 * share.value) if share else -1,
+                    is_diagonal=one.band == band,
+                )
+                for band, share in zip(bands, one.shares, strict=True)
+            ),
+            *map(count_cell, one.counts),
+        )
+        for one in ages.youth
+    )
+    note = (
+        "Rows are bands of the true age, columns are bands of the predicted age. The shares of a row add up"
+        " to 100 %. Small numbers are their 95 % confidence intervals over subjects. Bands with fewer than"
+        f" {FEWEST} subjects have no shares."
+    )
+    caption = f"{of.title}: bands of young people, as predicted by {of.best_model}"
+    return Table(caption, columns, rows, note, is_folded=True)
 
 
 def _genders(years: Sequence[YearError]) -> list[str]:

@@ -1,0 +1,366 @@
+"""Age assurance: what evaluations of age checks ask for, the target of each point, and what was achieved.
+
+The headings are the groups of properties in which providers of age checks state what they do, as ISO/IEC
+27566-1 is summarised in public, and those points that NIST's evaluation of age estimation reports. A point is
+met only if its whole confidence interval meets the target. Nothing is claimed that was not measured.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from featurekit.evaluation.ages import (
+    CHALLENGE,
+    MOST_PASSING,
+    NEARLY,
+    WITHIN,
+    AgeCheck,
+    AgeStatistics,
+    GroupErrors,
+    LegalAge,
+    Rate,
+)
+from featurekit.evaluation.estimates import Estimate
+from featurekit.evaluation.evidence import TargetEvidence
+from featurekit.evaluation.results import Run
+from featurekit.evaluation.scores import score_kind, signed
+from featurekit.evaluation.slices import Slice
+from featurekit.report.cells import SHARE, p_value, words
+from featurekit.report.model import Blocks, Cell, Column, Table, Text
+from featurekit.report.select import Ranked
+from featurekit.text import counted
+from featurekit.uncertainty.conformal import MISSED
+from featurekit.uncertainty.resampling import FEWEST, LEVEL, exact_interval
+
+Result = Literal["met", "not met", "not shown", "no target", "stated", "not measured"]
+
+NO_TARGET = "no target stated"
+# The sources, as they are called in the table, with their names in full.
+_NIST, _ISO, _OURS, _PRACTICE = "NIST", "ISO/IEC 27566-1", "this report", "practice"
+_SOURCES = (
+    f"{_NIST}: Face Analysis Technology Evaluation, Age Estimation and Verification (IR 8525). {_ISO}: as"
+    f" public summaries group what providers of age checks state. {_PRACTICE.capitalize()}: what tests of age"
+    " checks look at."
+)
+# The lowest false positive rates at Challenge 25 that NIST's page has had; of other images than these.
+_BEST_CHALLENGE = f"{NO_TARGET}; best published: 2.4 ± 1.1 % (2024), 1.7 % (2026), on other images and ages"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One point that evaluations of age checks ask for.
+
+    Attributes:
+        part: group of the point, e.g. "Accuracy".
+        what: what is asked for.
+        target: what should be achieved, or NO_TARGET.
+        source: who states the target, or asks for the point.
+        achieved: what was achieved, with its confidence interval.
+        result: whether the target is met. "not shown" means that the data allow both, or are too few.
+    """
+
+    part: str
+    what: str
+    target: str = NO_TARGET
+    source: str
+    achieved: str
+    result: Result
+
+
+def blocks(of: Ranked) -> Blocks:
+    """Return the table of all points for the best model of age, and how many targets are met."""
+    found = points_of(of)
+    n_of = Counter(one.result for one in found)
+    n_judged = n_of["met"] + n_of["not met"] + n_of["not shown"]
+    about = (
+        f"{counted(n_judged, 'point has', 'points have')} a target: {n_of['met']} met, {n_of['not met']} not"
+        f" met, {n_of['not shown']} not shown. {n_of['no target']} were measured without a target, because"
+        f" the sources state none. {n_of['not measured']} were not measured. This page does not claim that a"
+        " model conforms to a standard, or that it may be used to check anybody's age."
+    )
+    columns = (
+        *(Column(title) for title in ("Part", "What is asked for", "Source", "Target", "Achieved", "Result")),
+    )
+    rows = tuple(
+        (
+            Cell(one.part),
+            Cell(one.what),
+            Cell(one.source),
+            Cell(one.target),
+            Cell(one.achieved),
+            Cell(one.result, is_strong=one.result in ("met", "not met")),
+        )
+        for one in found
+    )
+    note = (
+        f"All numbers are of {of.best_model}, for faces that it had not seen, with 95 % confidence intervals"
+        " over subjects. Met: the whole interval meets the target. Not met: no part of it does. Not shown:"
+        f" only a part of it does, or there are too few subjects. {_SOURCES}"
+    )
+    return [Text(about), Table(f"{of.title}: target and achieved", columns, rows, note, n_names=2)]
+
+
+def points_of(of: Ranked) -> tuple[Point, ...]:
+    """Return all points for the best model of age, in the order of the table.
+
+    Args:
+        of: runs of a target of age in years, with their evidence.
+    """
+    assert of.evidence is not None
+    assert of.evidence.ages is not None
+    evidence, ages = of.evidence, of.evidence.ages
+    run = next(one for one in of.runs if one.name == evidence.sliced)
+    return (
+        _functionality(of, run),
+        *_accuracy(ages.errors[0], evidence),
+        *_limits(evidence.legal_ages),
+        *_challenge(evidence.challenge),
+        *_adolescents(ages),
+        *_fairness(evidence, ages.errors),
+        Point(
+            part="Robustness",
+            what="Other cameras, light, poses, glasses, make-up and masks",
+            source=_PRACTICE,
+            achieved="not measured",
+            result="not measured",
+        ),
+        *_coverage(run, evidence),
+        *_facts(),
+    )
+
+
+def _functionality(of: Ranked, run: Run) -> Point:
+    assert of.evidence is not None
+    years = [one.age for one in of.evidence.years]
+    return Point(
+        part="Functionality",
+        what="What is predicted, and for whom it was tested",
+        source=_ISO,
+        achieved=(
+            f"Age in years from an image of a face, by {of.in_words(run)}. Tested on"
+            f" {counted(run.n_tested, 'face', 'faces')} of {counted(run.n_subjects, 'subject', 'subjects')}"
+            f" from {min(years, default=0)} to {max(years, default=0)} years."
+        ),
+        result="stated",
+    )
+
+
+def _accuracy(errors: GroupErrors, evidence: TargetEvidence) -> Iterator[Point]:
+    def point(what: str, achieved: str) -> Point:
+        result: Result = "not measured" if achieved == _FEW else "no target"
+        return Point(part="Accuracy", what=what, source=_NIST, achieved=achieved, result=result)
+
+    yield point("Mean absolute error", _years(errors.error))
+    cells = [one for one in evidence.years if one.gender and 18 <= one.age <= 30]
+    known = [one.error.value for one in cells if one.error]
+    if known:
+        yield point(
+            "Mean absolute error, mean over ages 18 to 30 × gender",
+            f"{sum(known) / len(known):.2f} years over {len(known)} of 26 cells (others have fewer than"
+            f" {FEWEST} subjects)"
+            if len(known) < 26
+            else f"{sum(known) / len(known):.2f} years over 26 cells",
+        )
+    yield point("Mean error (predicted minus true age)", _years(errors.bias, is_signed=True))
+    yield point("Root mean square error", _years(errors.rmse))
+    for years, share in zip(WITHIN, errors.within, strict=True):
+        yield point(f"Share of faces within {counted(years, 'year', 'years')}", _share(share))
+
+
+def _limits(legal_ages: Sequence[LegalAge]) -> Iterator[Point]:
+    """Yield the false positive rate at the lowest threshold for each legal age."""
+    target = f"at most {100 * MOST_PASSING:.0f} %"
+    for one in legal_ages:
+        age, check = one.plain.legal_age, one.lowest
+        yield Point(
+            part="Accuracy",
+            what=f"False positive rate under {age} years at the lowest threshold",
+            target=target,
+            source=_OURS,
+            achieved=f"{_rate(check.passing)} with the threshold {check.threshold}, which was chosen on these"
+            f" faces; {_rate(one.lowest_nearly)} of those at most {NEARLY} years under {age}; the false"
+            f" negative rate is {_rate(check.stopped)}"
+            if check and one.lowest_nearly
+            else f"{_rate(one.plain.passing)} with the threshold {age}; there are too few subjects to show"
+            " that a higher one is enough",
+            result="met" if check else "not shown",
+        )
+
+
+def _challenge(checks: Sequence[AgeCheck]) -> Iterator[Point]:
+    legal_age, threshold = CHALLENGE
+    everybody = next((one for one in checks if not one.column), None)
+    if everybody is None:
+        return
+    for what, target, rate in (
+        (f"false positive rate under {legal_age} years", _BEST_CHALLENGE, everybody.passing),
+        (f"false negative rate of {legal_age} years or older", NO_TARGET, everybody.stopped),
+    ):
+        yield Point(
+            part="Accuracy",
+            what=f"Challenge {threshold}: {what}",
+            target=target,
+            source=_NIST,
+            achieved=_rate(rate),
+            result="no target" if rate.share else "not measured",
+        )
+
+
+def _adolescents(ages: AgeStatistics) -> Iterator[Point]:
+    """Yield how often people outside of the band from 13 to 16 years are taken to be in it."""
+    _, band, _ = (one.band for one in ages.adolescents)
+    for one in (ages.adolescents[0], ages.adolescents[2]):
+        share = one.shares[1]
+        yield Point(
+            part="Accuracy",
+            what=f"People {one.band} who are predicted to be {band.replace('-', ' to ')}",
+            source=_NIST,
+            achieved=_share(share),
+            result="no target" if share else "not measured",
+        )
+
+
+def _fairness(evidence: TargetEvidence, errors: Sequence[GroupErrors]) -> Iterator[Point]:
+    """Yield the largest gaps between genders and between the values of other labels."""
+
+    def point(what: str, achieved: str) -> Point:
+        result: Result = "not measured" if achieved == _NOT_TESTED else "no target"
+        return Point(part="Bias and fairness", what=what, source=_NIST, achieved=achieved, result=result)
+
+    yield point("Largest gap between genders", _gap(evidence.slices, lambda name: name == "gender"))
+    biases = [f"{one.gender} {_years(one.bias, is_signed=True)}" for one in errors if one.gender]
+    if biases:
+        yield point("Mean error by gender", "; ".join(biases))
+    rates = [
+        f"{one.label} {_rate(one.passing)}"
+        for one in evidence.challenge
+        if one.column == "gender" and one.label
+    ]
+    if rates:
+        yield point(f"Challenge {CHALLENGE[1]}: false positive rate by gender", "; ".join(rates))
+    yield point("Largest gap between age groups", _gap(evidence.slices, lambda name: name == "age_group"))
+    yield point(
+        "Largest gap between the values of another label",
+        _gap(evidence.slices, lambda name: name not in ("gender", "age_group")),
+    )
+
+
+def _gap(slices: Sequence[Slice], is_wanted: Callable[[str], bool]) -> str:
+    """Return the slice of one label that is worse than all other faces by most, with its p-value."""
+    tested = [one for one in slices if len(one.columns) == 1 and is_wanted(one.columns[0])]
+    worst = min((one for one in tested if one.gap is not None), key=lambda one: one.gap or 0.0, default=None)
+    if worst is None or worst.estimate is None or worst.gap is None or worst.gap_p is None:
+        return _NOT_TESTED
+    return (
+        f"{words(worst.columns[0])} {worst.labels[0]}: mean absolute error {_years(worst.estimate)},"
+        f" {_YEARS.format(abs(worst.gap))} years {'worse' if worst.gap < 0 else 'better'} than on all other"
+        f" faces ({p_value(worst.gap_p)})"
+    )
+
+
+def _coverage(run: Run, evidence: TargetEvidence) -> Iterator[Point]:
+    """Yield the share of images with a prediction, and how often prediction intervals are right."""
+    share = run.n_tested / run.n_labelled if run.n_labelled else 0.0
+    # The subjects of rows without a face are not known here, unless each row has a subject of its own.
+    ends = exact_interval(share, run.n_labelled, 1 - LEVEL) if run.n_subjects == run.n_tested else None
+    yield Point(
+        part="Coverage",
+        what="Share of labelled images with a face and a predicted age",
+        source=_OURS,
+        achieved=f"{_share(Estimate(share, ends.low, ends.high)) if ends else f'{SHARE.format(share)} %'}:"
+        f" {run.n_tested:,} of {run.n_labelled:,}",
+        result="no target",
+    )
+    all_faces = next((one for column, one in evidence.coverage if not column), None)
+    ends = all_faces.between if all_faces else None
+    known = all_faces and all_faces.value is not None and ends
+    yield Point(
+        part="Coverage",
+        what="Coverage of the prediction intervals",
+        target=f"at least {100 * (1 - MISSED):.0f} %",
+        source=_OURS,
+        achieved=_share(Estimate(all_faces.value or 0.0, ends.low, ends.high))
+        if all_faces and ends
+        else "not measured",
+        result=_at_least(ends.low, ends.high, 1 - MISSED) if known and ends else "not measured",
+    )
+    if known:
+        low = evidence.broken
+        yield Point(
+            part="Coverage",
+            what="The same for each age and label",
+            target=f"not shown to be under {100 * (1 - MISSED):.0f} % for any",
+            source=_OURS,
+            achieved=f"under it for {counted(len(low), 'slice', 'slices')}: the lowest is"
+            f" {SHARE.format(low[0][1].value or 0.0)} % for {words(low[0][0])} {low[0][1].label}"
+            if low
+            else "under it for no slice",
+            result="not met" if low else "met",
+        )
+
+
+def _at_least(low: float, high: float, target: float) -> Result:
+    return "met" if low >= target else "not met" if high < target else "not shown"
+
+
+def _facts() -> Iterator[Point]:
+    """Yield what featurekit does with images, and what this report does not know."""
+    for part, what, achieved, result in _FACTS:
+        yield Point(part=part, what=what, source=_ISO, achieved=achieved, result=result)
+
+
+_FACTS: tuple[tuple[str, str, str, Result], ...] = (
+    (
+        "Privacy",
+        "What is stored, and what leaves the machine",
+        "Images stay on the machine; only featurekit weights fetch, and log-mlflow with a server, use a"
+        " network. Vectors and, for networks that are trained end to end, aligned faces are stored in the"
+        " cache. The outcomes of a comparison are by row number, without names; its predictions have the ids"
+        " of faces. featurekit cache purge removes a subject from all of these. Fitted models cannot forget"
+        " one.",
+        "stated",
+    ),
+    (
+        "Security",
+        "Attacks with shown, printed or generated faces",
+        "not measured; featurekit has no detection of such attacks",
+        "not measured",
+    ),
+    (
+        "Security",
+        "Files of others",
+        "Models are stored without pickle, and a folder of a model whose hashes do not match is refused.",
+        "stated",
+    ),
+    (
+        "Acceptability and accessibility",
+        "Whether all people can and want to use it",
+        "not measured",
+        "not measured",
+    ),
+)
+
+_FEW = "not enough data"
+_NOT_TESTED = "not measured: no such label, or too few subjects"
+_YEARS = score_kind("mae_years")
+
+
+def _years(estimate: Estimate | None, *, is_signed: bool = False) -> str:
+    if estimate is None:
+        return _FEW
+    value, low, high = (
+        signed(_YEARS, one) if is_signed else _YEARS.format(one)
+        for one in (estimate.value, estimate.low, estimate.high)
+    )
+    return f"{value} years ({low} to {high})"
+
+
+def _share(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return _FEW
+    return f"{SHARE.format(estimate.value)} % ({SHARE.format(estimate.low)} to {SHARE.format(estimate.high)})"
+
+
+def _rate(rate: Rate) -> str:
+    return _share(rate.share)
