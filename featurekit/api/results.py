@@ -29,7 +29,7 @@ from featurekit.evaluation.results import Run, some_runs
 from featurekit.networks.engines import usable_cores
 from featurekit.project import ComparisonFolder
 from featurekit.report import frames
-from featurekit.report.of_comparison import Weighed, weigh, write
+from featurekit.report.of_comparison import Weighed, check_profile, weigh, write
 from featurekit.report.select import best_first, one_target, run_named, targets_of
 
 
@@ -288,6 +288,7 @@ class Results:
         page = None if path is None else Path(path)
         if page is not None and page.suffix.lower() not in (".html", ".htm"):
             raise WorkspaceError(f"A report is an .html file. Got '{page.name}' instead.")
+        check_profile(profile, self.runs)
         before: Weighed | None = self.__dict__.get("_weighed")
         has_choice = any(one is not None for one in (margin_points, margin_years, legal_ages))
         with shown(progress, "comparing", "pieces") as told:
@@ -298,7 +299,6 @@ class Results:
                 margin_points=margin_points,
                 margin_years=margin_years,
                 legal_ages=legal_ages,
-                profile=profile,
                 known=before.evidence if before else None,
                 keep=page is None or (self._are_all and not has_choice),
                 progress=told,
@@ -306,7 +306,8 @@ class Results:
         for text in weighed.warnings():
             warn(text)
         self._weighed = weighed
-        return write(weighed, Store(ComparisonFolder(self.folder).project.cache), faces=faces, page=page)
+        store = Store(ComparisonFolder(self.folder).project.cache)
+        return write(weighed, store, faces=faces, profile=profile, page=page)
 
     def audit(self) -> Audit | None:
         """Return the findings of `fk.audit`, or None if the comparison has not been audited."""

@@ -11,6 +11,20 @@ from featurekit.cli._output import print_runs
 from featurekit.cli._workspace import comparison_of_command, dataset_of_command, project_of_command
 from featurekit.errors import WorkspaceError
 
+MarginPoints = Annotated[
+    float | None,
+    typer.Option(
+        help="How many percentage points of accuracy a cheaper model may lose against the best model and"
+        " still be recommended. Default: 1.",
+    ),
+]
+MarginYears = Annotated[
+    float | None,
+    typer.Option(
+        help="How many years of mean absolute error a cheaper model of age may lose against the best"
+        " model and still be recommended. Default: 0.1."
+    ),
+]
 LegalAges = Annotated[
     list[int] | None,
     typer.Option(
@@ -45,20 +59,8 @@ def report(
             " of the best model of each target, grouped by subject."
         ),
     ] = "none",
-    margin_points: Annotated[
-        float | None,
-        typer.Option(
-            help="How many percentage points of accuracy a cheaper model may lose against the best model and"
-            " still be recommended. Default: 1.",
-        ),
-    ] = None,
-    margin_years: Annotated[
-        float | None,
-        typer.Option(
-            help="How many years of mean absolute error a cheaper model of age may lose against the best"
-            " model and still be recommended. Default: 0.1."
-        ),
-    ] = None,
+    margin_points: MarginPoints = None,
+    margin_years: MarginYears = None,
     legal_age: LegalAges = None,
     profile: Profile = None,
 ) -> None:

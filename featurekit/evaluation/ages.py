@@ -34,6 +34,7 @@ NEARLY = 2  # years: people of the last ages under a legal age are the hardest t
 MOST_PASSING = 0.01  # share of the people under a legal age who may pass
 CHALLENGE = (18, 25)  # a legal age and a threshold that are common in shops, "Challenge 25"
 WITHIN = (1, 3, 5)  # years
+YOUNG_ADULTS = range(18, 31)  # single ages at which evaluations average the errors of each gender
 YOUTH = (13, 16, 18)  # first ages of the bands that the protection of young people knows, after the youngest
 ADOLESCENTS = (13, 17)  # the same for the band from 13 to 16 years, which evaluations of age checks test
 OLDEST = 120  # years

@@ -42,7 +42,6 @@ class Weighed:
         compared: the runs that can be compared with each other.
         evidence: confidence intervals, tests and slices of these runs; None if no predictions are available.
         apart: name of each run that cannot be compared with the other runs → reason.
-        profile: readers for whom the report is arranged, one of PROFILES; None for any readers.
     """
 
     folder: Path
@@ -51,7 +50,6 @@ class Weighed:
     compared: tuple[Run, ...]
     evidence: Evidence | None
     apart: Mapping[str, str]
-    profile: str | None = None
 
     def warnings(self) -> list[str]:
         """Return one warning for each run that is not in the ranking, and one if the ranking is empty."""
@@ -80,10 +78,23 @@ class Changes:
     differences: Mapping[str, Difference]
 
 
-def check_profile(profile: str | None) -> None:
-    """Raise UnknownNameError unless there is a profile with this name; None stands for no profile."""
+def check_profile(profile: str | None, runs: Sequence[Run] | None = None) -> None:
+    """Check the name of a profile of the report; None stands for no profile.
+
+    Args:
+        profile: the name.
+        runs: runs of the comparison; None to check only the name.
+
+    Raises:
+        UnknownNameError: there is no profile with this name.
+        WorkspaceError: the profile has no effect, because no run predicts age in years.
+    """
     if profile is not None and profile not in PROFILES:
         raise UnknownNameError(unknown("profile of a report", profile, list(PROFILES)))
+    if profile is not None and runs is not None and all(run.classes for run in runs):
+        raise WorkspaceError(
+            f"--profile {profile} has no effect, because no model predicts age in years. Leave it out."
+        )
 
 
 def check_faces(faces: str) -> None:
@@ -100,7 +111,6 @@ def weigh(
     margin_points: float | None = None,
     margin_years: float | None = None,
     legal_ages: Sequence[int] | None = None,
-    profile: str | None = None,
     any_margin: bool = False,
     known: Evidence | None = None,
     keep: bool = True,
@@ -117,20 +127,17 @@ def weigh(
         margin_years: largest loss in years of mean absolute error at which a faster model of age counts as
             nearly as good as the best model; None for MARGIN_YEARS.
         legal_ages: legal ages in years at which models of age are judged; None for LEGAL_AGES.
-        profile: readers for whom the report is arranged, one of PROFILES; None for any readers.
         any_margin: whether stored evidence that was computed with other margins and legal ages is accepted.
         known: evidence on these runs that was computed before; None if there is none.
         keep: whether new evidence is stored in the folder.
         progress: function that is called with the number of completed steps and the number of all steps.
 
     Raises:
-        WorkspaceError: a margin is not a number above 0; a margin, legal ages or a profile have no effect,
-            because no run has such a target; or a stored file is not valid.
+        WorkspaceError: a margin is not a number above 0; a margin or legal ages have no effect, because no
+            run has such a target; or a stored file is not valid.
         ModelError: a legal age is not a whole number of years, or there are no faces on one side of it.
-        UnknownNameError: there is no profile with this name.
     """
-    check_profile(profile)
-    _check_margins(runs, margin_points, margin_years)
+    _check_options(runs, margin_points, margin_years, legal_ages)
     ages = None if legal_ages is None else sorted(set(whole_years(legal_ages, "A legal age")))
     apart = set_apart(runs, manifest)
     compared = [run for run in runs if run.name not in apart]
@@ -146,7 +153,8 @@ def weigh(
         keep=keep,
         progress=progress,
     )
-    _check_ages(compared, ages, profile, evidence)
+    if ages:
+        _check_has_ages(evidence, "--legal-age")
     return Weighed(
         folder=folder,
         manifest=manifest,
@@ -154,58 +162,59 @@ def weigh(
         compared=tuple(compared),
         evidence=evidence,
         apart=apart_from(runs, evidence, apart),
-        profile=profile,
     )
 
 
-def _check_ages(
-    runs: Sequence[Run], legal_ages: Sequence[int] | None, profile: str | None, evidence: Evidence | None
+def _check_has_ages(evidence: Evidence | None, option: str) -> None:
+    """Raise WorkspaceError for an option on predicted ages if these are not stored with the comparison."""
+    if evidence is None or not any(one.ages for one in evidence.targets.values()):
+        raise WorkspaceError(
+            f"{option} has no effect, because no predicted ages are stored with this comparison. Leave it"
+            " out, or fit the models again."
+        )
+
+
+def _check_options(
+    runs: Sequence[Run],
+    margin_points: float | None,
+    margin_years: float | None,
+    legal_ages: Sequence[int] | None,
 ) -> None:
-    """Raise WorkspaceError for an option on predicted ages if nothing is known of such ages.
-
-    Args:
-        runs: the runs of the comparison.
-        legal_ages: legal ages that were asked for, or None.
-        profile: profile that was asked for, or None.
-        evidence: evidence on the runs; None if their predictions are not available.
-    """
-    is_predicted = any(not run.classes for run in runs)
-    is_known = evidence is not None and any(one.ages for one in evidence.targets.values())
-    for value, option in ((legal_ages, "--legal-age"), (profile, f"--profile {profile}")):
-        if value is not None and not is_predicted:
-            raise WorkspaceError(
-                f"{option} has no effect, because no model predicts age in years. Leave it out."
-            )
-        if value is not None and not is_known:
-            raise WorkspaceError(
-                f"{option} has no effect, because no predicted ages are stored with this comparison. Leave it"
-                " out, or fit the models again."
-            )
-
-
-def _check_margins(runs: Sequence[Run], margin_points: float | None, margin_years: float | None) -> None:
-    """Raise WorkspaceError for a margin that no target of the runs has."""
-    for margin, option, what, has_effect in (
+    """Raise WorkspaceError for a margin or for legal ages that no target of the runs has."""
+    for value, option, what, has_effect in (
         (margin_points, "--margin-points", "classes", any(run.classes for run in runs)),
         (margin_years, "--margin-years", "age in years", any(not run.classes for run in runs)),
+        (legal_ages, "--legal-age", "age in years", any(not run.classes for run in runs)),
     ):
-        if margin is not None and not has_effect:
+        if value is not None and not has_effect:
             raise WorkspaceError(f"{option} has no effect, because no model predicts {what}. Leave it out.")
 
 
-def write(weighed: Weighed, store: Store, *, faces: str = "none", page: Path | None = None) -> Path:
+def write(
+    weighed: Weighed,
+    store: Store,
+    *,
+    faces: str = "none",
+    profile: str | None = None,
+    page: Path | None = None,
+) -> Path:
     """Write the report of a comparison, and return the path of the HTML page.
 
     Args:
         weighed: the runs with their evidence, from weigh().
         store: the cache, which has the positions of the faces in the images.
         faces: "none", or "thumb" to show the faces with the worst errors on the HTML page.
+        profile: readers for whom the report is arranged, one of PROFILES; None for any readers.
         page: path of the HTML page; None for report.html in the folder of the comparison.
 
     Raises:
-        WorkspaceError: the faces to show are not available, or the folder cannot be written.
+        WorkspaceError: the faces or ages to show are not available, or the folder cannot be written.
+        UnknownNameError: there is no profile with this name.
     """
     check_faces(faces)
+    check_profile(profile, weighed.runs)
+    if profile:
+        _check_has_ages(weighed.evidence, f"--profile {profile}")
     folder, errors = weighed.folder, None
     if faces == "thumb":
         if weighed.manifest is None:
@@ -220,7 +229,7 @@ def write(weighed: Weighed, store: Store, *, faces: str = "none", page: Path | N
         Audit.load(folder),
         errors=errors,
         apart=weighed.apart,
-        profile=weighed.profile,
+        profile=profile,
     )
     return write_page(page or ComparisonFolder(folder).page, content)
 

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from featurekit.errors import ModelError, TargetError
 from featurekit.evaluation.ages import CELL, OLDEST, AgeDensity, density_of
 from featurekit.evaluation.results import Run
-from featurekit.report.displays._drawing import GREY, tidy
+from featurekit.report.displays._drawing import GREY, SMALL, tidy
 from featurekit.report.displays.base import RunDisplay
 from featurekit.report.svg import _opened, _scale, _whole, _words
 
@@ -87,7 +87,7 @@ class AgeDensityDisplay(RunDisplay):
 
     @property
     def _size(self) -> tuple[float, float]:
-        return 6.2, 5.4
+        return 5.6, 5.6
 
     def _draw(self, ax: "Axes", *, cmap: str = "Blues") -> None:
         """Draw the figure.
@@ -106,8 +106,12 @@ class AgeDensityDisplay(RunDisplay):
         extent = (0, end, 0, end)
         image = ax.imshow(shown, cmap=cmap, norm=scale, origin="lower", extent=extent, aspect="equal")
         ax.plot([0, end], [0, end], color=GREY, linewidth=1.2, linestyle=(0, (4, 3)))
+        # The color bar is inside of the axes, where there would be children who are predicted to be very old.
+        bar = ax.inset_axes((0.05, 0.62, 0.035, 0.32))
         if (figure := ax.get_figure(root=True)) is not None:
-            figure.colorbar(image, ax=ax, label="Faces in a cell", format="%d", shrink=0.8)
+            figure.colorbar(image, cax=bar, format="%d")
+        bar.set_title("faces", fontsize=SMALL, loc="left")
+        bar.tick_params(labelsize=SMALL)
         ax.set(xlabel="True age, years", ylabel="Predicted age, years")
         tidy(ax, self.title, self.model, grid="both", letters=52)
 

@@ -10,6 +10,7 @@ from featurekit.evaluation.ages import (
     NEARLY,
     OLDEST,
     WITHIN,
+    YOUNG_ADULTS,
     AgeCheck,
     AgeDensity,
     AgeStatistics,
@@ -35,8 +36,6 @@ from featurekit.uncertainty.resampling import FEWEST
 
 # Single ages in the table of one check: those around its legal age and its threshold.
 _YOUNGEST, _OLDEST = 10, 30
-# Single ages at which evaluations of age estimation average the errors of each gender.
-_CELLS = range(18, 31)
 
 
 def blocks(of: Ranked) -> Blocks:
@@ -226,7 +225,7 @@ def _cells(of: Ranked, years: Sequence[YearError]) -> Table:
             Column("Faces", group=gender, is_number=True),
         ]
     rows, values, empty = [], [], []
-    for age in _CELLS:
+    for age in YOUNG_ADULTS:
         row = [count_cell(age)]
         for gender in genders:
             one = found.get((age, gender))
