@@ -126,7 +126,7 @@ def _ages_first(ranked: Sequence[Ranked]) -> list[Section]:
     """Return the sections on predicted ages with which a report on age assurance begins."""
     found = []
     for of in ranked:
-        blocks = ages.blocks(of)
+        blocks = ages.blocks(of, has_open_figures=True)
         if blocks:
             found += [
                 section_of(f"{of.title}: errors and legal ages", blocks),

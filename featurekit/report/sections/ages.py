@@ -38,28 +38,29 @@ from featurekit.uncertainty.resampling import FEWEST
 _YOUNGEST, _OLDEST = 10, 30
 
 
-def blocks(of: Ranked) -> Blocks:
-    """Return the errors of the best model by age and at legal ages; nothing if the target is not age."""
-    if of.evidence is None or not of.evidence.legal_ages:
-        return []
-    return [
-        *_overall(of, of.evidence.ages),
-        _by_age(of, of.evidence.years),
-        _cells(of, of.evidence.years),
-        _legal_ages(of),
-        _challenge(of),
-    ]
+def blocks(of: Ranked, *, has_open_figures: bool = False) -> Blocks:
+    """Return the errors of the best model by age and at legal ages; nothing if the target is not age.
 
-
-def _overall(of: Ranked, ages: AgeStatistics | None) -> Blocks:
-    """Return the errors on all faces, the predicted ages by true age, and the bands of young people."""
-    if ages is None:
+    Args:
+        of: the runs of the target.
+        has_open_figures: whether the page shows the figures before the reader clicks on them.
+    """
+    if of.evidence is None or of.evidence.ages is None:
         return []
+    ages, years = of.evidence.ages, of.evidence.years
+    density, by_age = (
+        replace(drawn, is_folded=not has_open_figures) if drawn else None
+        for drawn in (_density(of, ages.density), _by_age(of, years))
+    )
     return [
         _errors(of, ages.errors),
-        _density(of, ages.density),
+        density,
         _decades(of, ages.density),
+        by_age,
+        _cells(of, years),
         _youth(of, ages),
+        _legal_ages(of),
+        _challenge(of),
     ]
 
 
@@ -104,7 +105,7 @@ def _density(of: Ranked, density: AgeDensity) -> Figure:
         " age is the true age; above it people are predicted to be older than they are. Predictions under 0"
         f" or over {OLDEST} years are in the outermost cells."
     )
-    return replace(figure(caption, note, summary, density_plot, [density]), is_folded=True)
+    return figure(caption, note, summary, density_plot, [density])
 
 
 def _decades(of: Ranked, density: AgeDensity) -> Table:
@@ -321,7 +322,7 @@ def _challenge(of: Ranked) -> Table:
     rows = tuple(
         (
             Cell(one.column or "all faces"),
-            Cell(one.label),
+            Cell(one.label or ABSENT),
             *_rate_cells(one.passing),
             *_rate_cells(one.stopped),
         )

@@ -284,32 +284,41 @@ def _coverage(run: Run, evidence: TargetEvidence) -> Iterator[Point]:
         f" {run.n_tested:,} of {run.n_labelled:,}",
         result="no target",
     )
-    all_faces = next((one for column, one in evidence.coverage if not column), None)
-    ends = all_faces.between if all_faces else None
-    known = all_faces and all_faces.value is not None and ends
-    yield Point(
-        part="Coverage",
-        what="Coverage of the prediction intervals",
-        target=f"at least {100 * (1 - MISSED):.0f} %",
-        source=_OURS,
-        achieved=_share(Estimate(all_faces.value or 0.0, ends.low, ends.high))
-        if all_faces and ends
-        else "not measured",
-        result=_at_least(ends.low, ends.high, 1 - MISSED) if known and ends else "not measured",
-    )
-    if known:
-        low = evidence.broken
+    found = next((one for column, one in evidence.coverage if not column), None)
+    promised = f"{100 * (1 - MISSED):.0f} %"
+    if found is None or found.value is None or found.between is None:
         yield Point(
             part="Coverage",
-            what="The same for each age and label",
-            target=f"not shown to be under {100 * (1 - MISSED):.0f} % for any",
+            what=_INTERVALS,
+            target=f"at least {promised}",
             source=_OURS,
-            achieved=f"under it for {counted(len(low), 'slice', 'slices')}: the lowest is"
-            f" {SHARE.format(low[0][1].value or 0.0)} % for {words(low[0][0])} {low[0][1].label}"
-            if low
-            else "under it for no slice",
-            result="not met" if low else "met",
+            achieved="not measured",
+            result="not measured",
         )
+        return
+    yield Point(
+        part="Coverage",
+        what=_INTERVALS,
+        target=f"at least {promised}",
+        source=_OURS,
+        achieved=_share(Estimate(found.value, found.between.low, found.between.high)),
+        result=_at_least(found.between.low, found.between.high, 1 - MISSED),
+    )
+    low = evidence.broken
+    yield Point(
+        part="Coverage",
+        what="The same for each age and label",
+        target=f"not shown to be under {promised} for any",
+        source=_OURS,
+        achieved=f"under it for {counted(len(low), 'slice', 'slices')}: the lowest is"
+        f" {SHARE.format(low[0][1].value or 0.0)} % for {words(low[0][0])} {low[0][1].label}"
+        if low
+        else "shown to be under it for no slice",
+        result="not met" if low else "met",
+    )
+
+
+_INTERVALS = "Coverage of the prediction intervals"
 
 
 def _at_least(low: float, high: float, target: float) -> Result:

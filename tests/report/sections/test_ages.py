@@ -30,7 +30,7 @@ def test_errors_by_age_are_drawn_with_a_line_for_each_gender():
     page = html_of(RUNS, "t", make_evidence(RUNS, years=tuple(years)))
     assert "by single year of age" in page
     assert "There is a solid line for male and a dashed line for female." in page
-    figure = page.split("by single year of age</figcaption>")[1].split("</figure>")[0]
+    figure = page.split("by single year of age</summary>")[1].split("</details>")[0]
     assert figure.count('class="curve learned"') == figure.count('class="curve"') == 4  # wide and narrow
     one_age = make_evidence(RUNS, years=(year_error(18, ""),))
     assert "by single year of age" not in html_of(RUNS, "t", one_age)
