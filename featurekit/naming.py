@@ -13,6 +13,7 @@ _ARGUMENTS = {
     "features": "X",
     "image": "images",
     "jobs": "parallel_folds",
+    "legal-age": "legal_ages",
     "model": "models",
     "set": "parameters",
     "subject": "subjects",

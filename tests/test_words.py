@@ -26,6 +26,7 @@ from featurekit.faces.settings import default_settings
 from featurekit.inference.model import TrainedModel
 from featurekit.report.changes import compose_changes
 from featurekit.report.displays.accuracy import AccuracyDisplay
+from featurekit.report.displays.age_density import AgeDensityDisplay
 from featurekit.report.displays.calibration import CalibrationDisplay
 from featurekit.report.displays.confusion import ConfusionDisplay
 from featurekit.report.displays.confusion_difference import ConfusionDifferenceDisplay
@@ -45,6 +46,7 @@ from featurekit.uncertainty.calibration import Calibration
 from featurekit.uncertainty.conformal import Coverage
 from featurekit.uncertainty.resampling import Interval
 from tests.report.made_up import (
+    AGES,
     make_audit,
     make_errors,
     make_evidence,
@@ -96,6 +98,8 @@ def made_up_pages():
         errors = {target: make_errors(runs[0])}
         apart = {elsewhere.name: "its predictions are not here"}
         pages.append(compose(runs, "t", evidence, make_audit("cd" * 32), errors=errors, apart=apart))
+    ages = [make_run("age"), make_run("age", classifier="mlp")]
+    pages.append(compose(ages, "t", make_evidence(ages), profile="age-assurance"))
     synthetic = make_run(dataset={**make_run().dataset, "synthetic": True, "name": "adience"})
     pages.append(compose([synthetic], "t"))
     official = {"number": 5, "kind": "official", "sha256": "ab"}
@@ -169,6 +173,7 @@ def displays():
     ranked = Ranked("gender", runs, make_evidence(runs).targets["gender"])
     made = [
         AccuracyDisplay.of(ranked),
+        AgeDensityDisplay(run="r", model="svm", target="Age", density=AGES.density),
         CalibrationDisplay.find(ranked),
         ConfusionDisplay.of(runs[0]),
         ConfusionDifferenceDisplay.find(ranked),

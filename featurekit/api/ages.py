@@ -1,7 +1,7 @@
 """Predicted ages as they are judged, such as `results.ages.checks(18, 25)`."""
 
-from collections.abc import Iterable, Sequence
-from numbers import Integral
+from collections.abc import Sequence
+from dataclasses import asdict
 
 import pandas as pd
 
@@ -10,13 +10,18 @@ from featurekit.errors import ModelError, TargetError
 from featurekit.evaluation.ages import (
     LEGAL_AGES,
     MOST_PASSING,
+    YOUTH,
     age_checks,
+    band_rates,
+    errors_by_gender,
     lowest_threshold,
+    whole_years,
     year_errors,
 )
 from featurekit.evaluation.outcomes import Outcomes
 from featurekit.evaluation.results import Run
 from featurekit.report import frames
+from featurekit.report.sections.assurance import points_of
 from featurekit.report.select import model_name
 
 
@@ -48,10 +53,61 @@ class Ages(OfResults):
         Example:
             >>> results.ages.errors(ages=range(18, 31))    # doctest: +SKIP
         """
-        ages = None if ages is None else _whole_years(ages, "An age", lowest=0)
+        ages = None if ages is None else whole_years(ages, "An age", lowest=0)
         run, outcomes = self._in_years(model)
         found = year_errors(outcomes, outcomes.tables[run.name], self._seed, ages=ages)
         return frames.year_errors_frame(found, model_name(run))
+
+    def overall(self, model: str | None = None) -> pd.DataFrame:
+        """Return the errors of a model on all faces and for each gender, with intervals over subjects.
+
+        Args:
+            model: name of the model; None for the best trained model.
+
+        Returns:
+            One row for each gender ("" for all faces, which come first): model, gender, then
+            mean_absolute_error, mean_error (predicted minus true age), root_mean_square_error, all in years,
+            and within_1, within_3 and within_5 (share of the faces with an error of at most so many years),
+            each with its 95 % confidence interval over subjects (…_low and …_high); n_faces and n_subjects.
+
+        Raises:
+            TargetError: no model predicts age in years, or this model does not.
+            WorkspaceError: the predictions of the model are not in the folder of the comparison.
+
+        Example:
+            >>> results.ages.overall()    # doctest: +SKIP
+        """
+        run, outcomes = self._in_years(model)
+        found = errors_by_gender(outcomes, outcomes.tables[run.name], self._seed)
+        return frames.group_errors_frame(found, model_name(run))
+
+    def bands(self, starts: Sequence[int] = YOUTH, *, model: str | None = None) -> pd.DataFrame:
+        """Return in which bands of age a model puts the people of each band.
+
+        Args:
+            starts: first age of each band but the youngest, increasing. The default gives the bands under 13,
+                13 to 15, 16 to 17, and 18 and older; (13, 17) gives the band from 13 to 16 and those around.
+            model: name of the model; None for the best trained model.
+
+        Returns:
+            One row for each pair of bands: model, true_band, predicted_band, share (of the faces of the true
+            band), low and high (95 % confidence interval over subjects), n_predicted (faces of the true band
+            that are predicted to be in this band), n_faces and n_subjects (of the true band).
+
+        Raises:
+            TargetError: no model predicts age in years, or this model does not.
+            ModelError: the ages are not whole numbers, or do not increase.
+            WorkspaceError: the predictions of the model are not in the folder of the comparison.
+
+        Example:
+            >>> results.ages.bands((13, 17))    # doctest: +SKIP
+        """
+        starts = whole_years(starts, "The first age of a band")
+        if starts != sorted(set(starts)):
+            raise ModelError(f"The first ages of bands must increase. Got {', '.join(map(str, starts))}.")
+        run, outcomes = self._in_years(model)
+        found = band_rates(outcomes.tables[run.name], starts, self._seed)
+        return frames.band_rates_frame(found, model_name(run))
 
     def checks(
         self, legal_age: int, threshold: int | None = None, *, model: str | None = None
@@ -80,8 +136,8 @@ class Ages(OfResults):
         Example:
             >>> results.ages.checks(18, 25)    # doctest: +SKIP
         """
-        (legal_age,) = _whole_years([legal_age], "A legal age")
-        (threshold,) = _whole_years([legal_age if threshold is None else threshold], "A threshold")
+        (legal_age,) = whole_years([legal_age], "A legal age")
+        (threshold,) = whole_years([legal_age if threshold is None else threshold], "A threshold")
         if threshold < legal_age:
             raise ModelError(
                 f"A threshold must not be lower than the legal age. Got a legal age of {legal_age} and a"
@@ -117,7 +173,7 @@ class Ages(OfResults):
         """
         if not 0 < most_passing < 1:
             raise ModelError(f"most_passing must be between 0 and 1. Got {most_passing} instead.")
-        legal_ages = _whole_years(legal_ages, "A legal age")
+        legal_ages = whole_years(legal_ages, "A legal age")
         run, outcomes = self._in_years(model)
         table = outcomes.tables[run.name]
         found = [
@@ -128,8 +184,26 @@ class Ages(OfResults):
         rows = shown.set_index("legal_age").reindex(list(legal_ages)).reset_index()
         return rows.assign(model=model_name(run))[list(shown)]
 
+    def assurance(self) -> pd.DataFrame:
+        """Return what evaluations of age checks ask for, with the target and what the best model achieved.
+
+        It is the table with which a report for the profile "age-assurance" begins. A target is met if the
+        whole 95 % confidence interval meets it. Nothing is claimed that was not measured.
+
+        Returns:
+            One row for each point: part (e.g. "Accuracy"), what, target, source, achieved (a text with the
+            confidence interval), and result ("met", "not met", "not shown", "no target", "stated" or "not
+            measured").
+
+        Raises:
+            TargetError: no model predicts age in years.
+            WorkspaceError: the predictions of the models are not in the folder of the comparison.
+        """
+        run, _ = self._in_years(None)
+        return pd.DataFrame(asdict(point) for point in points_of(self._ranked(run.target)))
+
     def __repr__(self) -> str:
-        return "<Ages: .checks(), .errors(), .thresholds()>"
+        return "<Ages: .assurance(), .bands(), .checks(), .errors(), .overall(), .thresholds()>"
 
     def _in_years(self, model: str | None) -> tuple[Run, Outcomes]:
         """Return the run of a model that predicts age in years, and its outcomes."""
@@ -141,22 +215,3 @@ class Ages(OfResults):
         if run.classes:
             raise TargetError(f"{run.name} predicts classes, not age in years.")
         return run, self._outcomes(run)
-
-
-def _whole_years(ages: Sequence[int], what: str, lowest: int = 1) -> list[int]:
-    """Check ages in years that a user gives, and return them as a list.
-
-    Args:
-        ages: the ages, at least one.
-        what: word for one of them in the message.
-        lowest: the lowest age that is allowed; the highest is 120.
-
-    Raises:
-        ModelError: there is no age, or one is not a whole number from lowest to 120.
-    """
-    given = list(ages) if isinstance(ages, Iterable) and not isinstance(ages, str) else [ages]
-    wrong = [age for age in given if not isinstance(age, Integral) or not lowest <= int(age) <= 120]
-    if wrong or not given:
-        got = f"Got {wrong[0]!r} instead." if wrong else "None is given."
-        raise ModelError(f"{what} must be a whole number of years from {lowest} to 120. {got}")
-    return [int(age) for age in given]

@@ -2,9 +2,12 @@
 
 from featurekit.api._of_results import OfResults
 from featurekit.errors import ModelError
+from featurekit.evaluation.ages import CELL
+from featurekit.evaluation.results import Run
 from featurekit.report.displays import accuracy as accuracies
 from featurekit.report.displays import slices as worst_slices
 from featurekit.report.displays.accuracy import AccuracyDisplay
+from featurekit.report.displays.age_density import AgeDensityDisplay
 from featurekit.report.displays.age_error import AgeErrorDisplay
 from featurekit.report.displays.calibration import CalibrationDisplay
 from featurekit.report.displays.confusion import ConfusionDisplay
@@ -228,11 +231,30 @@ class Plots(OfResults):
             UnknownNameError: there is no target or model with a given name, or several models have the name.
             WorkspaceError: the predictions of the model are not in the folder of the comparison.
         """
-        in_years = sorted({run.target for run in self._runs if not run.classes})
-        if target is None and len(in_years) == 1 and not any(run.name == model for run in self._runs):
-            target = in_years[0]
-        run = self._run(model, target)
+        run = self._run_in_years(model, target)
         return AgeErrorDisplay.of(run, None if run.classes else self._table(run), self._seed)
+
+    def age_density(
+        self, model: str | None = None, target: str | None = None, *, years: int = CELL
+    ) -> AgeDensityDisplay:
+        """Return the number of faces by true and by predicted age, as shades of cells.
+
+        Args:
+            model: name of the model; None for the best trained model.
+            target: the target, which must be a regression target; None for the only regression target.
+            years: side of a cell in whole years, from 1 to 20.
+
+        Raises:
+            TargetError: the target has classes.
+            UnknownNameError: there is no target or model with a given name, or several models have the name.
+            ModelError: years is not a whole number from 1 to 20.
+            WorkspaceError: the predictions of the model are not in the folder of the comparison.
+
+        Example:
+            >>> results.plot.age_density(years=5).frame()    # doctest: +SKIP
+        """
+        run = self._run_in_years(model, target)
+        return AgeDensityDisplay.of(run, None if run.classes else self._table(run), years)
 
     def learning_curves(
         self, model: str | None = None, target: str | None = None, *, measure: Measure = "score"
@@ -272,6 +294,13 @@ class Plots(OfResults):
         run, most = self._run(model, target), _at_least_one(most)
         known = SlicesDisplay.find(self._with_evidence(run), most=most)
         return known or SlicesDisplay.of(run, self._outcomes(run), self._seed, most=most)
+
+    def _run_in_years(self, model: str | None, target: str | None) -> Run:
+        """Return the run of a model; the only regression target can be left out."""
+        in_years = sorted({run.target for run in self._runs if not run.classes})
+        if target is None and len(in_years) == 1 and not any(run.name == model for run in self._runs):
+            target = in_years[0]
+        return self._run(model, target)
 
     def __repr__(self) -> str:
         names = sorted(name for name in dir(self) if not name.startswith("_"))

@@ -31,7 +31,7 @@ from featurekit.evaluation.results import Run, some_runs
 from featurekit.networks.engines import usable_cores
 from featurekit.project import ComparisonFolder
 from featurekit.report import frames
-from featurekit.report.of_comparison import Weighed, check_exports, weigh, write
+from featurekit.report.of_comparison import Weighed, check_exports, check_profile, weigh, write
 from featurekit.report.select import best_first, one_target, run_named, targets_of
 
 
@@ -270,6 +270,8 @@ class Results(Exports):
         margin_years: float | None = None,
         xlsx: bool = False,
         pdf: bool = False,
+        legal_ages: Sequence[int] | None = None,
+        profile: str | None = None,
         progress: Shown = True,
     ) -> Path:
         """Write the comparison report: an HTML page that works offline, and a Markdown file beside it.
@@ -284,6 +286,10 @@ class Results(Exports):
                 best one and still be recommended; None for 0.1.
             xlsx: whether to write the tables into an Excel workbook beside the page too.
             pdf: whether to print the page as a PDF beside it too, by Chromium, Chrome or Edge.
+            legal_ages: legal ages in years at which the model of age is judged; None for 13, 16, 18, 21 and
+                25.
+            profile: "age-assurance" to begin with predicted ages, and to list the targets of evaluations of
+                age checks with what the best model has achieved; None for any readers.
             progress: whether to show a progress bar.
 
         Returns:
@@ -299,8 +305,9 @@ class Results(Exports):
         if page is not None and page.suffix.lower() not in (".html", ".htm"):
             raise WorkspaceError(f"A report is an .html file. Got '{page.name}' instead.")
         check_exports(xlsx=xlsx, pdf=pdf, faces=faces)
+        check_profile(profile, self.runs)
         before: Weighed | None = self.__dict__.get("_weighed")
-        has_margin = margin_points is not None or margin_years is not None
+        has_choice = any(one is not None for one in (margin_points, margin_years, legal_ages))
         with shown(progress, "comparing", "pieces") as told:
             weighed = weigh(
                 self.folder,
@@ -308,15 +315,16 @@ class Results(Exports):
                 self.data,
                 margin_points=margin_points,
                 margin_years=margin_years,
+                legal_ages=legal_ages,
                 known=before.evidence if before else None,
-                keep=page is None or (self._are_all and not has_margin),
+                keep=page is None or (self._are_all and not has_choice),
                 progress=told,
             )
         for text in weighed.warnings():
             warn(text)
         self._weighed = weighed
         store = Store(ComparisonFolder(self.folder).project.cache)
-        return write(weighed, store, faces=faces, page=page, xlsx=xlsx, pdf=pdf)
+        return write(weighed, store, faces=faces, profile=profile, page=page, xlsx=xlsx, pdf=pdf)
 
     def audit(self) -> Audit | None:
         """Return the findings of `fk.audit`, or None if the comparison has not been audited."""

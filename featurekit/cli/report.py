@@ -49,6 +49,21 @@ ModelCard = Annotated[
         " Hugging Face.",
     ),
 ]
+LegalAges = Annotated[
+    list[int] | None,
+    typer.Option(
+        "--legal-age",
+        help="A legal age in years at which the report judges the model of age. Repeat it for several ages."
+        " Default: 13, 16, 18, 21 and 25.",
+    ),
+]
+Profile = Annotated[
+    str | None,
+    typer.Option(
+        help="age-assurance: the report begins with predicted ages, and lists targets of evaluations of age"
+        " checks with what the best model has achieved."
+    ),
+]
 
 
 def report(
@@ -73,6 +88,8 @@ def report(
     xlsx: Xlsx = False,
     pdf: Pdf = False,
     model_card: ModelCard = False,
+    legal_age: LegalAges = None,
+    profile: Profile = None,
 ) -> None:
     """Write the comparison report as HTML and Markdown.
 
@@ -85,20 +102,30 @@ def report(
       featurekit report --model-card
       featurekit report --faces thumb
       featurekit report --margin-points 0.5
+      featurekit report --profile age-assurance --legal-age 16 --legal-age 18
       featurekit report --compare utkface-june utkface-july
     """
     from featurekit.report.gallery import shows_people
-    from featurekit.report.of_comparison import check_faces
+    from featurekit.report.of_comparison import check_faces, check_profile
 
     check_faces(faces)
+    check_profile(profile)
     if compare:
+        _check_without("--legal-age", legal_age)
+        _check_without("--profile", profile)
         _check_alone(compare, name, faces, margin_points, margin_years)
         _check_formats(xlsx=xlsx, pdf=pdf, model_card=model_card)
         _report_changes(context, compare)
         return
     results = fk.load_results(comparison_of_command(context, name))
     page = results.report(
-        faces=faces, margin_points=margin_points, margin_years=margin_years, xlsx=xlsx, pdf=pdf
+        faces=faces,
+        margin_points=margin_points,
+        margin_years=margin_years,
+        legal_ages=legal_age or None,
+        profile=profile,
+        xlsx=xlsx,
+        pdf=pdf,
     )
     written = [page, page.with_suffix(".md")]
     written += [page.with_suffix(ending) for ending, is_asked in ((".xlsx", xlsx), (".pdf", pdf)) if is_asked]
@@ -109,6 +136,14 @@ def report(
     typer.echo(f"Wrote {', '.join(map(str, written[:-1]))} and {written[-1]}")
     if shows_people(page):
         typer.echo("The page shows images of people. Share it only as the owner of the images allows.")
+
+
+def _check_without(option: str, value: object) -> None:
+    """Raise WorkspaceError for an option of the report on one comparison, which is given with --compare."""
+    if value:
+        raise WorkspaceError(
+            f"{option} has no effect with --compare, whose report has no section on ages. Leave it out."
+        )
 
 
 def _check_alone(

@@ -21,11 +21,15 @@ from featurekit.errors import WorkspaceError
 from featurekit.estimators._threads import one_blas_thread
 from featurekit.evaluation.ages import (
     CHALLENGE,
+    LEGAL_AGES,
     AgeCheck,
+    AgeStatistics,
     LegalAge,
     YearError,
     age_checks,
+    check_legal_ages,
     legal_ages_of,
+    statistics_of,
     year_errors,
 )
 from featurekit.evaluation.confidence import Confidence, confidence_of, coverage_of
@@ -68,10 +72,11 @@ class TargetEvidence:
         sliced: name of the best trained run, by the mean of the score over the folds. All following
             attributes describe this run.
         slices: scores on the faces with each label, the worst first.
-        legal_ages: errors of checks of common legal ages; empty for a target of classes.
+        legal_ages: errors of checks of legal ages; empty for a target of classes.
         challenge: errors of the check CHALLENGE on all faces, for each label, and at each age; empty for a
             target of classes.
         years: errors at each age in whole years and for each gender; empty for a target of classes.
+        ages: errors over all ages, by band of age and by predicted age; None for a target of classes.
         confidence: calibration of the confidence; None for a regression target, without probabilities, or if
             a fold contains all subjects.
         coverage: how often prediction sets, or ranges of years, contain the true value, if they may miss it
@@ -96,6 +101,7 @@ class TargetEvidence:
     legal_ages: tuple[LegalAge, ...]
     challenge: tuple[AgeCheck, ...]
     years: tuple[YearError, ...]
+    ages: AgeStatistics | None
     confidence: Confidence | None
     coverage: tuple[tuple[str, Coverage], ...]
     curves: Mapping[str, tuple[Curve, ...]]
@@ -129,6 +135,10 @@ class Evidence:
     seed: int
     targets: Mapping[str, TargetEvidence]
 
+    def has(self, margins: Mapping[str, float]) -> bool:
+        """Whether these statistics have some margins, by the name of the score."""
+        return all(np.isclose(one.margin, margins[one.score]) for one in self.targets.values())
+
     def save(self, folder: Path) -> None:
         """Write folder/evidence.json."""
         write_facts(ComparisonFolder(folder).evidence, VERSION, asdict(self))
@@ -159,6 +169,7 @@ def gather(
     *,
     margin_points: float = MARGIN_POINTS,
     margin_years: float = MARGIN_YEARS,
+    legal_ages: Sequence[int] | None = None,
     seed: int = 0,
     any_margin: bool = False,
     known: Evidence | None = None,
@@ -173,8 +184,10 @@ def gather(
         manifest: manifest of the faces; None to use only the outcomes that are saved in the folder.
         margin_points: points of accuracy that a cheaper model may lose compared with the best one, above 0.
         margin_years: years by which the mean error of a cheaper model may be larger, above 0.
+        legal_ages: legal ages in years, in the order of the report; None for LEGAL_AGES. If saved statistics
+            are of other legal ages, only these checks are computed again.
         seed: seed of the random number generator.
-        any_margin: whether saved statistics with other margins are accepted.
+        any_margin: whether saved statistics with other margins and legal ages are accepted.
         known: statistics that were computed before; None to look only in the folder.
         keep: whether new statistics are saved in the folder.
         progress: called with (steps done, steps to do).
@@ -184,6 +197,7 @@ def gather(
 
     Raises:
         WorkspaceError: a margin is not a number above 0, or a file is damaged.
+        ModelError: there are no faces on one side of a legal age.
     """
     for value, unit in ((margin_points, "points"), (margin_years, "years")):
         if not 0 < value < np.inf:
@@ -194,17 +208,38 @@ def gather(
         return None
     tables = {**outcomes.tables, "faces": outcomes.labels.reset_index()}
     hashes = {name: hash_of(table) for name, table in tables.items()}
-    for kept in (known, Evidence.load(folder)):
-        if kept and kept.of == hashes and kept.seed == seed:
-            same = (np.isclose(one.margin, margins[one.score]) for one in kept.targets.values())
-            if any_margin or all(same):
-                return kept
+    stored = (one for one in (known, Evidence.load(folder)) if one and one.of == hashes and one.seed == seed)
+    kept = next((one for one in stored if any_margin or one.has(margins)), None)
+    if kept and any_margin:
+        return kept
     runs = [run for run in runs if run.name in outcomes.tables]
-    found = Evidence(of=hashes, seed=seed, targets=_of_targets(outcomes, runs, margins, seed, progress))
-    if not keep:
+    found = _at_legal_ages(
+        kept or Evidence(of=hashes, seed=seed, targets=_of_targets(outcomes, runs, margins, seed, progress)),
+        outcomes,
+        legal_ages,
+    )
+    if found is kept or not keep:
         return found
     found.save(folder)
     return Evidence.load(folder)  # with the rounded digits that any later report will read
+
+
+def _at_legal_ages(of: Evidence, outcomes: Outcomes, legal_ages: Sequence[int] | None) -> Evidence:
+    """Return statistics with checks of other legal ages; the same ones if they have those of these ages.
+
+    Args:
+        of: the statistics.
+        outcomes: the outcomes that they are from.
+        legal_ages: legal ages in years; None for LEGAL_AGES.
+    """
+    wanted, targets = list(LEGAL_AGES if legal_ages is None else legal_ages), {}
+    for name, one in of.targets.items():
+        if one.legal_ages and [found.plain.legal_age for found in one.legal_ages] != wanted:
+            table = outcomes.tables[one.sliced]
+            if legal_ages is not None:
+                check_legal_ages(table, wanted)
+            targets[name] = replace(one, legal_ages=legal_ages_of(table, of.seed, wanted))
+    return replace(of, targets={**of.targets, **targets}) if targets else of
 
 
 def _of_targets(
@@ -269,6 +304,7 @@ def _of_target(
         legal_ages=legal_ages_of(tables[best], seed) if target.is_regression else (),
         challenge=age_checks(outcomes, tables[best], *CHALLENGE, seed) if target.is_regression else (),
         years=year_errors(outcomes, tables[best], seed) if target.is_regression else (),
+        ages=statistics_of(outcomes, tables[best], seed) if target.is_regression else None,
         confidence=confidence_of(target, tables[best], seed),
         coverage=coverage_of(outcomes, target, tables[best]),
         curves=curves,

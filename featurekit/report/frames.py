@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from featurekit.evaluation.ages import WITHIN, AgeCheck, Rate, YearError
+from featurekit.evaluation.ages import WITHIN, AgeCheck, BandRates, GroupErrors, Rate, YearError
 from featurekit.evaluation.estimates import Estimate
 from featurekit.evaluation.evidence import Evidence
 from featurekit.evaluation.results import Run
@@ -259,4 +259,63 @@ def year_errors_frame(errors: Sequence[YearError], model: str) -> pd.DataFrame:
                 "n_subjects": one.n_subjects,
             }
         )
+    return pd.DataFrame(rows)
+
+
+def group_errors_frame(errors: Sequence[GroupErrors], model: str) -> pd.DataFrame:
+    """Return one row for all faces, and one for each gender.
+
+    Returns:
+        Columns: model, gender ("" for any); mean_absolute_error, mean_error (predicted minus true age) and
+        root_mean_square_error in years, within_1, within_3 and within_5 (share of the faces with an error of
+        at most so many years), each followed by its 95 % confidence interval over subjects (…_low and
+        …_high); n_faces and n_subjects.
+    """
+    return pd.DataFrame(
+        {
+            "model": model,
+            "gender": one.gender,
+            **_estimate("mean_absolute_error", one.error),
+            **_estimate("mean_error", one.bias),
+            **_estimate("root_mean_square_error", one.rmse),
+            **_estimate("within_1", one.within[0]),
+            **_estimate("within_3", one.within[1]),
+            **_estimate("within_5", one.within[2]),
+            "n_faces": one.n_faces,
+            "n_subjects": one.n_subjects,
+        }
+        for one in errors
+    )
+
+
+def _estimate(name: str, estimate: Estimate | None) -> dict[str, float]:
+    known = estimate or Estimate(_NAN, _NAN, _NAN)
+    return {name: known.value, f"{name}_low": known.low, f"{name}_high": known.high}
+
+
+def band_rates_frame(rates: Sequence[BandRates], model: str) -> pd.DataFrame:
+    """Return one row for each pair of a true and a predicted band of age.
+
+    Returns:
+        Columns: model, true_band, predicted_band, share (of the faces of the true band), low and high (95 %
+        confidence interval over subjects), n_predicted (number of these faces), n_faces and n_subjects (of
+        the true band).
+    """
+    rows = []
+    for one in rates:
+        for other, count, share in zip(rates, one.counts, one.shares, strict=True):
+            known = share or Estimate(_NAN, _NAN, _NAN)
+            rows.append(
+                {
+                    "model": model,
+                    "true_band": one.band,
+                    "predicted_band": other.band,
+                    "share": known.value,
+                    "low": known.low,
+                    "high": known.high,
+                    "n_predicted": count,
+                    "n_faces": one.n_faces,
+                    "n_subjects": one.n_subjects,
+                }
+            )
     return pd.DataFrame(rows)

@@ -45,6 +45,10 @@ TERMS = (
         "(accuracy )?within one group",
     ),
     Term(
+        "age assurance",
+        "To make sure of somebody's age or that it is above a limit, e.g. by predicting it from an image.",
+    ),
+    Term(
         "audit",
         "Checks of a data set and its folds, e.g. for duplicates, label errors and subjects in several folds"
         " (`featurekit audit`).",
@@ -77,6 +81,11 @@ TERMS = (
         "The mean distance between confidence and accuracy over bins of faces with similar confidence, also"
         " called expected calibration error. It is corrected for the bias due to chance.",
         "(expected |\\(expected\\) )?calibration errors?",
+    ),
+    Term(
+        "Challenge 25",
+        "A check of the legal age 18 that people pass who are predicted to be 25 or older; the others are"
+        " asked for a document.",
     ),
     Term(
         "confidence",
@@ -126,6 +135,14 @@ TERMS = (
         "A model that averages the predictions of other models, its members, with equal or learned weights.",
     ),
     Term(
+        "false negative rate",
+        "Of a check of a legal age: the share of the faces of people of this age or older that do not pass.",
+    ),
+    Term(
+        "false positive rate",
+        "Of a check of a legal age: the share of the faces of people under this age that pass.",
+    ),
+    Term(
         "feature set",
         "The embeddings that a model uses, joined by a plus sign, e.g. `dlib_age+dlib_face`. A layer"
         " follows a colon, e.g. `dlib_age:middle`.",
@@ -147,6 +164,11 @@ TERMS = (
         "An embedding that is computed by a fixed rule, without training, e.g. a histogram of the directions"
         " of the gradients of an image (`hog`).",
         "hand-crafted( features?)?",
+    ),
+    Term(
+        "legal age",
+        "The age in years from which something is allowed. A check of it lets people pass whose predicted age"
+        " is a threshold or more.",
     ),
     Term(
         "log loss",
@@ -172,6 +194,11 @@ TERMS = (
         "mean absolute error (MAE)",
         "The mean distance between the predicted and the true value, in years or in groups. Lower is better.",
         "mean absolute errors?|MAE",
+    ),
+    Term(
+        "mean error",
+        "The mean of the predicted minus the true age, also called bias. Above 0 people are predicted to be"
+        " older than they are.",
     ),
     Term(
         "mean face",
@@ -272,6 +299,12 @@ TERMS = (
         "ROC-AUC",
         "The area under the ROC curve: the probability that a face of a class gets a higher score for it"
         " than a face of another class. 0.5 is chance, 1 is perfect.",
+    ),
+    Term(
+        "root mean square error (RMSE)",
+        "The square root of the mean of the squared errors, in years. Large errors weigh more than in the"
+        " mean absolute error.",
+        "root mean square errors?|RMSE",
     ),
     Term(
         "RPS",

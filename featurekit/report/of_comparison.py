@@ -11,7 +11,8 @@ from pathlib import Path
 from featurekit.cache.store import Store
 from featurekit.checks.audit import Audit
 from featurekit.data.manifest import Manifest
-from featurekit.errors import WorkspaceError
+from featurekit.errors import UnknownNameError, WorkspaceError
+from featurekit.evaluation.ages import whole_years
 from featurekit.evaluation.changes import compare_runs, relabelled
 from featurekit.evaluation.comparable import how_to_run_again, set_apart
 from featurekit.evaluation.differences import Difference
@@ -28,7 +29,7 @@ from featurekit.report.html import render_html
 from featurekit.report.markdown import render_markdown
 from featurekit.report.model import Page
 from featurekit.report.model_card import render_model_card
-from featurekit.report.page import compose
+from featurekit.report.page import PROFILES, compose
 from featurekit.report.pdf import find_browser, print_pdf
 from featurekit.report.select import Ranked, apart_from
 from featurekit.report.workbook import check_openpyxl, render_workbook
@@ -81,6 +82,25 @@ class Changes:
     differences: Mapping[str, Difference]
 
 
+def check_profile(profile: str | None, runs: Sequence[Run] | None = None) -> None:
+    """Check the name of a profile of the report; None stands for no profile.
+
+    Args:
+        profile: the name.
+        runs: runs of the comparison; None to check only the name.
+
+    Raises:
+        UnknownNameError: there is no profile with this name.
+        WorkspaceError: the profile has no effect, because no run predicts age in years.
+    """
+    if profile is not None and profile not in PROFILES:
+        raise UnknownNameError(unknown("profile of a report", profile, list(PROFILES)))
+    if profile is not None and runs is not None and all(run.classes for run in runs):
+        raise WorkspaceError(
+            f"--profile {profile} has no effect, because no model predicts age in years. Leave it out."
+        )
+
+
 def check_faces(faces: str) -> None:
     """Raise WorkspaceError unless faces is "none" or "thumb"."""
     if faces not in FACES:
@@ -94,6 +114,7 @@ def weigh(
     *,
     margin_points: float | None = None,
     margin_years: float | None = None,
+    legal_ages: Sequence[int] | None = None,
     any_margin: bool = False,
     known: Evidence | None = None,
     keep: bool = True,
@@ -109,16 +130,19 @@ def weigh(
             the best model; None for MARGIN_POINTS.
         margin_years: largest loss in years of mean absolute error at which a faster model of age counts as
             nearly as good as the best model; None for MARGIN_YEARS.
-        any_margin: whether stored evidence that was computed with other margins is accepted.
+        legal_ages: legal ages in years at which models of age are judged; None for LEGAL_AGES.
+        any_margin: whether stored evidence that was computed with other margins and legal ages is accepted.
         known: evidence on these runs that was computed before; None if there is none.
         keep: whether new evidence is stored in the folder.
         progress: function that is called with the number of completed steps and the number of all steps.
 
     Raises:
-        WorkspaceError: a margin is not a number above 0, or has no effect because no run has such a target;
-            or a stored file is not valid.
+        WorkspaceError: a margin is not a number above 0; a margin or legal ages have no effect, because no
+            run has such a target; or a stored file is not valid.
+        ModelError: a legal age is not a whole number of years, or there are no faces on one side of it.
     """
-    _check_margins(runs, margin_points, margin_years)
+    _check_options(runs, margin_points, margin_years, legal_ages)
+    ages = None if legal_ages is None else sorted(set(whole_years(legal_ages, "A legal age")))
     apart = set_apart(runs, manifest)
     compared = [run for run in runs if run.name not in apart]
     evidence = gather(
@@ -127,11 +151,14 @@ def weigh(
         manifest,
         margin_points=MARGIN_POINTS if margin_points is None else margin_points,
         margin_years=MARGIN_YEARS if margin_years is None else margin_years,
+        legal_ages=ages,
         any_margin=any_margin,
         known=known,
         keep=keep,
         progress=progress,
     )
+    if ages:
+        _check_has_ages(evidence, "--legal-age")
     return Weighed(
         folder=folder,
         manifest=manifest,
@@ -142,13 +169,28 @@ def weigh(
     )
 
 
-def _check_margins(runs: Sequence[Run], margin_points: float | None, margin_years: float | None) -> None:
-    """Raise WorkspaceError for a margin that no target of the runs has."""
-    for margin, option, what, has_effect in (
+def _check_has_ages(evidence: Evidence | None, option: str) -> None:
+    """Raise WorkspaceError for an option on predicted ages if these are not stored with the comparison."""
+    if evidence is None or not any(one.ages for one in evidence.targets.values()):
+        raise WorkspaceError(
+            f"{option} has no effect, because no predicted ages are stored with this comparison. Leave it"
+            " out, or fit the models again."
+        )
+
+
+def _check_options(
+    runs: Sequence[Run],
+    margin_points: float | None,
+    margin_years: float | None,
+    legal_ages: Sequence[int] | None,
+) -> None:
+    """Raise WorkspaceError for a margin or for legal ages that no target of the runs has."""
+    for value, option, what, has_effect in (
         (margin_points, "--margin-points", "classes", any(run.classes for run in runs)),
         (margin_years, "--margin-years", "age in years", any(not run.classes for run in runs)),
+        (legal_ages, "--legal-age", "age in years", any(not run.classes for run in runs)),
     ):
-        if margin is not None and not has_effect:
+        if value is not None and not has_effect:
             raise WorkspaceError(f"{option} has no effect, because no model predicts {what}. Leave it out.")
 
 
@@ -176,12 +218,13 @@ def check_exports(*, xlsx: bool, pdf: bool, faces: str) -> None:
         find_browser()
 
 
-def page_of(weighed: Weighed, errors: Mapping[str, Errors] | None = None) -> Page:
+def page_of(weighed: Weighed, errors: Mapping[str, Errors] | None = None, profile: str | None = None) -> Page:
     """Return the content of the report of a comparison.
 
     Args:
         weighed: the runs with their evidence, from weigh().
         errors: target → its worst errors, with images of the faces; None for a page without faces.
+        profile: readers for whom the page is arranged, one of PROFILES; None for any readers.
     """
     return compose(
         weighed.runs,
@@ -190,6 +233,7 @@ def page_of(weighed: Weighed, errors: Mapping[str, Errors] | None = None) -> Pag
         Audit.load(weighed.folder),
         errors=errors,
         apart=weighed.apart,
+        profile=profile,
     )
 
 
@@ -198,6 +242,7 @@ def write(
     store: Store,
     *,
     faces: str = "none",
+    profile: str | None = None,
     page: Path | None = None,
     xlsx: bool = False,
     pdf: bool = False,
@@ -208,15 +253,20 @@ def write(
         weighed: the runs with their evidence, from weigh().
         store: the cache, which has the positions of the faces in the images.
         faces: "none", or "thumb" to show the faces with the worst errors on the HTML page.
+        profile: readers for whom the report is arranged, one of PROFILES; None for any readers.
         page: path of the HTML page; None for report.html in the folder of the comparison.
         xlsx: whether to write the tables as an Excel workbook beside the page too.
         pdf: whether to print the page as a PDF beside it too.
 
     Raises:
-        WorkspaceError: the faces to show are not available, or the folder cannot be written.
+        WorkspaceError: the faces or ages to show are not available, or the folder cannot be written.
+        UnknownNameError: there is no profile with this name.
         EngineError: the workbook or the PDF cannot be made.
     """
     check_exports(xlsx=xlsx, pdf=pdf, faces=faces)
+    check_profile(profile, weighed.runs)
+    if profile:
+        _check_has_ages(weighed.evidence, f"--profile {profile}")
     folder, errors = weighed.folder, None
     if faces == "thumb":
         if weighed.manifest is None:
@@ -224,7 +274,7 @@ def write(
                 "--faces thumb needs the manifest of the data set, which this comparison does not have."
             )
         errors = find_errors(folder, weighed.compared, weighed.evidence, weighed.manifest, store)
-    content = page_of(weighed, errors)
+    content = page_of(weighed, errors, profile)
     path = write_page(page or ComparisonFolder(folder).page, content)
     if xlsx:
         write_bytes(path.with_suffix(".xlsx"), render_workbook(content))

@@ -29,6 +29,7 @@ from featurekit.report.model import (
 from featurekit.report.sections import (
     ages,
     anchors,
+    assurance,
     calibration,
     caveats,
     classes,
@@ -53,6 +54,8 @@ from featurekit.text import counted, first_few
 
 # The parts of the section on one target, from top to bottom.
 _OF_TARGET = (ranking, folds, differences, cost, classes, curves, slices, ages, calibration)
+# Readers for whom the report is arranged: for age assurance, ages and what is stated of them come first.
+PROFILES = ("age-assurance",)
 
 
 def compose(
@@ -63,6 +66,7 @@ def compose(
     *,
     errors: Mapping[str, Errors] | None = None,
     apart: Mapping[str, str] | None = None,
+    profile: str | None = None,
 ) -> Page:
     """Return the report on some runs; their order makes no difference.
 
@@ -77,6 +81,7 @@ def compose(
         apart: name of each run that cannot be compared with the other runs → reason; None to determine the
             reasons here. The report lists these runs in a table of their own, also runs without a test if
             other runs of their target have one.
+        profile: readers for whom the report is arranged, one of PROFILES; None for any readers.
 
     Raises:
         WorkspaceError: runs is empty.
@@ -91,7 +96,8 @@ def compose(
     is_synthetic = any(bool(run.dataset.get("synthetic")) for run in known)
     sections = (
         section_of("Summary", verdict.blocks(ranked, audit, is_synthetic=is_synthetic)),
-        *(_target_section(name, ranked, known, reasons, errors or {}) for name in names),
+        *(_ages_first(ranked) if profile == "age-assurance" else ()),
+        *(_target_section(name, ranked, known, reasons, errors or {}, profile) for name in names),
         *anchors.sections(ranked, compared),
         section_of("Audit of the data", audited.blocks(audit, compared)),
         section_of("Limitations", caveats.blocks(ranked, is_synthetic=is_synthetic)),
@@ -117,13 +123,28 @@ def _target_section(
     known: Sequence[Run],
     reasons: Mapping[str, str],
     errors: Mapping[str, Errors],
+    profile: str | None,
 ) -> Section:
     """Return the section on one target: its ranking, and the runs that are set apart."""
     of = next((one for one in ranked if one.name == name), None)
-    parts = [part.blocks(of) for part in _OF_TARGET] if of else []
+    shown = [part for part in _OF_TARGET if part is not ages or profile != "age-assurance"]
+    parts = [part.blocks(of) for part in shown] if of else []
     faces = worst_errors.blocks(of, errors.get(name)) if of else []
     table = _apart_table(name, [run for run in known if run.target == name], reasons)
     return section_of(target_title(name), [*chain.from_iterable(parts), *faces, table])
+
+
+def _ages_first(ranked: Sequence[Ranked]) -> list[Section]:
+    """Return the sections on predicted ages with which a report on age assurance begins."""
+    found = []
+    for of in ranked:
+        blocks = ages.blocks(of, has_open_figures=True)
+        if blocks:
+            found += [
+                section_of(f"{of.title}: errors and legal ages", blocks),
+                section_of("Age assurance: target and achieved", assurance.blocks(of)),
+            ]
+    return found
 
 
 def _apart_table(target: str, runs: Sequence[Run], reasons: Mapping[str, str]) -> Table | None:

@@ -62,6 +62,48 @@ def test_errors_are_listed_for_every_age_and_gender(kept):
     assert found[found["n_subjects"] < 30]["mean_absolute_error"].isna().all()
 
 
+def test_errors_on_all_faces_are_those_of_the_ranking(kept):
+    found = kept.ages.overall()
+    assert list(found["gender"]) == ["", "female", "male"]
+    estimate = kept.evidence.targets["age"].estimates[kept.best("age").name]["mae_years"]
+    everybody = found.iloc[0]
+    for column, value in (("", estimate.value), ("_low", estimate.low), ("_high", estimate.high)):
+        assert everybody[f"mean_absolute_error{column}"] == pytest.approx(value, rel=1e-5)
+    assert found["n_faces"][1:].sum() == everybody["n_faces"]
+    table = kept.predictions(kept.best("age").name, "age")
+    off = table["predicted"] - table["true"]
+    assert everybody["mean_error"] == pytest.approx(off.mean())
+    assert everybody["root_mean_square_error"] == pytest.approx((off**2).mean() ** 0.5)
+    assert everybody["within_3"] == pytest.approx((off.abs() <= 3).mean())
+
+
+def test_bands_and_cells_count_each_face_once(kept):
+    n_faces = kept.best("age").run.n_tested
+    bands = kept.ages.bands((13, 17))
+    assert list(bands["predicted_band"][:3]) == ["under 13", "13-16", "17 and older"]
+    assert bands["n_predicted"].sum() == n_faces
+    assert bands.groupby("true_band")["share"].sum().tolist() == pytest.approx([1, 1, 1])
+    assert kept.plot.age_density(years=5).frame()["n_faces"].sum() == n_faces
+    with pytest.raises(ModelError, match=r"The first ages of bands must increase\. Got 17, 13"):
+        kept.ages.bands((17, 13))
+
+
+def test_what_was_not_measured_has_no_result(kept, tmp_path):
+    found = kept.ages.assurance()
+    assert {"Accuracy", "Robustness"} <= set(found["part"])
+    assert set(found.set_index("part")["result"]["Robustness":"Robustness"]) == {"not measured"}
+    with pytest.raises(UnknownNameError, match=r"Unknown profile of a report 'ages'\. Known: age-assurance"):
+        kept.report(tmp_path / "r.html", profile="ages")
+
+
+@pytest.mark.slow
+def test_the_page_has_the_legal_ages_that_were_asked_for(kept, tmp_path):
+    page = kept.report(tmp_path / "r.html", profile="age-assurance", legal_ages=[18, 16, 18], progress=False)
+    rows = page.with_suffix(".md").read_text().split("## Age assurance")[1].split("\n## ")[0]
+    under = [line for line in rows.splitlines() if "False positive rate under" in line]
+    assert [line.split("under ")[1][:2] for line in under] == ["16", "18"]
+
+
 def test_what_cannot_be_answered_is_one_line(kept, tmp_path):
     with pytest.raises(ModelError, match="A threshold must not be lower than the legal age"):
         kept.ages.checks(18, 17)

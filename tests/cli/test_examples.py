@@ -35,7 +35,8 @@ BEFORE = {
     "audit": ["featurekit extract --backbone dlib_age --backbone mobilenet_v2"],
     "embeddings": ["featurekit extract --backbone dlib_age --backbone mobilenet_v2"],
     "report": [
-        f"featurekit fit --name {name} --target gender --features dlib_age --model logistic_regression"
+        f"featurekit fit --name {name} --target gender --target age --features dlib_age"
+        " --model logistic_regression"
         for name in ("utkface-june", "utkface-july")
     ],
     "explain": [

@@ -47,6 +47,18 @@ def test_the_margin_of_a_cheaper_model_is_an_option_of_the_report(featurekit, on
         featurekit("report", "--compare", "june", "july", "--margin-years", "1"),
         "--margin-years has no effect with --compare",
     )
+    for options in (("--legal-age", "18"), ("--profile", "age-assurance")):
+        one_line(
+            featurekit("report", *options),
+            "has no effect, because no model predicts age in years. Leave it out.",
+        )
+        one_line(
+            featurekit("report", "--compare", "june", "july", *options),
+            f"{options[0]} has no effect with --compare",
+        )
+    one_line(
+        featurekit("report", "--profile", "age"), "Unknown profile of a report 'age'. Known: age-assurance."
+    )
 
 
 def test_a_format_that_the_report_does_not_have_is_refused(featurekit, one_line, extracted, tmp_path):
@@ -90,6 +102,7 @@ def test_a_data_set_with_one_kind_of_label_has_its_report(featurekit, portraits,
         ("fit", "--model", "logistic_regression", "--folds", "4"),
         ("audit",),
         ("report",),
+        *([("report", "--profile", "age-assurance", "--legal-age", "20")] if labels == "age=years" else []),
     ):
         code, _, errors = featurekit(*command)
         assert code == 0, errors

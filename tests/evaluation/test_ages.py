@@ -5,7 +5,18 @@ import pandas as pd
 import pytest
 from scipy.stats import norm
 
-from featurekit.evaluation.ages import age_checks, legal_ages_of, lowest_threshold, year_errors
+from featurekit.errors import ModelError
+from featurekit.evaluation.ages import (
+    age_checks,
+    band_rates,
+    check_legal_ages,
+    density_of,
+    errors_by_gender,
+    legal_ages_of,
+    lowest_threshold,
+    whole_years,
+    year_errors,
+)
 from featurekit.evaluation.outcomes import Outcomes
 
 SIGMA = 4.0
@@ -66,6 +77,26 @@ def test_the_errors_are_those_of_normal_errors(simulated):
         folded = SIGMA * np.sqrt(2 / np.pi) * np.exp(-(shifts**2) / 2 / SIGMA**2)
         folded = folded + shifts * (1 - 2 * norm.cdf(-shifts / SIGMA))
         assert one.error.value == pytest.approx(folded.mean(), abs=0.4)
+
+
+def test_the_errors_on_all_faces_are_those_of_normal_errors(simulated):
+    faces = simulated[1].iloc[1::4], simulated[1].iloc[::4]  # women, and men
+    found = errors_by_gender(simulated[0], pd.concat(faces), 0)
+    assert [one.gender for one in found] == ["", "female", "male"]
+    of_all, of_women, of_men = found
+    assert of_all.n_faces == of_women.n_faces + of_men.n_faces
+    error = 1.2 * SIGMA / np.sqrt(of_men.n_faces)  # of a mean, twice its standard error and more
+    for one, shift in ((of_women, -1.0), (of_men, 0.0)):
+        assert one.bias.value == pytest.approx(shift, abs=2 * error)
+        assert one.bias.high - one.bias.low == pytest.approx(2 * 1.96 * SIGMA / np.sqrt(one.n_faces), rel=0.1)
+        assert one.rmse.value == pytest.approx(np.hypot(SIGMA, shift), abs=2 * error)
+        for years, share in zip((1, 3, 5), one.within, strict=True):
+            expected = norm.cdf((years - shift) / SIGMA) - norm.cdf((-years - shift) / SIGMA)
+            assert share.value == pytest.approx(expected, abs=0.03)
+            assert share.low < share.value < share.high
+    assert of_men.error.value == pytest.approx(SIGMA * np.sqrt(2 / np.pi), abs=2 * error)
+    within = [norm.cdf(years / SIGMA) - norm.cdf(-years / SIGMA) for years in (1, 3, 5)]
+    assert within == pytest.approx([2 * norm.cdf(years / SIGMA) - 1 for years in (1, 3, 5)])
 
 
 def test_fewer_people_pass_and_more_are_stopped_at_a_higher_threshold(simulated):
@@ -139,3 +170,70 @@ def test_twelve_faces_by_hand_and_too_few_for_a_share():
 def test_an_age_without_a_face_is_listed(simulated):
     (nobody, *_) = year_errors(*simulated, 0, ages=[70])
     assert (nobody.age, nobody.n_faces, nobody.error, nobody.bias) == (70, 0, None, None)
+
+
+TRUE = [10, 12.9, 13, 14, 15.5, 16, 17, 17.9, 18, 30, 40, 50]
+SAID = [11, 13.0, 12, 14, 18.0, 17, 30, 17.0, 17, 33, 39, 50]
+
+
+def test_twelve_faces_by_hand_on_all_of_them():
+    (found,) = errors_by_gender(*outcomes(TRUE * 3, SAID * 3), 0)
+    off = [1, 0.1, -1, 0, 2.5, 1, 13, -0.9, -1, 3, -1, 0]
+    assert (found.n_faces, found.n_subjects) == (36, 36)
+    assert found.bias.value == pytest.approx(sum(off) / 12)
+    assert found.error.value == pytest.approx(sum(map(abs, off)) / 12)
+    assert found.rmse.value == pytest.approx(np.sqrt(sum(one**2 for one in off) / 12))
+    assert [one.value for one in found.within] == pytest.approx([9 / 12, 11 / 12, 11 / 12])
+    (few,) = errors_by_gender(*outcomes(TRUE, SAID), 0)
+    assert (few.n_faces, few.error, few.bias, few.rmse, few.within) == (12, None, None, None, (None,) * 3)
+
+
+def test_bands_of_young_people_by_hand():
+    faces = outcomes(TRUE * 20, SAID * 20)[1]
+    found = {one.band: one for one in band_rates(faces, (13, 16, 18), 0)}
+    assert list(found) == ["under 13", "13-15", "16-17", "18 and older"]
+    assert [one.counts for one in found.values()] == [
+        (20, 20, 0, 0),  # 11 and 13.0
+        (20, 20, 0, 20),  # 12, 14 and 18.0
+        (0, 0, 40, 20),  # 17, 30 and 17.0
+        (0, 0, 20, 60),  # 17, 33, 39 and 50
+    ]
+    shares = [[share.value for share in one.shares] for one in found.values()]
+    assert shares[0] == [0.5, 0.5, 0, 0]
+    assert shares[2] == pytest.approx([0, 0, 2 / 3, 1 / 3])
+    assert np.sum(shares, axis=1) == pytest.approx(1)
+    low = found["16-17"].shares[3]
+    assert low.low < 1 / 3 < low.high
+    middle = band_rates(faces, (13, 17), 0)[1]
+    assert (middle.band, middle.counts) == ("13-16", (20, 20, 40))
+
+
+def test_a_band_of_few_subjects_has_counts_and_no_share():
+    young, others = band_rates(outcomes([10] * 29 + [20] * 30, [20] * 59)[1], (13,), 0)
+    assert (young.counts, young.shares) == ((0, 29), (None, None))
+    assert (others.counts, others.shares[1].value) == ((0, 30), 1.0)
+    assert others.shares[1].low < 1  # thirty of thirty do not show that nobody else is put elsewhere
+    empty = band_rates(outcomes([20] * 30, [20] * 30)[1], (13,), 0)[0]
+    assert (empty.n_faces, empty.n_subjects, empty.counts, empty.shares) == (0, 0, (0, 0), (None, None))
+
+
+def test_cells_count_each_face_once_and_predictions_out_of_range_are_in_the_outermost():
+    found = density_of(outcomes([0, 3.9, 4, 9], [-5, 2, 500, 4])[1], 2)
+    counts = np.array(found.counts)
+    assert counts.shape == (61, 61)
+    assert counts.sum() == 4
+    assert [counts[0, 0], counts[1, 1], counts[2, 60], counts[4, 2]] == [1] * 4
+
+
+def test_a_legal_age_that_no_face_can_tell_of_is_one_line():
+    faces = outcomes([5, 17], [5, 17])[1]
+    check_legal_ages(faces, [6, 17])
+    with pytest.raises(ModelError, match=r"no face of a person under 5 years\. The 2 faces are .* 5 to 17"):
+        check_legal_ages(faces, [6, 5])
+    with pytest.raises(
+        ModelError, match=r"legal age 18 cannot be judged, .* of a person of 18 years or older"
+    ):
+        check_legal_ages(faces, [18])
+    for wrong in ([0], [121], [17.5], []):
+        with pytest.raises(ModelError, match="An age must be a whole number of years from 1 to 120"):
+            whole_years(wrong, "An age")

@@ -9,7 +9,7 @@ import pytest
 
 from featurekit.data.manifest import COLUMNS, Manifest
 from featurekit.data.targets import AGE_GROUP, GENDER, TARGETS
-from featurekit.errors import WorkspaceError
+from featurekit.errors import ModelError, WorkspaceError
 from featurekit.evaluation import evidence
 from featurekit.evaluation.changes import compare_runs
 from featurekit.evaluation.estimates import Estimate
@@ -441,6 +441,25 @@ def test_what_was_kept_with_another_margin_is_found_anew(folder, manifest):
 
 
 # ---------------------------------------------------------------- kept
+
+
+def test_only_the_checks_of_other_legal_ages_are_found_anew(folder, manifest, monkeypatch):
+    """The others are kept, and the file is the same as if all had been found again."""
+    runs = [a_run("years", "age")]
+    write(folder, "years", manifest, TARGETS["age"], manifest.table["age"] + np.arange(N) % 7 - 3.0)
+    first = gather(folder, runs, manifest)
+    file = (folder / "evidence.json").read_bytes()
+    monkeypatch.setattr(evidence, "_of_targets", lambda *_: pytest.fail("all statistics were found again"))
+    other = gather(folder, runs, manifest, legal_ages=[20, 30])
+    assert [one.plain.legal_age for one in other.targets["age"].legal_ages] == [20, 30]
+    assert other.targets["age"].years == first.targets["age"].years
+    assert gather(folder, runs, manifest, legal_ages=[20, 30]) == gather(
+        folder, runs, manifest, any_margin=True
+    )
+    assert gather(folder, runs, manifest) == first
+    assert (folder / "evidence.json").read_bytes() == file
+    with pytest.raises(ModelError, match="A check of the legal age 120 cannot be judged"):
+        gather(folder, runs, manifest, legal_ages=[20, 120])
 
 
 def test_what_was_found_is_kept_and_not_found_again(folder, manifest, monkeypatch):

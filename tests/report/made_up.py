@@ -11,7 +11,17 @@ from PIL import Image
 
 from featurekit.checks.audit import Audit
 from featurekit.embeddings.description import ClosePair, PrecisionError, VectorFacts
-from featurekit.evaluation.ages import AgeCheck, LegalAge, Rate, YearError
+from featurekit.evaluation.ages import (
+    AgeCheck,
+    AgeDensity,
+    AgeStatistics,
+    BandRates,
+    GroupErrors,
+    LegalAge,
+    Rate,
+    YearError,
+    names_of_bands,
+)
 from featurekit.evaluation.confidence import Confidence
 from featurekit.evaluation.confusions import ConfusionDifference
 from featurekit.evaluation.cost import Trade
@@ -165,6 +175,40 @@ CONFIDENCE = Confidence(
 )
 
 
+def _bands(*starts: int) -> tuple[BandRates, ...]:
+    names = names_of_bands(starts)
+    share, counts = Estimate(0.25, 0.2, 0.3), tuple(10 + number for number in range(len(names)))
+    return tuple(
+        BandRates(
+            band=band,
+            n_faces=sum(counts),
+            n_subjects=40 if band != names[0] else 4,
+            counts=counts,
+            shares=(share if band != names[0] else None,) * len(names),
+        )
+        for band in names
+    )
+
+
+AGES = AgeStatistics(
+    errors=tuple(
+        GroupErrors(
+            gender=gender,
+            n_faces=40,
+            n_subjects=40,
+            error=Estimate(4.0, 3.0, 5.0),
+            bias=Estimate(-0.4, -0.9, 0.1),
+            rmse=Estimate(6.0, 5.0, 7.0),
+            within=(Estimate(0.1, 0.05, 0.2), Estimate(0.5, 0.4, 0.6), Estimate(0.7, 0.6, 0.8)),
+        )
+        for gender in ("", "female", "male")
+    ),
+    youth=_bands(13, 16, 18),
+    adolescents=_bands(13, 17),
+    density=AgeDensity(cell=5, counts=((7, 1, 0), (0, 120, 3), (0, 0, 2))),
+)
+
+
 def make_errors(run: Run) -> Errors:
     """Return a subject without a name and one with four faces."""
     file = io.BytesIO()
@@ -243,6 +287,7 @@ def make_evidence(runs: list[Run], *, p: float = 0.4, **changes: Any) -> Evidenc
         else (),
         challenge=(replace(plain, threshold=25), at_17) if is_age else (),
         years=tuple(map(year_error, (18, 19, 20, 30), ("", "", "", ""))) if is_age else (),
+        ages=AGES if is_age else None,
         confidence=None if name == "mae_years" else CONFIDENCE,
         coverage=(
             ("", Coverage("all faces", 1234, 1200, 0.91, Interval(0.9, 0.92), 1.25)),

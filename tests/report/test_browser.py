@@ -156,6 +156,22 @@ def test_in_a_browser_nothing_keeps_anybody_from_reading(browser, tmp_path, widt
     context.close()
 
 
+@pytest.mark.slow
+def test_in_a_browser_nothing_keeps_anybody_from_reading_of_ages(browser, tmp_path):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    runs = [make_run("age"), make_run("age", classifier="mlp")]
+    path = write_report(tmp_path, runs, "t", make_evidence(runs), profile="age-assurance")
+    context = browser.new_context(viewport={"width": 390, "height": 800}, bypass_csp=True)
+    page = context.new_page()
+    page.goto(path.as_uri())
+    page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+    assert page.locator(".plot.narrow svg:visible").count() >= 2
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    found = axe.Axe().run(page).response["violations"]
+    assert [(one["impact"], one["id"], one["nodes"][0]["target"]) for one in found] == []
+    context.close()
+
+
 def test_a_page_of_many_runs_is_small_and_soon_there(browser, runs, tmp_path):
     targets = {}
     for target in ("age", "age_group", "gender"):

@@ -1,5 +1,6 @@
 """Displays draw the numbers that they return, which are the report's, and change nothing else."""
 
+import re
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -9,11 +10,13 @@ import pandas as pd
 import pytest
 
 from featurekit.errors import ModelError, TargetError, UnknownNameError
+from featurekit.evaluation.ages import AgeDensity
 from featurekit.evaluation.estimates import Estimate
 from featurekit.evaluation.evidence import Evidence
 from featurekit.evaluation.results import load_runs
 from featurekit.evaluation.slices import AgeError
 from featurekit.report.displays.accuracy import AccuracyDisplay
+from featurekit.report.displays.age_density import AgeDensityDisplay, density_plot
 from featurekit.report.displays.age_error import AgeErrorDisplay
 from featurekit.report.displays.calibration import CalibrationDisplay
 from featurekit.report.displays.confusion import ConfusionDisplay
@@ -31,7 +34,7 @@ from featurekit.report.sections.classes import confusion_table
 from featurekit.report.sections.cost import front_table
 from featurekit.report.sections.ranking import scores_table
 from featurekit.report.select import Ranked, best_first
-from tests.report.made_up import HOSTILE, make_evidence, make_run, priced, score, trained_run
+from tests.report.made_up import AGES, HOSTILE, make_evidence, make_run, priced, score, trained_run
 
 KEPT = Path(__file__).parents[2] / "reports" / "utkface-builtin"
 BANDS = (
@@ -68,6 +71,7 @@ def displays(runs):
     network = trained_run()
     return {
         "accuracy": AccuracyDisplay.of(of),
+        "age_density": AgeDensityDisplay(run="r", model="svm", target="Age", density=AGES.density),
         "age_error": AgeErrorDisplay(run="r", model="svm · dlib_age", target="Age", bands=BANDS),
         "calibration": CalibrationDisplay.find(of),
         "confusion": ConfusionDisplay.of(of.runs[0]),
@@ -83,8 +87,8 @@ def displays(runs):
 
 
 NAMES = [
-    *("accuracy", "age_error", "calibration", "confusion", "confusion_difference", "cost", "folds"),
-    *("learning_curves", "precision_recall", "risk_coverage", "roc", "slices"),
+    *("accuracy", "age_density", "age_error", "calibration", "confusion", "confusion_difference", "cost"),
+    *("folds", "learning_curves", "precision_recall", "risk_coverage", "roc", "slices"),
 ]
 
 
@@ -99,6 +103,7 @@ def drawn_numbers(ax):
 # What each display draws of its frame; of a confusion matrix the counts are written, not drawn.
 DRAWN = {
     "accuracy": ["value", "low", "high"],
+    "age_density": ["n_faces"],
     "age_error": ["mean_absolute_error", "low", "high", "mean_error"],
     "calibration": ["confidence", "accuracy"],
     "confusion": ["share"],
@@ -396,3 +401,27 @@ def test_what_a_display_cannot_show_is_one_error_that_says_why(runs):
     with pytest.raises(ModelError, match="No trained model of gender has both a score and a time"):
         CostDisplay.of(empty)
     assert SlicesDisplay.find(ranked(runs, slices=())) is None
+
+
+def test_cells_of_ages_are_those_of_the_predictions():
+    table = pd.DataFrame({"true": [20.0, 21.5, 25.0], "predicted": [24.9, 24.0, 31.0]})
+    run = make_run("age")
+    found = AgeDensityDisplay.of(run, table, years=5).frame()
+    assert found.to_numpy().tolist() == [[20, 25, 20, 25, 2, 1.0], [25, 30, 30, 35, 1, 1.0]]
+    for years in (0, 21, 2.5):
+        with pytest.raises(ModelError, match="years must be a whole number from 1 to 20"):
+            AgeDensityDisplay.of(run, table, years=years)
+    with pytest.raises(TargetError, match="predicts classes, so it has no predicted ages"):
+        AgeDensityDisplay.of(make_run(), None)
+
+
+@pytest.mark.parametrize("is_narrow", [False, True])
+@pytest.mark.parametrize("counts", [((7, 1), (0, 120)), ((0,),), ((9_000,),)])
+def test_a_drawn_density_stays_inside_its_frame(counts, is_narrow):
+    drawn = str(density_plot([AgeDensity(cell=2, counts=counts)], is_narrow=is_narrow, summary="s"))
+    width, height = map(float, re.search(r'viewBox="0 0 (\S+) (\S+)"', drawn).groups())
+    places = re.findall(r"M([\d.]+) ([\d.]+)h([\d.]+)v([\d.]+)", drawn)
+    assert places
+    for x, y, across, down in (map(float, one) for one in places):
+        assert 0 <= x <= x + across <= width
+        assert 0 <= y <= y + down <= height

@@ -1,28 +1,175 @@
 """How the best model does at each age, and as a check of a legal age, e.g. of at least 18 years."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
-from featurekit.evaluation.ages import CHALLENGE, MOST_PASSING, NEARLY, WITHIN, AgeCheck, Rate, YearError
+from featurekit.evaluation.ages import (
+    CHALLENGE,
+    MOST_PASSING,
+    NEARLY,
+    OLDEST,
+    WITHIN,
+    YOUNG_ADULTS,
+    AgeCheck,
+    AgeDensity,
+    AgeStatistics,
+    GroupErrors,
+    Rate,
+    YearError,
+)
 from featurekit.evaluation.scores import score_kind, signed
-from featurekit.report.cells import ABSENT, SHARE, count_cell, estimate_cell, sentences
+from featurekit.report.cells import (
+    ABSENT,
+    SHARE,
+    count_cell,
+    estimate_cell,
+    gain_interval_cell,
+    sentences,
+)
+from featurekit.report.displays.age_density import decades, density_frame, density_plot
 from featurekit.report.frames import year_errors_frame
 from featurekit.report.model import Blocks, Cell, Column, Figure, Table
 from featurekit.report.select import Ranked
 from featurekit.report.svg import AgeCurve, age_plot, figure
+from featurekit.text import counted
 from featurekit.uncertainty.resampling import FEWEST
 
 # Single ages in the table of one check: those around its legal age and its threshold.
 _YOUNGEST, _OLDEST = 10, 30
-# Single ages at which evaluations of age estimation average the errors of each gender.
-_CELLS = range(18, 31)
 
 
-def blocks(of: Ranked) -> Blocks:
-    """Return the errors of the best model by age and at legal ages; nothing if the target is not age."""
-    if of.evidence is None or not of.evidence.legal_ages:
+def blocks(of: Ranked, *, has_open_figures: bool = False) -> Blocks:
+    """Return the errors of the best model by age and at legal ages; nothing if the target is not age.
+
+    Args:
+        of: the runs of the target.
+        has_open_figures: whether the page shows the figures before the reader clicks on them.
+    """
+    if of.evidence is None or of.evidence.ages is None:
         return []
-    return [_by_age(of, of.evidence.years), _cells(of, of.evidence.years), _legal_ages(of), _challenge(of)]
+    ages, years = of.evidence.ages, of.evidence.years
+    density, by_age = (
+        replace(drawn, is_folded=not has_open_figures) if drawn else None
+        for drawn in (_density(of, ages.density), _by_age(of, years))
+    )
+    return [
+        _errors(of, ages.errors),
+        density,
+        _decades(of, ages.density),
+        by_age,
+        _cells(of, years),
+        _youth(of, ages),
+        _legal_ages(of),
+        _challenge(of),
+    ]
+
+
+def _errors(of: Ranked, errors: Sequence[GroupErrors]) -> Table:
+    """Return a table of the errors on all faces and for each gender."""
+    kind, share = score_kind("mae_years"), partial(Column, unit="%", others=("low", "high"), is_number=True)
+    years = partial(Column, unit="years", others=("low", "high"), is_number=True)
+    columns = (
+        Column("Gender"),
+        years("MAE", is_low_best=True),
+        years("Mean error"),
+        years("RMSE", is_low_best=True),
+        *(share(f"Within {counted(most, 'year', 'years')}") for most in WITHIN),
+        Column("Faces", is_number=True),
+    )
+    rows = tuple(
+        (
+            Cell(one.gender or "all faces"),
+            estimate_cell(kind, one.error),
+            gain_interval_cell(kind, one.bias.value, one.bias.low, one.bias.high)
+            if one.bias
+            else estimate_cell(kind, None),
+            estimate_cell(kind, one.rmse),
+            *(estimate_cell(SHARE, of_years) for of_years in one.within),
+            count_cell(one.n_faces),
+        )
+        for one in errors
+    )
+    note = (
+        "Mean error: predicted minus true age. RMSE: root mean square error. Within 3 years: share of the"
+        " faces with an error of at most 3 years. Small numbers are 95 % confidence intervals over subjects."
+    )
+    return Table(f"{of.title}: errors of {of.best_model} on all faces", columns, rows, note)
+
+
+def _density(of: Ranked, density: AgeDensity) -> Figure:
+    """Return the figure of the predicted against the true ages."""
+    caption = f"{of.title}: predicted against true ages of {of.best_model}"
+    summary = f"{caption}. Cells are shaded by their number of faces; the dashed line is the diagonal."
+    note = (
+        f"Number of faces in cells of {density.cell} × {density.cell} years. On the dashed line the predicted"
+        " age is the true age; above it people are predicted to be older than they are. Predictions under 0"
+        f" or over {OLDEST} years are in the outermost cells."
+    )
+    return figure(caption, note, summary, density_plot, [density], numbers=density_frame(density).round(6))
+
+
+def _decades(of: Ranked, density: AgeDensity) -> Table:
+    """Return a table of the number of faces by true and by predicted age, in steps of ten years."""
+    counts = decades(density)
+    names = [f"{10 * number}-{10 * number + 9}" for number in range(len(counts))]
+    columns = (
+        Column("True age"),
+        *(Column(name, is_number=True, group="Predicted age: faces") for name in names),
+        Column("Faces", is_number=True),
+    )
+    rows = tuple(
+        (
+            Cell(name),
+            *(
+                replace(count_cell(count), heat=round(10 * count / sum(row)), is_diagonal=i == j)
+                for j, count in enumerate(row)
+            ),
+            count_cell(sum(row)),
+        )
+        for i, (name, row) in enumerate(zip(names, counts, strict=True))
+        if sum(row)
+    )
+    caption = f"{of.title}: predicted against true ages of {of.best_model}, by ten years"
+    note = (
+        "Darker cells have a larger share of the faces of their row. In Python: results.plot.age_density()."
+    )
+    return Table(caption, columns, rows, note, is_folded=True)
+
+
+def _youth(of: Ranked, ages: AgeStatistics) -> Table:
+    """Return a table of the predicted bands of young people in each band."""
+    bands = [one.band for one in ages.youth]
+    share = partial(Column, unit="%", others=("low", "high"), is_number=True, group="Predicted age: share")
+    columns = (
+        Column("True age"),
+        Column("Faces", is_number=True),
+        *(share(band) for band in bands),
+        *(Column(band, is_number=True, group="Predicted age: faces") for band in bands),
+    )
+    rows = tuple(
+        (
+            Cell(one.band),
+            count_cell(one.n_faces),
+            *(
+                replace(
+                    estimate_cell(SHARE, share),
+                    heat=round(10 * share.value) if share else -1,
+                    is_diagonal=one.band == band,
+                )
+                for band, share in zip(bands, one.shares, strict=True)
+            ),
+            *map(count_cell, one.counts),
+        )
+        for one in ages.youth
+    )
+    note = (
+        "Rows are bands of the true age, columns are bands of the predicted age. The shares of a row add up"
+        " to 100 %. Small numbers are their 95 % confidence intervals over subjects. Bands with fewer than"
+        f" {FEWEST} subjects have no shares."
+    )
+    caption = f"{of.title}: bands of young people, as predicted by {of.best_model}"
+    return Table(caption, columns, rows, note, is_folded=True)
 
 
 def _genders(years: Sequence[YearError]) -> list[str]:
@@ -82,7 +229,7 @@ def _cells(of: Ranked, years: Sequence[YearError]) -> Table:
             Column("Faces", group=gender, is_number=True),
         ]
     rows, values, empty = [], [], []
-    for age in _CELLS:
+    for age in YOUNG_ADULTS:
         row = [count_cell(age)]
         for gender in genders:
             one = found.get((age, gender))
@@ -178,7 +325,7 @@ def _challenge(of: Ranked) -> Table:
     rows = tuple(
         (
             Cell(one.column or "all faces"),
-            Cell(one.label),
+            Cell(one.label or ABSENT),
             *_rate_cells(one.passing),
             *_rate_cells(one.stopped),
         )
