@@ -8,7 +8,7 @@ values are those of fairlearn (Bird et al. 2020, "Fairlearn: a toolkit for asses
 AI"). Confidence intervals resample subjects, each with all of its faces in all groups.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,7 @@ from featurekit.data.targets import Target
 from featurekit.errors import ModelError, UnknownNameError
 from featurekit.evaluation.estimates import Estimate, losses_of, mean_of_faces
 from featurekit.evaluation.outcomes import Outcomes
-from featurekit.evaluation.slices import different, in_order, labels_of_faces
+from featurekit.evaluation.slices import Slice, different, in_order, labels_of_faces
 from featurekit.registry import unknown
 from featurekit.uncertainty.resampling import FEWEST, RESAMPLES, interval, per_subject, resampled_sums
 
@@ -104,6 +104,7 @@ def disparities_of(
     *,
     column: str | None = None,
     reference: str | None = None,
+    known: Iterable[Slice] = (),
 ) -> tuple[Disparities, ...]:
     """Return the disparities between the groups of each column of labels, or of one column.
 
@@ -114,6 +115,7 @@ def disparities_of(
         seed: seed of the random number generator.
         column: name of the column; None for all columns with different labels.
         reference: label of the reference group of this column; None for the group with most subjects.
+        known: slices of the model with this seed, whose scores need not be computed again.
 
     Raises:
         UnknownNameError: there is no such column or label.
@@ -124,7 +126,8 @@ def disparities_of(
     if column is None:
         if reference is not None:
             raise ModelError(f"Name the column that has the reference group {reference!r}.")
-        return tuple(_of_column(target, table, *one, seed) for one in different(labels).items())
+        scores = {(*one.columns, *one.labels): one.estimate for one in known if one.estimate}
+        return tuple(_of_column(target, table, *one, seed, known=scores) for one in different(labels).items())
     if column not in labels:
         raise UnknownNameError(unknown("column of labels", column, names))
     return (_of_column(target, table, column, labels[column], seed, reference),)
@@ -137,36 +140,42 @@ def _of_column(
     labels: NDArray[np.str_],
     seed: int,
     reference: str | None = None,
+    known: Mapping[tuple[str, ...], Estimate] | None = None,
 ) -> Disparities:
     subjects, losses = table["subject"].to_numpy(), losses_of(target, table)
     scores = losses if target.is_regression else 1 - losses
     members = {label: labels == label for label in in_order(column, labels)}
     n_subjects = {label: len(np.unique(subjects[chosen])) for label, chosen in members.items()}
-    known = [label for label, n in n_subjects.items() if n >= FEWEST]
+    enough = [label for label, n in n_subjects.items() if n >= FEWEST]
     reference = _reference(column, reference, n_subjects)
     found: dict[tuple[str, str], Estimate] = {}
-    if len(known) > 1:
-        chosen = [members[label] for label in known]
+    if len(enough) > 1:
+        chosen = [members[label] for label in enough]
         compared = _Compared(
-            groups=tuple(known),
+            groups=tuple(enough),
             reference=reference,
             classes=_compared_classes(column, target, table, chosen),
             sign=-1 if target.is_regression else 1,
         )
         found = compared.estimates(per_subject(compared.columns(table, scores, chosen), subjects), seed)
+    own = dict(known or {})
+    for label in enough:
+        if (column, label) not in own:
+            faces = members[label]
+            own[column, label] = mean_of_faces(scores[faces], subjects[faces], seed)
     return Disparities(
         column=column,
         reference=reference,
         groups=tuple(
             Group(
                 label=label,
-                n_faces=int(own.sum()),
+                n_faces=int(faces.sum()),
                 n_subjects=n_subjects[label],
-                score=mean_of_faces(scores[own], subjects[own], seed) if label in known else None,
+                score=own[column, label] if label in enough else None,
                 gap=found.get((_GAP, label)),
                 ratio=found.get((_RATIO, label)),
             )
-            for label, own in members.items()
+            for label, faces in members.items()
         ),
         disparities=tuple(
             Disparity(name=name, predicted=predicted, value=value)

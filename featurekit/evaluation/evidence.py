@@ -281,7 +281,7 @@ def _of_target(
         trades=trades_of(target, trained, best, common, differences, margins[score], seed),
         sliced=best,
         slices=slices,
-        disparities=disparities_of(outcomes, target, tables[best], seed),
+        disparities=disparities_of(outcomes, target, tables[best], seed, known=slices),
         legal_ages=legal_ages_of(tables[best], seed) if target.is_regression else (),
         challenge=age_checks(outcomes, tables[best], *CHALLENGE, seed) if target.is_regression else (),
         years=year_errors(outcomes, tables[best], seed) if target.is_regression else (),

@@ -86,6 +86,9 @@ def test_sizes_make_slices_that_are_not_combined_with_other_labels(comparison, m
     assert {one.labels[0]: one.n_faces for one in sizes} == dict(zip(BANDS, (19, 20, 20, 20), strict=True))
     (by_size,) = [one for one in found.disparities if one.column == FACE_SIZE]
     assert [one.label for one in by_size.groups] == list(BANDS)
+    (by_gender,) = [one for one in found.disparities if one.column == "gender"]
+    of_slices = {one.labels: one.estimate for one in found.slices if one.columns == ("gender",)}
+    assert {(one.label,): one.score for one in by_gender.groups} == of_slices
 
 
 def test_a_comparison_that_was_moved_away_from_its_cache_keeps_its_sizes(comparison, manifest):
