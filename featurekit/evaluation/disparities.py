@@ -8,7 +8,7 @@ values are those of fairlearn (Bird et al. 2020, "Fairlearn: a toolkit for asses
 AI"). Confidence intervals resample subjects, each with all of its faces in all groups.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,9 +62,10 @@ class Disparity:
     Attributes:
         name: one of OF_SCORE and OF_CLASSES.
         predicted: the class that a ratio of OF_CLASSES is about; "" for all others.
-        value: the number with its confidence interval. A difference is 0 and a ratio is 1 if all groups are
-            equal. A difference is never below 0 and a ratio never above 1, so their intervals contain 0 or 1
-            only at the end, and chance alone makes groups differ; the gaps of slices are tested.
+        value: the number. A difference is 0 and a ratio is 1 if all groups are equal. The confidence
+            interval is that of the two groups that differ most, so it has numbers below 0, or above 1, where
+            the order of the groups is not certain. Among many groups two differ by chance alone, which the
+            interval does not show; the gaps of slices are tested.
     """
 
     name: str
@@ -254,8 +255,9 @@ class _Compared:
             of_each: sums of the columns over the faces of each subject, shape (n_subjects, n).
             seed: seed of the random number generator.
         """
-        real = self._values(of_each.sum(axis=0).reshape(len(self.groups), -1))
-        drawn = self._values(resampled_sums(of_each, seed=seed).reshape(RESAMPLES, len(self.groups), -1))
+        sums = of_each.sum(axis=0).reshape(len(self.groups), -1)
+        real = self._values(sums, sums)
+        drawn = self._values(resampled_sums(of_each, seed=seed).reshape(RESAMPLES, *sums.shape), sums)
         found = {}
         for key, value in real.items():
             if np.isfinite(value):
@@ -263,45 +265,99 @@ class _Compared:
                 found[key] = Estimate(float(value), between.low, between.high)
         return found
 
-    def _values(self, sums: NDArray[np.float64]) -> dict[tuple[str, str], NDArray[np.float64]]:
-        """Return all numbers from the sums of each group, shape (..., n_groups, n_columns)."""
-        n, total = sums[..., 0], sums[..., 1]
-        score, overall = _ratio(total, n), _ratio(total.sum(-1), n.sum(-1))[..., None]
+    def _values(
+        self, sums: NDArray[np.float64], real: NDArray[np.float64]
+    ) -> dict[tuple[str, str], NDArray[np.float64]]:
+        """Return all numbers.
+
+        Args:
+            sums: sums of the columns of each group, shape (..., n_groups, n_columns).
+            real: the same sums without resampling, shape (n_groups, n_columns). They decide which groups are
+                compared: the ones that differ most.
+        """
+        score, of_real = _of_score(sums), _of_score(real)
         at = self.groups.index(self.reference)
-        of_reference = score[..., at]
         found = {}
         for number, label in enumerate(self.groups):
             if number != at:
-                found[_GAP, label] = self.sign * (score[..., number] - of_reference)
-                found[_RATIO, label] = _ratio(score[..., number], of_reference)
+                found[_GAP, label] = self.sign * (score[..., number] - score[..., at])
+                found[_RATIO, label] = _ratio(score[..., number], score[..., at])
+        all_groups, all_real = _of_score(sums.sum(-2)), _of_score(real.sum(-2))
+        farthest = int(np.argmax(np.abs(of_real - all_real)))
+        sign = -1 if of_real[farthest] < all_real else 1
+        ratios = np.minimum(_ratio(of_real, all_real), _ratio(all_real, of_real))
+        other = int(np.argmin(ratios))
+        pair = (score[..., other], all_groups)
         found |= {
-            ("difference", ""): _range(score),
-            ("ratio", ""): _least_ratio(score),
-            ("difference_to_overall", ""): np.abs(score - overall).max(-1),
-            ("ratio_to_overall", ""): np.minimum(_ratio(score, overall), _ratio(overall, score)).min(-1),
+            ("difference", ""): _range(score, of_real),
+            ("ratio", ""): _least_ratio(score, of_real),
+            ("difference_to_overall", ""): sign * (score[..., farthest] - all_groups),
+            ("ratio_to_overall", ""): _ratio(*(pair if of_real[other] <= all_real else pair[::-1])),
         }
-        parity, odds = [], []
+        return found | self._values_of_classes(sums, real)
+
+    def _values_of_classes(
+        self, sums: NDArray[np.float64], real: NDArray[np.float64]
+    ) -> dict[tuple[str, str], NDArray[np.float64]]:
+        """Return the numbers of OF_CLASSES; see _values()."""
+        found, parity, odds = {}, [], []
         for number, label in enumerate(self.classes):
-            true, said, both = np.moveaxis(sums[..., 2 + 3 * number : 5 + 3 * number], -1, 0)
-            selected = _ratio(said, n)
-            rates = _ratio(both, true), _ratio(said - both, n - true)  # of true and of false positives
-            parity.append(_range(selected))
-            odds.append(np.maximum(*map(_range, rates)))
-            found["demographic_parity_ratio", label] = _least_ratio(selected)
-            found["equalized_odds_ratio", label] = np.minimum(*map(_least_ratio, rates))
+            selected, *rates = (
+                (of_sums, of_real)
+                for of_sums, of_real in zip(_rates(sums, number), _rates(real, number), strict=True)
+            )
+            parity.append(selected)
+            odds += rates
+            found["demographic_parity_ratio", label] = _least_ratio(*selected)
+            found["equalized_odds_ratio", label] = _least_ratio(
+                *rates[_most(rates, lambda r: -_least_ratio(r, r))]
+            )
         if self.classes:
             # They are equal for both classes, unless a model predicts neither of them for some faces.
-            found["demographic_parity_difference", ""] = np.maximum(*parity)
-            found["equalized_odds_difference", ""] = np.maximum(*odds)
+            for name, known in (
+                ("demographic_parity_difference", parity),
+                ("equalized_odds_difference", odds),
+            ):
+                found[name, ""] = _range(*known[_most(known, lambda r: _range(r, r))])
         return found
 
 
-def _range(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(values.max(-1) - values.min(-1))
+def _of_score(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean score from sums, shape (..., n_columns)."""
+    return _ratio(sums[..., 1], sums[..., 0])
 
 
-def _least_ratio(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return _ratio(values.min(-1), values.max(-1))
+def _rates(sums: NDArray[np.float64], number: int) -> tuple[NDArray[np.float64], ...]:
+    """Return the selection rate of a class, and the rates of true and of false positives, in each group."""
+    n, (true, said, both) = sums[..., 0], np.moveaxis(sums[..., 2 + 3 * number : 5 + 3 * number], -1, 0)
+    return _ratio(said, n), _ratio(both, true), _ratio(said - both, n - true)
+
+
+# Rates of groups, shape (..., n_groups), and the same rates without resampling, shape (n_groups,).
+_Pair = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+def _most(rates: Sequence[_Pair], size: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> int:
+    """Return the number of the rates that differ most without resampling."""
+    return int(np.argmax([size(real) for _, real in rates]))
+
+
+def _range(values: NDArray[np.float64], real: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the difference of the groups with the largest and the smallest real value."""
+    least, most = _ends(real)
+    return np.asarray(values[..., most] - values[..., least])
+
+
+def _least_ratio(values: NDArray[np.float64], real: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the ratio of the groups with the smallest and the largest real value."""
+    least, most = _ends(real)
+    return _ratio(values[..., least], values[..., most])
+
+
+def _ends(real: NDArray[np.float64]) -> tuple[int, int]:
+    """Return the numbers of two groups, with the smallest and the largest value, NaN counting as largest."""
+    order = np.argsort(real, kind="stable")
+    return int(order[0]), int(order[-1])
 
 
 def _ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:

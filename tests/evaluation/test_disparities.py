@@ -161,6 +161,21 @@ def test_the_interval_of_a_gap_is_that_of_two_shares():
     assert (gap.value - gap.low, gap.high - gap.value) == pytest.approx((half, half), rel=0.1)
 
 
+def test_where_groups_are_equal_an_interval_says_so():
+    """A difference of 0 is inside its interval, and that of two groups is the interval of their gap."""
+    hat, gender = ["yes", "no"] * 60, ["male"] * 60 + ["female"] * 60
+    said = np.where(np.isin(np.arange(120) % 10, (1, 4)), "other", hat)
+    said = np.where(said == "other", np.where(np.array(hat) == "yes", "no", "yes"), said)
+    (found,) = disparities_of(*_with(HAT, hat, said, gender=gender), 0)
+    intervals = {(one.name, one.predicted): one.value for one in found.disparities}
+    gap = next(one.gap for one in found.groups if one.gap)
+    assert intervals["difference", ""].value == gap.value == 0
+    for (name, _), one in intervals.items():
+        assert one.low < one.value == (1 if "ratio" in name else 0) < one.high
+    ends = {abs(gap.low), abs(gap.high)}
+    assert {abs(intervals["difference", ""].low), abs(intervals["difference", ""].high)} == ends
+
+
 def test_classes_are_not_compared_where_the_groups_are_the_classes():
     """Of gender by gender, the scores of the groups are the recalls, and that is all there is."""
     gender = np.array(["male", "female"] * 50)

@@ -1,6 +1,7 @@
 """How much the scores of the best model differ between groups: a table by label, and one by group."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from featurekit.evaluation.disparities import Disparities, Group
 from featurekit.evaluation.scores import ScoreKind, score_kind
@@ -67,9 +68,10 @@ def _by_label(of: Ranked, found: Sequence[Disparities]) -> Table:
         " are not given for a label that says what the true class is."
         if has_classes
         else "",
-        "If all groups were equal, a difference would be 0 and a ratio 1. By chance alone they never are, so"
-        " the small numbers, which are 95 % confidence intervals over subjects, are no test; the gaps of the"
-        " slices are tested. The values are those of fairlearn.",
+        "If all groups were equal, a difference would be 0 and a ratio 1. Small numbers are 95 % confidence"
+        " intervals over subjects, of the two groups that differ most. Among many groups two differ by chance"
+        " alone, so the intervals are no test; the gaps of the slices are tested. The values are those of"
+        " fairlearn.",
     )
     table = Table(f"{of.title}: disparities of {of.best_model}", columns, rows, note, is_folded=True)
     return table.without_empty_columns(ABSENT)
@@ -83,8 +85,9 @@ def _disparity_cell(kind: ScoreKind, one: Disparities, name: str, unit: str) -> 
     least = min(found, key=lambda each: each.value.value)
     # Rates are shares, whatever the score is.
     shown = _RATIO if not unit else score_kind("accuracy") if unit == "points" else kind
-    value = least.value
-    return interval_cell(shown, value.value, value.low, value.high, tag=least.predicted)
+    value, low, high = (least.value.value, least.value.low, least.value.high)
+    ends = f"{shown.format(low)} to {shown.format(high)}".replace("-", "−")
+    return replace(interval_cell(shown, value, low, high, tag=least.predicted), count=ends)
 
 
 def _by_group(of: Ranked, found: Sequence[Disparities]) -> Table:
