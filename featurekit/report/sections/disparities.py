@@ -64,8 +64,8 @@ def _by_label(of: Ranked, found: Sequence[Disparities]) -> Table:
         "Demographic parity compares how often a class is predicted, whatever the true class, so it also"
         " differs where the groups have other true classes. Equalized odds compares how often a class is"
         " predicted for the faces of each true class, and is the value of the true class for which the groups"
-        " differ most. A ratio is given for the predicted class for which it is smaller, with its name. They"
-        " are not given for a label that says what the true class is."
+        " differ most. Their ratios are given for the predicted class for which they are smaller, with its"
+        " name. Neither is given for a label that says what the true class is."
         if has_classes
         else "",
         "If all groups were equal, a difference would be 0 and a ratio 1. Small numbers are 95 % confidence"
