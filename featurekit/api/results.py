@@ -13,6 +13,7 @@ from featurekit.api.ages import Ages
 from featurekit.api.arguments import threads_of
 from featurekit.api.averages import Averages
 from featurekit.api.data import Dataset
+from featurekit.api.disparities import DisparitiesOf
 from featurekit.api.embed import Embeddings, features_of, joined_ledger
 from featurekit.api.exports import Exports
 from featurekit.api.model import Model
@@ -160,7 +161,8 @@ class Results(Exports):
     def slices(self, target: str | None = None) -> pd.DataFrame:
         """Return the scores of the best model of each target on slices of the faces, worst first.
 
-        A slice has all faces with one value of a label, such as one age group.
+        A slice has all faces with one label, such as one age group, or with two labels. The size of the face
+        on the image is a label (face_size, in bands of pixels) if the cache knows it.
 
         Args:
             target: the target; None for all targets.
@@ -173,6 +175,45 @@ class Results(Exports):
             WorkspaceError: the models' predictions are not available.
         """
         return frames.slices_frame(self._ranked(target), self._known())
+
+    def disparities(
+        self,
+        model: str | None = None,
+        *,
+        column: str | None = None,
+        reference: str | None = None,
+        target: str | None = None,
+    ) -> pd.DataFrame:
+        """Return how much a model's scores differ between groups: the faces with each label of a column.
+
+        The values are those of fairlearn (Bird et al. 2020). Groups with fewer than 30 subjects are left out.
+
+        Args:
+            model: name of a model, such as "svm", or of a run; None for the best trained model.
+            column: column of labels, such as "gender"; None for all columns.
+            reference: label of the reference group of this column; None for the group with most subjects.
+            target: the target; None if the results have only one target.
+
+        Returns:
+            One row for each number: model, column, measure, group ("" for all together), reference, predicted
+            (the class that the number is about, or ""), value, low and high (95 % interval over subjects),
+            n_faces and n_subjects. Measures of a group are its score (a share, or years; NaN for a group that
+            is left out), gap_to_reference (in the same unit, negative if the model is worse on the group) and
+            ratio_to_reference. Measures of all groups are difference and ratio (of the largest and the
+            smallest score), difference_to_overall and ratio_to_overall; with two classes also
+            demographic_parity_difference, equalized_odds_difference, and both as a ratio for each class.
+
+        Raises:
+            TargetError: the target is not given, and the results have several targets.
+            UnknownNameError: there is no such target, model, column or label.
+            ModelError: the reference group has fewer than 30 subjects, or it is given without a column.
+            WorkspaceError: the predictions of the model are not in the folder of the comparison.
+
+        Example:
+            >>> results.disparities("svm", column="gender", reference="male")    # doctest: +SKIP
+        """
+        of = DisparitiesOf(self.ranked, self.evidence, self.folder, self.apart)
+        return of.frame(model, column, reference, target)
 
     def predictions(self, model: str | None = None, target: str | None = None) -> pd.DataFrame:
         """Return the out-of-fold predictions, by models that were fitted without the subject of the face.

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from featurekit.errors import ModelError
 from featurekit.evaluation.estimates import Estimate, mean_of_faces
 from featurekit.evaluation.outcomes import Outcomes
-from featurekit.evaluation.slices import labels_of_faces
+from featurekit.evaluation.slices import in_order, labels_of_faces
 from featurekit.uncertainty.resampling import (
     FEWEST,
     LEVEL,
@@ -260,12 +260,9 @@ def age_checks(
     """
     own, columns = labels_of_faces(outcomes, table)
     years = np.floor(table["true"].to_numpy(float)).astype(int)
-    groups = {
-        (name, label) for name in columns if name != "age_group" for label in set(own[name].astype(str))
-    }
     members = {("", ""): np.ones(len(table), bool)}
-    for name, label in sorted(groups):
-        if label:
+    for name in sorted(set(columns) - {"age_group"}):
+        for label in in_order(name, own[name]):
             members[name, label] = own[name].to_numpy(dtype=str) == label
     members |= {("age", str(year)): years == year for year in np.unique(years).tolist()}
     return tuple(

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurekit.data.targets import TARGETS, Target
+from featurekit.data.targets import Target
 from featurekit.evaluation.estimates import classes_of
 from featurekit.evaluation.outcomes import Outcomes, gives_probabilities
-from featurekit.evaluation.slices import AGE_BANDS, age_bands, labels_of_faces
+from featurekit.evaluation.slices import AGE_BANDS, age_bands, in_order, labels_of_faces
 from featurekit.uncertainty.abstention import risks_at
 from featurekit.uncertainty.calibration import cross_fitted
 from featurekit.uncertainty.conformal import (
@@ -97,10 +97,8 @@ def coverage_of(outcomes: Outcomes, target: Target, table: pd.DataFrame) -> tupl
     for name, labels in labels_of.items():
         known = labels != ""
         of_column = coverage_by(labels[known], answers[known], y[known], subjects[known])
-        natural = AGE_BANDS if name == "age_band" else TARGETS[name].classes if name in TARGETS else ()
-        # In natural order, otherwise alphabetical; labels that a known target does not have come last.
-        place = {label: number for number, label in enumerate(natural or sorted(set(labels)))}
-        of_column.sort(key=lambda one: place.get(one.label, len(place)))
+        natural = AGE_BANDS if name == "age_band" else in_order(name, labels)
+        of_column.sort(key=lambda one: natural.index(one.label))
         found += [(name, one) for one in of_column]
     return _adjusted(found)
 

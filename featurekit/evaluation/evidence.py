@@ -15,6 +15,7 @@ from threading import Lock
 import numpy as np
 import pandas as pd
 
+from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
 from featurekit.data.targets import TARGETS, Target
 from featurekit.errors import WorkspaceError
@@ -37,8 +38,10 @@ from featurekit.evaluation.confusions import ConfusionDifference, confusion_diff
 from featurekit.evaluation.cost import Trade, trades_of
 from featurekit.evaluation.curves import Curve, curves_of, stored
 from featurekit.evaluation.differences import ALPHA, Difference, common_faces, differences_of
+from featurekit.evaluation.disparities import Disparities, disparities_of
 from featurekit.evaluation.estimates import Estimate, estimates_of
-from featurekit.evaluation.outcomes import Outcomes, collect, hash_of
+from featurekit.evaluation.face_sizes import face_sizes
+from featurekit.evaluation.outcomes import Outcomes, SizesOf, collect, hash_of
 from featurekit.evaluation.results import Run
 from featurekit.evaluation.rivals import ranked_by, rivals_of
 from featurekit.evaluation.scores import renamed
@@ -72,6 +75,7 @@ class TargetEvidence:
         sliced: name of the best trained run, by the mean of the score over the folds. All following
             attributes describe this run.
         slices: scores on the faces with each label, the worst first.
+        disparities: how much the scores differ between the groups of each column of labels.
         legal_ages: errors of checks of legal ages; empty for a target of classes.
         challenge: errors of the check CHALLENGE on all faces, for each label, and at each age; empty for a
             target of classes.
@@ -98,6 +102,7 @@ class TargetEvidence:
     trades: tuple[Trade, ...]
     sliced: str
     slices: tuple[Slice, ...]
+    disparities: tuple[Disparities, ...]
     legal_ages: tuple[LegalAge, ...]
     challenge: tuple[AgeCheck, ...]
     years: tuple[YearError, ...]
@@ -203,7 +208,9 @@ def gather(
         if not 0 < value < np.inf:
             raise WorkspaceError(f"The margin must be a number above 0. Got {value:g} {unit} instead.")
     margins = {"accuracy": margin_points / 100, "mae_years": margin_years}
-    outcomes = collect(folder, [run.name for run in runs], manifest)
+    outcomes = collect(
+        folder, [run.name for run in runs], manifest, sizes_of=_sizes_of(folder, runs, manifest)
+    )
     if not outcomes.tables:
         return None
     tables = {**outcomes.tables, "faces": outcomes.labels.reset_index()}
@@ -240,6 +247,14 @@ def _at_legal_ages(of: Evidence, outcomes: Outcomes, legal_ages: Sequence[int] |
                 check_legal_ages(table, wanted)
             targets[name] = replace(one, legal_ages=legal_ages_of(table, of.seed, wanted))
     return replace(of, targets={**of.targets, **targets}) if targets else of
+
+
+def _sizes_of(folder: Path, runs: Sequence[Run], manifest: Manifest | None) -> SizesOf:
+    """Return the function that finds the sizes of faces in the cache of the comparison's project."""
+    # Nearly always, all runs have the same faces.
+    recipes = {str(one["faces"]): one["faces"] for run in runs for one in run.recipes if "faces" in one}
+    store = Store(ComparisonFolder(folder).project.cache, read_only=True)
+    return lambda rows: face_sizes(manifest, recipes.values(), store, rows) if manifest else None
 
 
 def _of_targets(
@@ -301,6 +316,7 @@ def _of_target(
         trades=trades_of(target, trained, best, common, differences, margins[score], seed),
         sliced=best,
         slices=slices,
+        disparities=disparities_of(outcomes, target, tables[best], seed, known=slices),
         legal_ages=legal_ages_of(tables[best], seed) if target.is_regression else (),
         challenge=age_checks(outcomes, tables[best], *CHALLENGE, seed) if target.is_regression else (),
         years=year_errors(outcomes, tables[best], seed) if target.is_regression else (),

@@ -1,6 +1,6 @@
 """Scores of one model on groups of faces: by label, and by age band."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations, product
 
@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurekit.data.targets import Target
+from featurekit.data.targets import TARGETS, Target
 from featurekit.evaluation.differences import ALPHA
 from featurekit.evaluation.estimates import Estimate, losses_of, mean_of_faces
+from featurekit.evaluation.face_sizes import FACE_SIZE, SIZE_BANDS
 from featurekit.evaluation.outcomes import Outcomes
 from featurekit.uncertainty.permutation import slice_gaps
 from featurekit.uncertainty.resampling import FEWEST
@@ -51,14 +52,23 @@ class Slice:
     @property
     def is_worse(self) -> bool:
         """Whether there is evidence that the model is worse on these faces than on all others."""
-        return self.gap is not None and self.gap < 0 and self.gap_p is not None and self.gap_p <= ALPHA
+        return self._is_shown and (self.gap or 0.0) < 0
+
+    @property
+    def is_better(self) -> bool:
+        """Whether there is evidence that the model is better on these faces than on all others."""
+        return self._is_shown and (self.gap or 0.0) > 0
+
+    @property
+    def _is_shown(self) -> bool:
+        return self.gap is not None and self.gap_p is not None and self.gap_p <= ALPHA
 
 
 def slices_of(outcomes: Outcomes, target: Target, table: pd.DataFrame, seed: int) -> tuple[Slice, ...]:
     """Return the scores on the faces with each label, and with two labels together, the worst first."""
     own, columns = labels_of_faces(outcomes, table)
     errors, subjects = losses_of(target, table), table["subject"].to_numpy()
-    labels = _different({name: own[name].to_numpy(dtype=str) for name in columns})
+    labels = different({name: own[name].to_numpy(dtype=str) for name in columns})
     found: list[Slice] = []
     tested, members = [], []
     for names in [(name,) for name in labels] + _combined(labels):
@@ -95,7 +105,7 @@ def slices_of(outcomes: Outcomes, target: Target, table: pd.DataFrame, seed: int
     return tuple(sorted(found, key=lambda one: sign * one.estimate.value if one.estimate else np.inf))
 
 
-def _different(labels: Mapping[str, NDArray[np.str_]]) -> dict[str, NDArray[np.str_]]:
+def different(labels: Mapping[str, NDArray[np.str_]]) -> dict[str, NDArray[np.str_]]:
     """Return the columns of labels without those that are equal to a column before them."""
     found: dict[str, NDArray[np.str_]] = {}
     for name, values in labels.items():
@@ -105,9 +115,13 @@ def _different(labels: Mapping[str, NDArray[np.str_]]) -> dict[str, NDArray[np.s
 
 
 def _combined(labels: Mapping[str, NDArray[np.str_]]) -> list[tuple[str, ...]]:
-    """Return which columns are combined: gender and age group, and own columns with each of these."""
+    """Return which columns are combined: gender and age group, and own columns with each of these.
+
+    The size of the face is not combined: the many more slices would make every test less powerful.
+    """
     known = [name for name in ("gender", "age_group") if name in labels]
-    few = [name for name, of in labels.items() if name not in known and len({*of} - {""}) <= MOST_COMBINED]
+    alone = {*known, FACE_SIZE}
+    few = [name for name, of in labels.items() if name not in alone and len({*of} - {""}) <= MOST_COMBINED]
     return [*combinations(known, 2), *product(known, few)]
 
 
@@ -115,6 +129,17 @@ def labels_of_faces(outcomes: Outcomes, table: pd.DataFrame) -> tuple[pd.DataFra
     """Return the labels of the faces of a table, and the names of the columns of labels."""
     own = outcomes.labels.loc[table["row"]]
     return own, [str(name) for name in own.columns if name != "age"]
+
+
+def in_order(column: str, labels: Iterable[str]) -> list[str]:
+    """Return the different labels of a column in their natural order, else in alphabetical order.
+
+    >>> in_order("age_group", ["25-32", "4-6", "25-32"]), in_order("hat", ["yes", "no", ""])
+    (['4-6', '25-32'], ['no', 'yes'])
+    """
+    order = SIZE_BANDS if column == FACE_SIZE else TARGETS[column].classes if column in TARGETS else ()
+    place = {label: number for number, label in enumerate(order)}
+    return sorted(set(map(str, labels)) - {""}, key=lambda label: (place.get(label, len(place)), label))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from featurekit.evaluation.ages import WITHIN, AgeCheck, BandRates, GroupErrors, Rate, YearError
+from featurekit.evaluation.disparities import Disparities
 from featurekit.evaluation.estimates import Estimate
 from featurekit.evaluation.evidence import Evidence
 from featurekit.evaluation.results import Run
@@ -155,6 +156,54 @@ def slices_frame(runs: Sequence[Run], evidence: Evidence) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=None if rows else _SLICES)
 
 
+def disparities_frame(found: Sequence[Disparities], model: str, score: str) -> pd.DataFrame:
+    """Return the disparities of one model between groups of faces, one number in each row.
+
+    Returns:
+        Columns: model, column (of labels), measure, group, reference, predicted, value, low and high (95 %
+        confidence interval over subjects), n_faces and n_subjects. First are the rows of each group, whose
+        measure is the name of the score, "gap_to_reference" or "ratio_to_reference"; then the rows of all
+        groups together, whose group is "".
+    """
+    rows: list[dict[str, Any]] = []
+    for one in found:
+        known = [group for group in one.groups if group.score]
+        whole = (sum(group.n_faces for group in known), sum(group.n_subjects for group in known))
+        numbers = [
+            (measure, group.label, "", value, (group.n_faces, group.n_subjects))
+            for group in one.groups
+            for measure, value in (
+                (score, group.score),
+                ("gap_to_reference", group.gap),
+                ("ratio_to_reference", group.ratio),
+            )
+            if value or measure == score
+        ]
+        numbers += [(each.name, "", each.predicted, each.value, whole) for each in one.disparities]
+        for measure, label, predicted, value, (n_faces, n_subjects) in numbers:
+            value = value or Estimate(_NAN, _NAN, _NAN)
+            rows.append(
+                {
+                    "model": model,
+                    "column": one.column,
+                    "measure": measure,
+                    "group": label,
+                    "reference": one.reference,
+                    "predicted": predicted,
+                    "value": value.value,
+                    "low": value.low,
+                    "high": value.high,
+                    "n_faces": n_faces,
+                    "n_subjects": n_subjects,
+                }
+            )
+    return pd.DataFrame(rows, columns=None if rows else _DISPARITIES)
+
+
+_DISPARITIES = [
+    *("model", "column", "measure", "group", "reference", "predicted"),
+    *("value", "low", "high", "n_faces", "n_subjects"),
+]
 _DIFFERENCES = [
     *("target", "first", "second", "score", "gain", "low", "high"),
     *("p_value", "p_value_unadjusted", "p_value_limit", "p_value_folds", "is_shown"),

@@ -119,6 +119,17 @@ TERMS = (
         "(non-)?default parameters?",
     ),
     Term(
+        "demographic parity",
+        "Said of a model that predicts a class equally often in all groups of faces, whatever their true"
+        " classes.",
+    ),
+    Term(
+        "disparity",
+        "How much the scores of a model differ between groups of faces: the largest minus the smallest"
+        " (difference), or the smallest divided by the largest (ratio).",
+        "disparit(y|ies)",
+    ),
+    Term(
         "effective rank",
         "The number of directions that the vectors of a feature set really use: the exponential of the"
         " entropy of the normalized singular values of the centred vectors (Roy and Vetterli 2007). At most"
@@ -133,6 +144,11 @@ TERMS = (
     Term(
         "ensemble",
         "A model that averages the predictions of other models, its members, with equal or learned weights.",
+    ),
+    Term(
+        "equalized odds",
+        "Said of a model that predicts a class equally often in all groups of faces, among the faces of each"
+        " true class.",
     ),
     Term(
         "false negative rate",

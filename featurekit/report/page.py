@@ -36,6 +36,7 @@ from featurekit.report.sections import (
     cost,
     curves,
     differences,
+    disparities,
     dropped,
     folds,
     legend,
@@ -53,7 +54,7 @@ from featurekit.report.select import Ranked, apart_from, ranked_targets, target_
 from featurekit.text import counted, first_few
 
 # The parts of the section on one target, from top to bottom.
-_OF_TARGET = (ranking, folds, differences, cost, classes, curves, slices, ages, calibration)
+_OF_TARGET = (ranking, folds, differences, cost, classes, curves, slices, disparities, ages, calibration)
 # Readers for whom the report is arranged: for age assurance, ages and what is stated of them come first.
 PROFILES = ("age-assurance",)
 

@@ -2,7 +2,7 @@
 
 The plots are written as SVG without a plotting library. They have the colors and the font of
 the page, light or dark, are sharp on paper, and have the same bytes on every machine.
-Trained models and baselines differ in shape, not only in color.
+Trained models and baselines, and slices with and without a gap, differ in shape, not only in color.
 """
 
 import math
@@ -22,6 +22,7 @@ from featurekit.text import visible
 _LETTER = 7.2  # width of a character at 12 px in the widest of the common fonts
 _MAX_LABEL = 50  # characters
 _FONT = 12
+_LINES = ("baseline", "off-the-shelf", "all faces")  # roles in a dot plot that have a vertical line
 
 
 def figure(
@@ -51,14 +52,15 @@ def figure(
 
 @dataclass(frozen=True)
 class Point:
-    """One model in a dot plot.
+    """One model, or one slice, in a dot plot.
 
     Attributes:
-        label: name of the model.
+        label: name of the model or of the slice.
         mean: position of the dot, in the unit that is shown.
         low, high: ends of the bar; both are the mean if there is no bar.
         shown: the score and its interval as text, for the right of the plot.
-        role: "baseline", "off-the-shelf", or "" for a trained model.
+        role: "baseline", "off-the-shelf", or "" for a trained model; of slices, "worse" or "better" if there
+            is evidence of a gap, "all faces" for no slice, or "".
         number: number by which the page calls the model, e.g. "M1"; "" without numbers.
         folds: position of a small dot below the bar for each fold; those outside of the plot are left out.
     """
@@ -74,20 +76,20 @@ class Point:
 
 
 def dot_plot(points: Sequence[Point], kind: ScoreKind, *, is_narrow: bool, summary: str) -> Markup:
-    """Draw the scores of models with their bars, one below the other, and a line for each baseline.
+    """Draw scores with their bars, one below the other, and a line for each baseline or for all faces.
 
     The axis is that of the trained models. A baseline that would more than double it is not drawn: an arrow
     shows on which side it is, and its score is written like the others.
 
     Args:
-        points: the models from top to bottom.
+        points: the models or slices from top to bottom.
         kind: kind of score, such as accuracy.
         is_narrow: whether the figure is for a narrow screen, with the names above the dots.
         summary: description for readers who cannot see the figure.
     """
     marks = {point.role: point for point in reversed(points) if point.role}
     drawn = _on_the_axis(points)
-    lines = [marks[role] for role in ("baseline", "off-the-shelf") if marks.get(role) in drawn]
+    lines = [marks[role] for role in _LINES if marks.get(role) in drawn]
     values = [value for point in drawn for value in (point.low, point.mean, point.high)]
     low, high, ticks = _axis(min(values), max(values), _limit(kind))
     longest = max(min(len(visible(point.label)), _MAX_LABEL) for point in points)
@@ -158,9 +160,10 @@ def _on_the_axis(points: Sequence[Point]) -> list[Point]:
     def span(those: Sequence[Point]) -> float:
         return max(point.high for point in those) - min(point.low for point in those)
 
-    drawn = [point for point in points if not point.role]
+    may_be_away = ("baseline", "off-the-shelf")
+    drawn = [point for point in points if point.role not in may_be_away]
     for point in points:
-        if point.role and (len(drawn) < 2 or span([*drawn, point]) <= 2 * span(drawn)):
+        if point.role in may_be_away and (len(drawn) < 2 or span([*drawn, point]) <= 2 * span(drawn)):
             drawn.append(point)
     return drawn or list(points)
 
@@ -517,10 +520,11 @@ def _curve(places: Sequence[tuple[float, float]], css: str = "curve") -> str:
 
 
 def _dot(x: float, y: float, role: str) -> str:
-    if role == "baseline":
+    if role in ("baseline", "all faces"):
         return f'<rect class="dot hollow" x="{x - 4:.1f}" y="{y - 4:.1f}" width="8" height="8"/>'
     if role:
-        return f'<path class="dot hollow" d="M{x - 5.5:.1f} {y:.1f}l5.5 -5.5l5.5 5.5l-5.5 5.5z"/>'
+        css = "dot worse" if role == "worse" else "dot hollow"
+        return f'<path class="{css}" d="M{x - 5.5:.1f} {y:.1f}l5.5 -5.5l5.5 5.5l-5.5 5.5z"/>'
     return f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="4.5"/>'
 
 

@@ -49,6 +49,7 @@ def a_run(name, target, *, is_baseline=False, milliseconds=20.0, processor="one"
         seconds={"extract": N * milliseconds / 1000, "predict": 0.0} if milliseconds else {},
         hardware={"processor": processor},
         scores={} if mean is None else {"mae_years" if target == "age" else "accuracy": {"mean": mean}},
+        recipes=(),
     )
 
 

@@ -27,6 +27,7 @@ from featurekit.evaluation.confusions import ConfusionDifference
 from featurekit.evaluation.cost import Trade
 from featurekit.evaluation.curves import FALSE_POSITIVE_RATES, RECALLS, Curve
 from featurekit.evaluation.differences import Difference
+from featurekit.evaluation.disparities import Disparities, Disparity, Group
 from featurekit.evaluation.estimates import Estimate
 from featurekit.evaluation.evidence import Evidence, TargetEvidence
 from featurekit.evaluation.results import Run
@@ -166,6 +167,30 @@ def make_runs() -> list[Run]:
     return runs
 
 
+DISPARITIES = (
+    Disparities(
+        column="gender",
+        reference="male",
+        groups=(
+            Group(
+                label="female",
+                n_faces=80,
+                n_subjects=77,
+                score=Estimate(0.3, 0.2, 0.4),
+                gap=Estimate(-0.2, -0.3, 0.1),
+                ratio=Estimate(0.6, 0.5, 0.7),
+            ),
+            Group(label="male", n_faces=90, n_subjects=88, score=Estimate(0.5, 0.4, 0.6)),
+            Group(label="other", n_faces=3, n_subjects=2, score=None),
+        ),
+        disparities=(
+            Disparity(name="difference", predicted="", value=Estimate(0.2, 0.1, 0.3)),
+            Disparity(name="ratio", predicted="", value=Estimate(0.6, 0.5, 0.7)),
+            Disparity(name="demographic_parity_ratio", predicted="a", value=Estimate(0.8, 0.5, 0.9)),
+            Disparity(name="demographic_parity_ratio", predicted="b", value=Estimate(0.7, 0.4, 0.95)),
+        ),
+    ),
+)
 CONFIDENCE = Confidence(
     temperature=1.375,
     before=CalibrationError(0.081, 0.085, 0.07, 0.09),
@@ -282,6 +307,7 @@ def make_evidence(runs: list[Run], *, p: float = 0.4, **changes: Any) -> Evidenc
         trades=(),
         sliced=next(run.name for run in ordered if not run.is_baseline),
         slices=slices,
+        disparities=DISPARITIES,
         legal_ages=(LegalAge(plain=plain, plain_nearly=plain.passing, lowest=None, lowest_nearly=None),)
         if is_age
         else (),

@@ -208,6 +208,20 @@ def test_in_dark_axes_of_the_user_the_text_is_light(displays):
         assert {text.get_color() for text in (*ax.texts, ax.xaxis.label)} == {"white"}
 
 
+def test_slices_with_a_gap_have_another_mark_than_those_without():
+    runs = [make_run()]
+    worse = next(one for one in make_evidence(runs).targets["gender"].slices if one.is_worse)
+    own = tuple(
+        replace(worse, labels=("male", str(number)), gap=gap, gap_p=p)
+        for number, (gap, p) in enumerate(((-0.2, 0.01), (0.2, 0.01), (-0.2, 0.06)))
+    )
+    ax = SlicesDisplay.find(ranked(runs, slices=own)).plot(ax=new_figure().subplots())
+    marks = {line.get_label(): (line.get_marker(), line.get_markerfacecolor()) for line in ax.lines[1:]}
+    assert [marker for marker, _ in marks.values()] == ["D", "D", "o"]
+    assert marks["Significantly better"][1] == "none"
+    assert marks["Significantly worse than all other faces"][1] != "none"
+
+
 def test_an_option_that_a_display_does_not_have_is_an_error(displays):
     ax = new_figure().subplots()
     with pytest.raises(
@@ -277,11 +291,11 @@ def test_costs_are_those_of_the_reports_table(kept):
 def test_slices_are_those_of_the_reports_table_and_of_the_results_frame(kept):
     display = SlicesDisplay.find(kept, most=1000)
     frame, scale = display.frame(), display.kind.scale
-    tables = slices.blocks(kept)
+    _, table = slices.blocks(kept)
     mine = [
         tuple(scale * frame[name].to_numpy()[i] for name in ("value", "low", "high")) for i in frame.index
     ]
-    shown = [values for table in tables for values in values_of(table, display.kind.title, 2)]
+    shown = values_of(table, display.kind.title, 2)
     known = [values for values in shown if len(values) == 3]
     assert np.round(mine, 6) == pytest.approx(np.array(known))
     other = slices_frame(kept.runs, Evidence(of={}, seed=0, targets={kept.name: kept.evidence}))

@@ -135,9 +135,10 @@ class SlicesDisplay(RunDisplay):
         return sentences(
             "Each row is a slice: the faces with one label, or with two labels. The worst slices are first."
             f" The mark is the {score_word(self.kind)} of {self.model} on the slice, and the bars are 95 %"
-            " confidence intervals over subjects. The dashed line is the score on all faces. Diamonds are"
-            " slices on which the model is significantly worse than on all other faces (p ≤ 0.05, adjusted"
-            " for all slices of the target).",
+            " confidence intervals over subjects. The dashed line is the score on all faces. Filled diamonds"
+            " are slices on which the model is significantly worse than on all other faces (p ≤ 0.05,"
+            " adjusted for all slices of the target), and hollow diamonds are slices on which it is"
+            " significantly better.",
             f"The {len(self.slices)} worst of {self.n_known} slices are drawn."
             if len(self.slices) < self.n_known
             else "",
@@ -156,19 +157,21 @@ class SlicesDisplay(RunDisplay):
 
         Args:
             ax: the axes.
-            color: color of the slices on which the model is not significantly worse.
+            color: color of the slices on which the model is not significantly worse than on all other faces.
             values: whether the scores are written on the right of the dots.
         """
         kind = self.kind
         ax.axvline(self.overall.value, color=GREY, linestyle="--", linewidth=1.2, label="All faces")
-        for is_worse, marks, label in (
-            (True, {"marker": "D", "color": VERMILION}, "Significantly worse than all other faces"),
-            (False, {"marker": "o", "color": color}, "Not significantly worse"),
+        hollow = {"marker": "D", "color": color, "markerfacecolor": "none"}
+        for gap, marks, label in (
+            ((True, False), {"marker": "D", "color": VERMILION}, "Significantly worse than all other faces"),
+            ((False, True), hollow, "Significantly better"),
+            ((False, False), {"marker": "o", "color": color}, "No significant gap"),
         ):
             lines = [
                 (height, one.estimate)
                 for height, one in enumerate(self.slices)
-                if one.estimate and one.is_worse is is_worse
+                if one.estimate and (one.is_worse, one.is_better) == gap
             ]
             if lines:
                 places = [(one.value, one.low, one.high) for _, one in lines]

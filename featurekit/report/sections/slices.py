@@ -1,22 +1,86 @@
-"""The scores of the best model on slices of the data: a table of all slices, a sentence on the worst."""
+"""The scores of the best model on slices of the data: a figure of the worst, a table of all, a sentence."""
 
 from featurekit.evaluation.differences import ALPHA
+from featurekit.evaluation.estimates import Estimate
 from featurekit.evaluation.evidence import TargetEvidence
 from featurekit.evaluation.scores import ScoreKind, score_kind, score_word
 from featurekit.evaluation.slices import Slice
-from featurekit.report.cells import ABSENT, amount, count_cell, estimate_cell, gain_cell, p_value
-from featurekit.report.displays.slices import slice_name
-from featurekit.report.model import Blocks, Cell, Column, Table
+from featurekit.report.cells import (
+    ABSENT,
+    amount,
+    axis_label,
+    count_cell,
+    estimate_cell,
+    gain_cell,
+    p_value,
+    sentences,
+    words,
+)
+from featurekit.report.displays.slices import SlicesDisplay, slice_name
+from featurekit.report.model import Blocks, Cell, Column, Figure, Table
 from featurekit.report.select import Ranked
+from featurekit.report.svg import Point, dot_plot, figure
 from featurekit.uncertainty.resampling import FEWEST
 
-_WORST = 8  # slices that are not folded away
+_WORST = 10  # slices that are drawn
 
 
 def blocks(of: Ranked) -> Blocks:
-    """Return a table of the scores of the best model on each slice, worst first; nothing without slices."""
+    """Return a figure of the slices on which the best model is worst, and a table of all slices.
+
+    The table is folded away if there is a figure. There is nothing without slices.
+    """
     if of.evidence is None or not of.evidence.slices:
         return []
+    display = SlicesDisplay.find(of, most=_WORST)
+    return [_plot(of, display) if display else None, _table(of, display)]
+
+
+def _plot(of: Ranked, display: SlicesDisplay) -> Figure:
+    kind = display.kind
+    points = [_point("all faces", kind, display.overall, "all faces")]
+    points += [
+        _point(_short_name(one), kind, one.estimate, "worse" if one.is_worse else "better" * one.is_better)
+        for one in display.slices
+        if one.estimate
+    ]
+    is_cut = len(display.slices) < display.n_known
+    drawn = f"the worst {len(display.slices)} of {display.n_known}" if is_cut else "worst first"
+    caption = f"{of.title}: {of.best_model} on slices of the data, {drawn}"
+    roles = {one.role for one in points}
+    note = sentences(
+        "A slice is the set of faces with one label, or with two labels. The bars are 95 % confidence"
+        " intervals over subjects; the dashed line is the score on all faces.",
+        "Filled diamonds: the model is significantly worse on the slice than on all other faces (p ≤ 0.05)."
+        if "worse" in roles
+        else "There is no evidence that the model is worse on one of them than on all other faces.",
+        "Hollow diamonds: it is significantly better." if "better" in roles else "",
+    )
+    summary = (
+        f"{caption}. Dot plot of {axis_label(kind)}. All faces: {points[0].shown}. Worst: {points[1].label},"
+        f" {points[1].shown}. The table below has every number."
+    )
+    return figure(caption, note, summary, dot_plot, points, kind)
+
+
+def _short_name(one: Slice) -> str:
+    """Return the name of a slice in the figure: a narrow screen has room for "female, age 38-43"."""
+    known = {"gender": "", "age_group": "age "}
+    return ", ".join(
+        known.get(name, f"{words(name)} ") + label
+        for name, label in zip(one.columns, one.labels, strict=True)
+    )
+
+
+def _point(label: str, kind: ScoreKind, found: Estimate, role: str) -> Point:
+    value, low, high = (number * kind.scale for number in (found.value, found.low, found.high))
+    shown = f"{kind.format(found.value)} ({kind.format(found.low)}–{kind.format(found.high)})"
+    return Point(label, value, low, high, shown, role)
+
+
+def _table(of: Ranked, display: SlicesDisplay | None) -> Table:
+    """Return the table of all slices, worst first, open if there is no figure."""
+    assert of.evidence is not None
     kind = score_kind(of.evidence.score)
     columns = (
         Column("Slice"),
@@ -38,21 +102,24 @@ def blocks(of: Ranked) -> Blocks:
         for one in of.evidence.slices
     )
     n_gaps = sum(one.gap_p is not None for one in of.evidence.slices)
-    note = (
-        "A slice is the set of faces with one label, or with two labels. Small numbers are the 95 %"
-        " confidence interval over subjects, and the p-value of the gap. The gap is the difference from the"
-        " score on all other faces; it is negative if the model is worse on the slice. The"
-        f" {n_gaps} gaps are tested together, by a permutation test that exchanges the labels of whole"
-        " subjects (step-down max-T). Bold: the model is significantly worse on the slice (p ≤ 0.05). Slices"
-        f" with fewer than {FEWEST} subjects have no score, and there is no gap if the other faces have fewer"
-        f" than {FEWEST} subjects."
+    note = sentences(
+        _on_all_faces(display) if display else "",
+        "Small numbers are the 95 % confidence interval over subjects, and the p-value of the gap. The gap is"
+        " the difference from the score on all other faces; it is negative if the model is worse on the"
+        f" slice. The {n_gaps} gaps are tested together, by a permutation test that exchanges the labels of"
+        " whole subjects (step-down max-T). Bold: the model is significantly worse on the slice (p ≤ 0.05)."
+        f" Slices with fewer than {FEWEST} subjects have no score, and there is no gap if the other faces"
+        f" have fewer than {FEWEST} subjects.",
     )
-    caption = f"{of.title}: {of.best_model} on slices of the data, worst first"
-    if len(rows) <= _WORST + 2:
-        return [Table(caption, columns, rows, note, is_sortable=True)]
-    caption += f": the worst {_WORST} of {len(rows)}"
-    others = Table(f"{of.title}: all other slices", columns, rows[_WORST:], is_folded=True, is_sortable=True)
-    return [Table(caption, columns, rows[:_WORST], note, is_sortable=True), others]
+    caption = f"{of.title}: {of.best_model} on slices of the data, the table of all {len(rows)}"
+    return Table(caption, columns, rows, note, is_folded=display is not None, is_sortable=True)
+
+
+def _on_all_faces(display: SlicesDisplay) -> str:
+    kind, overall = display.kind, display.overall
+    low, high = kind.format(overall.low), kind.format(overall.high)
+    value = f"{kind.format(overall.value)} {kind.unit}".strip()
+    return f"On all faces, the {score_word(kind)} is {value} ({low}–{high})."
 
 
 def worst_in_words(evidence: TargetEvidence) -> str:
