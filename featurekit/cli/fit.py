@@ -92,6 +92,14 @@ Tune = Annotated[
         " (tuned).",
     ),
 ]
+LearningCurve = Annotated[
+    bool,
+    typer.Option(
+        "--learning-curve",
+        help="Also fit on 1/16, 1/8, 1/4 and 1/2 of the training subjects, to see whether more faces would"
+        " help. Runs that are stored with the same settings are not fitted again.",
+    ),
+]
 Jobs = Annotated[
     int,
     typer.Option(
@@ -163,6 +171,7 @@ def fit(
     rare: Rare = "leave-out",
     save_models: SaveModels = True,
     tune: Tune = False,
+    learning_curve: LearningCurve = False,
     jobs: Jobs = 0,
     epochs: Epochs = None,
     batch_size: BatchSize = None,
@@ -191,6 +200,7 @@ def fit(
             join=join,
             parameters=_parameters(epochs, batch_size, set_),
             tune=tune,
+            learning_curve=learning_curve,
             name=name,
             folds=folds,
             seed=seed,

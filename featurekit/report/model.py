@@ -164,12 +164,16 @@ class Code:
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure, drawn once for wide and once for narrow screens; a table next to it has the numbers."""
+    """A figure, drawn once for wide and once for narrow screens; a table next to it has the numbers.
+
+    A folded figure is hidden until the reader clicks on it.
+    """
 
     caption: str
     note: str
     wide: Markup
     narrow: Markup
+    is_folded: bool = False
 
 
 @dataclass(frozen=True)

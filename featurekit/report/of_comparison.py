@@ -14,6 +14,7 @@ from featurekit.data.manifest import Manifest
 from featurekit.errors import WorkspaceError
 from featurekit.evaluation.changes import compare_runs, relabelled
 from featurekit.evaluation.comparable import how_to_run_again, set_apart
+from featurekit.evaluation.data_curve import load_curves
 from featurekit.evaluation.differences import Difference
 from featurekit.evaluation.evidence import MARGIN_POINTS, MARGIN_YEARS, Evidence, gather
 from featurekit.evaluation.results import Run, some_runs
@@ -175,6 +176,7 @@ def write(weighed: Weighed, store: Store, *, faces: str = "none", page: Path | N
         Audit.load(folder),
         errors=errors,
         apart=weighed.apart,
+        curves=load_curves(folder, weighed.compared),
     )
     return write_page(page or ComparisonFolder(folder).page, content)
 

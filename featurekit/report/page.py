@@ -10,6 +10,7 @@ from itertools import chain, count
 
 from featurekit.checks.audit import Audit
 from featurekit.errors import WorkspaceError
+from featurekit.evaluation.data_curve import DataCurve
 from featurekit.evaluation.evidence import Evidence
 from featurekit.evaluation.results import Run
 from featurekit.report.gallery import Errors
@@ -34,6 +35,7 @@ from featurekit.report.sections import (
     cost,
     differences,
     dropped,
+    learning,
     provenance,
     ranking,
     slices,
@@ -58,6 +60,7 @@ def compose(
     *,
     errors: Mapping[str, Errors] | None = None,
     apart: Mapping[str, str] | None = None,
+    curves: Mapping[str, DataCurve] | None = None,
 ) -> Page:
     """Return the report on some runs; their order makes no difference.
 
@@ -72,6 +75,7 @@ def compose(
         apart: name of each run that cannot be compared with the other runs → reason; None to determine the
             reasons here. The report lists these runs in a table of their own, also runs without a test if
             other runs of their target have one.
+        curves: scores of runs with parts of the training faces, by the name of the run; None for none.
 
     Raises:
         WorkspaceError: runs is empty.
@@ -86,7 +90,7 @@ def compose(
     is_synthetic = any(bool(run.dataset.get("synthetic")) for run in known)
     sections = (
         section_of("Summary", verdict.blocks(ranked, is_synthetic=is_synthetic)),
-        *(_target_section(name, ranked, known, reasons, errors or {}) for name in names),
+        *(_target_section(name, ranked, known, reasons, errors or {}, curves or {}) for name in names),
         *anchors.sections(ranked, compared),
         section_of("Audit of the data", audited.blocks(audit, compared)),
         section_of("Rows that were not used", dropped.blocks(ranked, compared)),
@@ -105,11 +109,13 @@ def _target_section(
     known: Sequence[Run],
     reasons: Mapping[str, str],
     errors: Mapping[str, Errors],
+    curves: Mapping[str, DataCurve],
 ) -> Section:
     """Return the section on one target: its ranking, and the runs that are set apart."""
     of = next((one for one in ranked if one.name == name), None)
     parts = [part.blocks(of) for part in _OF_TARGET] if of else []
     faces = worst_errors.blocks(of, errors.get(name)) if of else []
+    parts += [learning.blocks(of, curves)] if of else []
     table = _apart_table(name, [run for run in known if run.target == name], reasons)
     return section_of(target_title(name), [*chain.from_iterable(parts), *faces, table])
 
