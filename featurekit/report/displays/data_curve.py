@@ -63,31 +63,29 @@ class DataCurveDisplay(RunDisplay):
             )
         return cls.of(run, curve)
 
-    @property
-    def answer(self) -> str:
-        """A sentence that says what the last doubling of the training faces changed."""
+    def answer(self, name: str = "") -> str:
+        """Return a sentence that says what the last doubling of the training subjects changed.
+
+        Args:
+            name: name of the model in the sentence; "" for its full name.
+        """
         before, last = self.points[-2:]
-        if last.gain is None:
-            return ""
-        word, gain = score_word(self.kind), last.gain
-        low, high = signed(self.kind, gain.low), signed(self.kind, gain.high)
-        faces = f"from {before.n_faces:,.0f} to {last.n_faces:,.0f} training faces"
+        assert last.gain is not None
+        kind, gain = self.kind, last.gain
+        faces = f"from {before.n_faces:,.0f} to {last.n_faces:,.0f} faces"
+        score = f"{score_word(kind)} of {name or self.model}"
+        between = f"95 % interval {signed(kind, gain.low)} to {signed(kind, gain.high)}"
         if not last.is_gain_shown:
+            change = f"{signed(kind, gain.value)} {kind.unit_of_difference}".strip()
             return (
-                f"It is not shown that more faces would help: {faces}, the {word} of {self.model} changed by"
-                f" {_with_unit(self.kind, signed(self.kind, gain.value))}, and the 95 % interval, {low} to"
-                f" {high}, contains 0."
+                f"It is not shown that more training faces would help: {faces}, the {score} changed by"
+                f" {change} ({between}, which contains 0)."
             )
-        is_better = gain.value > 0
+        verb = "improved" if gain.value > 0 else "worsened"
+        so = ", so the curve has not levelled off, and more faces of the same kind may help"
         return (
-            f"Doubling the training subjects of {self.model}, {faces}, made its {word}"
-            f" {amount(self.kind, gain.value)} {'better' if is_better else 'worse'} (95 % interval {low} to"
-            f" {high})"
-            + (
-                ", so the curve has not levelled off: more faces of the same kind may help."
-                if is_better
-                else "."
-            )
+            f"Doubling the training subjects, {faces}, {verb} the {score} by {amount(kind, gain.value)}"
+            f" ({between}){so if gain.value > 0 else ''}."
         )
 
     @property
@@ -122,7 +120,7 @@ class DataCurveDisplay(RunDisplay):
             " part contains the part before, and the classes have the same shares in it. The bars are 95 %"
             " confidence intervals over the tested subjects; they say nothing about which training subjects"
             " happen to be in a part, because each part is drawn once. The axis of faces is logarithmic.",
-            self.answer,
+            self.answer(),
         )
 
     def _draw(self, ax: "Axes", *, color: str = BLUE) -> None:
@@ -155,7 +153,3 @@ class DataCurveDisplay(RunDisplay):
 
 def _share(one: Point) -> str:
     return "all" if one.one_in == 1 else f"1/{one.one_in}"
-
-
-def _with_unit(kind: ScoreKind, text: str) -> str:
-    return f"{text} {kind.unit_of_difference}".strip()

@@ -10,11 +10,11 @@ from featurekit.report.model import Blocks, Cell, Column, Figure, Table, Text
 from featurekit.report.select import Ranked
 from featurekit.report.svg import SizedCurve, data_curves, figure
 
-_MAX_CURVES = 4  # models whose curves are drawn and described; the table has all
+_MAX_CURVES = 4  # models whose curves are drawn; the table has all
 
 
 def blocks(of: Ranked, curves: Mapping[str, DataCurve]) -> Blocks:
-    """Return the answer of each curve, a figure and a table; nothing without curves."""
+    """Return the answer for the best model with a curve, a figure and a table; nothing without curves."""
     shown = [(run, DataCurveDisplay.of(run, curves[run.name])) for run in of.runs if run.name in curves]
     if not shown:
         return []
@@ -23,10 +23,7 @@ def blocks(of: Ranked, curves: Mapping[str, DataCurve]) -> Blocks:
     kind = displays[0].kind
     caption = f"{of.title}: {score_word(kind)} by the number of training faces"
     return [
-        *(
-            Text(display.answer.replace(display.model, names[display.run]))
-            for display in displays[:_MAX_CURVES]
-        ),
+        Text(displays[0].answer(of.in_words(shown[0][0]))),
         _figure(displays[:_MAX_CURVES], names, caption),
         curves_table(displays, names, caption),
     ]
