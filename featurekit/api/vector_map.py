@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurekit.api.project import Project, project_of
+from featurekit.api.project import Project
 from featurekit.api.telling import Shown, note, shown
 from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
@@ -173,43 +173,35 @@ def _errors(run: Run, folder: Path, data: Manifest, rows: NDArray[np.intp]) -> N
 
 def map_extracted(
     data: Manifest,
-    features: str | None = None,
+    features: str | None,
     *,
-    method: str = "pca",
-    label: str | None = None,
-    results: HasRuns | None = None,
-    is_asked: bool = True,
-    model: str | None = None,
-    seed: int = 0,
-    project: Project | str | Path | None = None,
-    progress: Shown = True,
+    results: HasRuns | None,
+    is_asked: bool,
+    label: str | None,
+    model: str | None,
+    project: Project,
+    **options: Any,
 ) -> VectorMapDisplay:
-    """Map the vectors of a feature set that has been extracted in a project.
-
-    The command `featurekit embeddings map` does the same as this function, and ``X.map()`` does it for what
-    `fk.embed` returns.
+    """Map the vectors of a feature set that has been extracted in a project, for `featurekit embeddings map`.
 
     Args:
         data: the data set.
         features: networks or "network:layer", several joined by "+"; None for the only one that has been
             extracted.
-        method: "pca" or "umap".
-        label: label by which the faces are colored; None for gender, age_group or age.
         results: results of a comparison, for the errors of a model; None for a map without errors.
         is_asked: whether the results were asked for; if not, results without a model of the label are no
             error.
+        label: label by which the faces are colored; None for gender, age_group or age.
         model: name of the model; None for the best one.
-        seed: seed of the random number generator.
-        project: the project; None for the project of the current folder.
-        progress: whether to show a progress bar.
+        project: the project.
+        **options: further arguments of Embeddings.map().
 
     Raises:
         UnknownNameError: there is no network, method or model with a given name.
         WorkspaceError: nothing has been extracted, or not the given features, or not of all faces.
         EngineError: UMAP is not installed.
     """
-    place = project_of(project)
-    ledger = some_ledger_of(place.folder)
+    ledger = some_ledger_of(project.folder)
     if features is None and len(ledger.recipes) > 1:
         raise EmbeddingError(
             f"Name the feature set to map with --features. Extracted: {', '.join(ledger.recipes)}. Several"
@@ -222,15 +214,4 @@ def map_extracted(
         except (TargetError, UnknownNameError, WorkspaceError) as error:
             note(f"The map has no errors of a model. {error}")
             results = None
-    return map_in(
-        place,
-        data,
-        ledger,
-        names,
-        method=method,
-        label=label,
-        results=results,
-        model=model,
-        seed=seed,
-        progress=progress,
-    )
+    return map_in(project, data, ledger, names, label=label, results=results, model=model, **options)

@@ -12,6 +12,34 @@ from featurekit.cli._workspace import comparison_of_command, dataset_of_command,
 from featurekit.errors import EmbeddingError
 from featurekit.text import one_line
 
+FeatureSet = Annotated[
+    str | None,
+    typer.Option(
+        "--features",
+        help="Feature set to map: network or network:layer, several joined by +. Default: the extracted"
+        " network, if there is only one.",
+    ),
+]
+Method = Annotated[
+    str,
+    typer.Option(help="pca (the first two principal components), or umap (pip install 'featurekit[umap]')."),
+]
+Label = Annotated[
+    str | None,
+    typer.Option(help="Label by which the faces are colored. Default: gender, age_group or age."),
+]
+ModelOfErrors = Annotated[
+    str | None,
+    typer.Option(
+        help="Model whose errors are shown: a run of the comparison, or a model of the label. Default: the"
+        " best model of the label, on these features if there is one."
+    ),
+]
+Output = Annotated[
+    Path, typer.Option(help="Image to write, ending in .png. The table is beside it, as .csv.")
+]
+Seed = Annotated[int, typer.Option(help="Seed of the random numbers.", min=0, max=LARGEST_SEED)]
+
 
 def embeddings_describe(
     context: typer.Context,
@@ -54,35 +82,13 @@ def embeddings_describe(
 
 def embeddings_map(
     context: typer.Context,
-    features: Annotated[
-        str | None,
-        typer.Option(
-            help="Feature set to map: network or network:layer, several joined by +. Default: the extracted"
-            " network, if there is only one."
-        ),
-    ] = None,
-    method: Annotated[
-        str,
-        typer.Option(
-            help="pca (the first two principal components), or umap (pip install 'featurekit[umap]')."
-        ),
-    ] = "pca",
-    label: Annotated[
-        str | None,
-        typer.Option(help="Label by which the faces are colored. Default: gender, age_group or age."),
-    ] = None,
+    features: FeatureSet = None,
+    method: Method = "pca",
+    label: Label = None,
     name: ComparisonName = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help="Model whose errors are shown: a run of the comparison, or a model of the label. Default:"
-            " the best model of the label, on these features if there is one."
-        ),
-    ] = None,
-    output: Annotated[
-        Path, typer.Option(help="Image to write, ending in .png. The table is beside it, as .csv.")
-    ] = Path("map.png"),
-    seed: Annotated[int, typer.Option(help="Seed of the random numbers.", min=0, max=LARGEST_SEED)] = 0,
+    model: ModelOfErrors = None,
+    output: Output = Path("map.png"),
+    seed: Seed = 0,
 ) -> None:
     """Draw a map of the faces by their vectors, colored by label and by the error of a model.
 

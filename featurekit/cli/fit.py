@@ -1,5 +1,7 @@
 """featurekit fit and ensemble: fit and score models, and average their predictions."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -187,11 +189,11 @@ def fit(
     runs; the same command fits all runs again, and end-to-end networks continue from their last full epoch.
 
     Examples:
-      featurekit fit --model svm --model xgboost --target gender --target age_group
+      featurekit fit --model svm --model xgboost --target gender --learning-curve
       featurekit fit --model multitask_cnn --features mobilenet_v2 --epochs 6,12
       featurekit fit --model sklearn.neighbors.KNeighborsClassifier --set n_neighbors=5,15
     """
-    try:
+    with _saying_what_is_kept(context, name):
         results = fk.evaluate(
             dataset_of_command(context),
             features,
@@ -214,11 +216,18 @@ def fit(
             command=command_line(),
             project=project_of_command(context),
         )
+    print_runs(results.runs)
+    _print_next_step(context, results.folder, name)
+
+
+@contextmanager
+def _saying_what_is_kept(context: typer.Context, name: str | None) -> Iterator[None]:
+    """Say which runs are kept, if fitting is stopped inside the with statement."""
+    try:
+        yield
     except Stopped as stopped:
         stopped.remark = _STOPPED.format(ComparisonFolder(comparison_of_command(context, name)).runs)
         raise
-    print_runs(results.runs)
-    _print_next_step(context, results.folder, name)
 
 
 def _print_next_step(context: typer.Context, folder: Path, name: str | None) -> None:

@@ -355,27 +355,28 @@ def fit_curves(
                 missing=missing,
                 file=file,
                 vectors=partial(vectors.of, plan),
-                fitting=Fitting(
-                    features=plan.feature_name,
-                    fitted=plan.fitted,
-                    parameters=plan.parameters,
-                    seed=comparison.seed,
-                    tune=run.tuned,
-                    resources=Resources(threads=threads, memory=memory),
-                ),
+                fitting=_fitting(run, plan, Resources(threads=threads, memory=memory)),
                 jobs=jobs or threads,
                 count=count,
             )
         )
-    if not files.opened:
-        raise WorkspaceError(
-            "--learning-curve has no effect, because half of the subjects in a training part are too few to"
-            " fit on. Leave it out, or use a data set with more subjects."
-        )
+    files.check_any()
     batches = [made[i].batch() for i in in_order([one.plan for one in made], [one.seconds for one in made])]
     with one_blas_thread():
         run_batches(batches, threads=threads, jobs=jobs or threads, memory=memory)
     return [file.save() for file in files.opened]
+
+
+def _fitting(run: Run, plan: Plan, resources: Resources) -> Fitting:
+    """Return the settings with which a run was fitted."""
+    return Fitting(
+        features=plan.feature_name,
+        fitted=plan.fitted,
+        parameters=plan.parameters,
+        seed=run.seed,
+        tune=run.tuned,
+        resources=resources,
+    )
 
 
 def _pairs(runs: Sequence[Run], plans: Sequence[Plan]) -> list[tuple[Run, Plan]]:
@@ -405,6 +406,14 @@ class _CurveFiles:
         self._comparison, self._has_face, self._say = comparison, has_face, say or (lambda _: None)
         self._told: set[str] = set()
         self.opened: list[CurveFile] = []
+
+    def check_any(self) -> None:
+        """Raise WorkspaceError if no run has enough subjects."""
+        if not self.opened:
+            raise WorkspaceError(
+                "--learning-curve has no effect, because half of the subjects in a training part are too few"
+                " to fit on. Leave it out, or use a data set with more subjects."
+            )
 
     def open(self, run: Run, plan: Plan, seen: Manifest) -> tuple[CurveFile | None, list[int]]:
         """Return the file of a run, None if it has too few subjects, and the parts that are to be fitted."""

@@ -62,14 +62,7 @@ def unused_options(
             "Leave it out, or use a model that has some, for example --model svm.",
         )
     if learning_curve:
-        notes += _for_some(
-            _names(asked),
-            _names(filter(has_curve, asked)),
-            "--learning-curve",
-            "is a trained model on vectors",
-            "Networks that are trained end to end are not fitted on parts of the faces. Leave it out, or use"
-            " a model on vectors, for example --model svm.",
-        )
+        notes += _of_learning_curve(asked)
     if device != "auto":
         notes += _of_device(asked, device)
     notes += _not_learned(asked, plans)
@@ -102,6 +95,18 @@ def _of_features(asked: Sequence[Plan], features: Sequence[str] | None, join: bo
             _names(asked), _names(choose), "--join", "can use the features of your choice", "Leave it out."
         )
     return notes
+
+
+def _of_learning_curve(asked: Sequence[Plan]) -> list[str]:
+    """Return to which models --learning-curve does not apply."""
+    return _for_some(
+        _names(asked),
+        _names(filter(has_curve, asked)),
+        "--learning-curve",
+        "is a trained model on vectors",
+        "Networks that are trained end to end are not fitted on parts of the faces. Leave it out, or use a"
+        " model on vectors, for example --model svm.",
+    )
 
 
 def _of_device(asked: Sequence[Plan], device: str) -> list[str]:

@@ -112,7 +112,7 @@ def test_scores_and_gains_are_those_computed_by_hand_and_what_is_stored_is_not_f
 ):
     fits = []
     options = {"progress": lambda done, total: fits.append((done, total))}
-    results = evaluate(counts_faces(), "age", **options)
+    results = evaluate(counts_faces, "age", **options)
     run = results["CountsFaces"].run
     table = pd.read_parquet(ComparisonFolder(results.folder).prediction(run.name))
     ages = [table["true"][table["fold"] == number].to_numpy() for number in (0, 1)]
@@ -134,13 +134,13 @@ def test_scores_and_gains_are_those_computed_by_hand_and_what_is_stored_is_not_f
     assert fits[-1] == (2, 2)
     files = ComparisonFolder(results.folder)
     before = files.curve(run.name).read_bytes()
-    evaluate(counts_faces(), "age")
+    evaluate(counts_faces, "age")
     assert counts_faces.n_fits == 4
     # As after a command that was killed before the part was complete.
     content = json.loads(before)
     files.curve_part(run.name, 2).unlink()
     files.curve(run.name).write_text(json.dumps({**content, "points": content["points"][1:]}))
-    evaluate(counts_faces(), "age")
+    evaluate(counts_faces, "age")
     assert counts_faces.n_fits == 6
     assert files.curve(run.name).read_bytes() == before
 

@@ -17,7 +17,6 @@ from featurekit.registry import unknown
 from featurekit.report.cells import sentences
 from featurekit.report.displays._drawing import BLUE, SMALL, VERMILION, legend_below, short_names, tidy
 from featurekit.report.displays.base import Display
-from featurekit.text import visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
 MOST_DRAWN = 20_000  # faces; more would cover each other, and the table has all
 _MOST_CLASSES = 10  # with a color of their own
+_LETTERS = 24  # of a class in the legend
 _LEFT = "#c9ced3"  # faces without a label, or that are predicted correctly
 # The colours of Okabe and Ito, without those that are too light on white.
 _COLORS = (BLUE, VERMILION, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -58,7 +58,11 @@ class VectorMapDisplay(Display):
     model: str = ""
     error_of: str = ""
 
-    _size = (6.4, 7.7)
+    @property
+    def _size(self) -> tuple[float, float]:
+        names = short_names(list(self.classes), _LETTERS) if self.classes else []
+        n_rows = -(-min(len(names) + 1, _MOST_CLASSES) // _columns(max(map(len, names), default=0) + 8))
+        return 6.4, 7.1 + 0.22 * n_rows
 
     @property
     def _what(self) -> str:
@@ -198,8 +202,7 @@ class VectorMapDisplay(Display):
             names = (names[0] + shares[0], names[1] + shares[1])
         ax.set_xlabel(names[0], fontsize=SMALL)
         ax.set_ylabel(names[1], fontsize=SMALL)
-        ax.set_xticks([])
-        ax.set_yticks([])
+        ax.tick_params(bottom=False, left=False, labelbottom=False, labelleft=False)
         # A square with the same scale on both axes.
         x, y = (self.table[name].to_numpy() for name in ("x", "y"))
         half = 0.52 * max(np.ptp(x), np.ptp(y), 1e-9)
@@ -209,7 +212,13 @@ class VectorMapDisplay(Display):
         title = self.title if by == "label" else f"{self.error_of}: error of the model"
         tidy(ax, title, self.features if by == "label" else self.model, grid="both", letters=60)
         ax.grid(visible=False)
-        legend_below(ax, points=26, columns=3)
+        longest = max(map(len, ax.get_legend_handles_labels()[1]), default=0)
+        legend_below(ax, points=26, columns=_columns(longest))
+
+
+def _columns(longest: int) -> int:
+    """Return the number of columns of a legend, by the number of letters of its longest text."""
+    return int(np.clip(74 // (longest + 6), 1, 3))
 
 
 def _marks(n: int) -> dict[str, Any]:
@@ -252,7 +261,7 @@ def _draw_groups(
         colors = those[column].map({group: color for group, (_, color) in groups.items()})
         ax.scatter(those["x"], those["y"], color=list(colors), **marks)
     for group, (name, color) in groups.items():
-        text = f"{short_names([visible(name)], 24)[0]} ({int((whole == group).sum()):,})"
+        text = f"{short_names([name], _LETTERS)[0]} ({int((whole == group).sum()):,})"
         ax.plot([], [], "o", color=color, markersize=6, label=text)
 
 
