@@ -96,8 +96,8 @@ def embeddings_map(
     face, its place on the map, its label and its error, so that it names people if the files do.
 
     Examples:
-      featurekit embeddings map --features dlib_age+dlib_face --label gender
-      featurekit embeddings map --features dlib_face --method umap --label age_group --output umap.png
+      featurekit embeddings map --features dlib_age+mobilenet_v2 --label gender
+      featurekit embeddings map --features dlib_age --method umap --label age_group --output umap.png
     """
     from featurekit.api.vector_map import map_extracted
     from featurekit.project import ComparisonFolder

@@ -263,7 +263,7 @@ def stored_runs(
     files, found = ComparisonFolder(comparison.folder), {}
     face_rows = _rows_with_faces(comparison.manifest, ledger, store)
     for number, one in enumerate(plans):
-        tuned = tune and one.kind.grid is not None and bool(one.kind.grid(one.target))
+        tuned = tune and one.kind.grid is not None
         name = run_name(one.target.name, one.feature_name, one.kind.name, tuned, one.parameters)
         if not (files.run(name).is_file() and files.prediction(name).is_file()):
             continue
@@ -271,19 +271,23 @@ def stored_runs(
         seen = run.seen(comparison.manifest)
         target = seen.target(run.target)
         tested = face_rows & seen.labelled(target) & (comparison.folds.numbers >= 0)
-        own = fresh(one.kind, target, parameters=one.parameters, seed=comparison.seed).shown_parameters()
         is_same = (
             run.scored_on == scored_on(seen, target, np.flatnonzero(tested))
             and run.folds.get("sha256") == comparison.folds.sha256
             and (run.seed, run.tuned, run.classes) == (comparison.seed, tuned, target.classes)
             and list(run.recipes) == _plain([asdict(ledger.recipes[part]) for part in one.reads])
             and dict(run.versions) == {**versions(), **packages_now(_plugins(run))}
-            and (tuned or all(run.parameters.get(key) == own[key] for key in as_parameters(own)))
+            and (not one.kind.is_given or _has_parameters(run, one))
         )
-        is_saved = models is None or one.kind.is_baseline or _has_model(run, models)
-        if is_same and is_saved:
+        if is_same and (models is None or _has_model(run, models)):
             found[number] = run
     return found
+
+
+def _has_parameters(run: Run, one: Plan) -> bool:
+    """Whether a run has the parameters of an estimator of the user's, which need not be in its name."""
+    own = as_parameters(fresh(one.kind, one.target, parameters=one.parameters).shown_parameters())
+    return all(run.parameters.get(key) == value for key, value in own.items() if key != "random_state")
 
 
 def _plain(values: object) -> object:

@@ -41,7 +41,8 @@ def figure(
         is_folded: whether the figure is hidden until the reader clicks on it.
     """
     plots = (draw(*data, is_narrow=is_narrow, summary=summary) for is_narrow in (False, True))
-    return Figure(caption, note, *plots, is_folded=is_folded)
+    wide, narrow = plots
+    return Figure(caption, note, wide, narrow, is_folded)
 
 
 @dataclass(frozen=True)

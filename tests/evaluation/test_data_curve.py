@@ -151,6 +151,9 @@ def test_the_last_point_is_the_run_and_a_removed_subject_is_in_no_curve(evaluate
     last = load_curves(results.folder, results.runs)[run.name].points[-1]
     stored = run.scores["accuracy"]
     assert (last.value, last.std, list(last.folds)) == (stored["mean"], stored["std"], stored["folds"])
+    fits = []
+    evaluate(["logistic_regression"], "gender", progress=lambda *told: fits.append(told))
+    assert not fits  # neither the run nor the baseline, which are stored
     with pytest.raises(WorkspaceError, match="--learning-curve has no effect: none of majority is a trained"):
         evaluate(["majority"], "gender")
     monkeypatch.setattr(curve_fits, "FEWEST", 2)
@@ -188,6 +191,12 @@ def test_a_run_with_other_settings_has_no_curve_of_the_old_ones(evaluate):
     from sklearn.linear_model import LogisticRegression
 
     results = evaluate({"model": LogisticRegression(C=1.0)}, "gender")
+    fits = []
+    evaluate({"model": LogisticRegression(C=1.0)}, "gender", progress=lambda *told: fits.append(told))
+    assert not fits
+    saved = {"progress": lambda *told: fits.append(told), "save_models": True}
+    evaluate({"model": LogisticRegression(C=1.0)}, "gender", **saved)
+    assert fits[-1] == (6, 6)  # the run and the baseline, whose models were not saved yet
     assert len(results.plot.data_curve("model").points) == 2
     later = evaluate({"model": LogisticRegression(C=9.0)}, "gender", learning_curve=False)
     with pytest.raises(ModelError, match="has not been fitted on parts of its training faces"):

@@ -193,7 +193,7 @@ def test_a_notebook_shows_a_picture_in_which_no_text_is_cut_off(displays, name, 
     assert box.y1 <= frame.y1 + 1
     for axis in (ax.xaxis, ax.yaxis):
         labels = [one.get_window_extent() for one in axis.get_ticklabels() if one.get_text()]
-        upright = axis.get_ticklabels()[0].get_rotation() == 0
+        upright = bool(labels) and axis.get_ticklabels()[0].get_rotation() == 0
         pairs = pairwise(labels)
         assert not upright or not any(one.overlaps(other) for one, other in pairs)
 

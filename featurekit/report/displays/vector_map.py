@@ -297,4 +297,5 @@ def _draw_numbers(
     )
     bar = figure.colorbar(points, ax=ax, shrink=0.6, pad=0.02, extend=extend)
     bar.set_label(title, fontsize=SMALL)
-    bar.solids.set_alpha(1)
+    if bar.solids is not None:
+        bar.solids.set_alpha(1)
