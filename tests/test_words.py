@@ -29,6 +29,7 @@ from featurekit.report.displays.accuracy import AccuracyDisplay
 from featurekit.report.displays.calibration import CalibrationDisplay
 from featurekit.report.displays.confusion import ConfusionDisplay
 from featurekit.report.displays.cost import CostDisplay
+from featurekit.report.displays.data_curve import DataCurveDisplay
 from featurekit.report.displays.learning_curves import LearningCurvesDisplay
 from featurekit.report.displays.risk_coverage import RiskCoverageDisplay
 from featurekit.report.displays.slices import SlicesDisplay
@@ -51,6 +52,7 @@ from tests.report.made_up import (
     trade,
     trained_run,
 )
+from tests.report.sections.test_learning import make_curve
 
 ROOT = Path(__file__).parents[1]
 
@@ -169,6 +171,7 @@ def displays():
         CalibrationDisplay.find(ranked),
         ConfusionDisplay.of(runs[0]),
         CostDisplay.of(ranked),
+        DataCurveDisplay.of(runs[0], make_curve(runs[0])),
         LearningCurvesDisplay.of(trained_run()),
         RiskCoverageDisplay.find(ranked),
         SlicesDisplay.find(ranked),

@@ -16,6 +16,7 @@ from featurekit.evaluation.data_curve import DataCurve, load_curves
 from featurekit.ops.purge import look, purge
 from featurekit.ops.traces import find_traces
 from featurekit.project import ComparisonFolder
+from featurekit.report.displays.data_curve import DataCurveDisplay
 
 
 @pytest.fixture
@@ -197,11 +198,12 @@ def test_a_run_with_other_settings_has_no_curve_of_the_old_ones(evaluate):
     saved = {"progress": lambda *told: fits.append(told), "save_models": True}
     evaluate({"model": LogisticRegression(C=1.0)}, "gender", **saved)
     assert fits[-1] == (6, 6)  # the run and the baseline, whose models were not saved yet
-    assert len(results.plot.data_curve("model").points) == 2
+    assert len(DataCurveDisplay.read(results["model"].run, results.folder).points) == 2
     later = evaluate({"model": LogisticRegression(C=9.0)}, "gender", learning_curve=False)
     with pytest.raises(ModelError, match="has not been fitted on parts of its training faces"):
-        later.plot.data_curve("model")
+        DataCurveDisplay.read(later["model"].run, later.folder)
     run = later["model"].run
     assert DataCurve.load(later.folder, run) is None
     again = evaluate({"model": LogisticRegression(C=9.0)}, "gender")
-    assert again.plot.data_curve("model").points[-1].value == run.scores["accuracy"]["mean"]
+    curve = DataCurveDisplay.read(again["model"].run, again.folder)
+    assert curve.points[-1].value == run.scores["accuracy"]["mean"]
