@@ -123,6 +123,7 @@ class VectorMapDisplay(Display):
             f"On the left the faces are colored by {self.label}, on the right by the error of {self.model}"
             f" for {self.error_of}, by models that were fitted without the subject of the face. Larger errors"
             " are drawn above smaller ones, so that they look more frequent than they are."
+            f"{' The darkest color is that of the largest 2 % of the errors.' if self._is_in_years else ''}"
             if self.model
             else f"The faces are colored by {self.label}.",
         )
@@ -154,12 +155,12 @@ class VectorMapDisplay(Display):
             self._draw_classes(ax, drawn, marks)
         elif by == "label":
             values = drawn["label"].to_numpy(float)
-            _draw_numbers(ax, drawn, values, marks, self.target, extend="neither", left=_NO_LABEL)
+            left = f"{_NO_LABEL} ({int(self.table['label'].isna().sum()):,})"
+            _draw_numbers(ax, drawn, values, marks, self.target, extend="neither", left=left)
         elif self._is_in_years:
             values = np.abs(drawn["error"].to_numpy(float))
-            _draw_numbers(
-                ax, drawn, values, marks, "Absolute error, years", extend="max", left="no prediction"
-            )
+            left = f"no prediction ({int(self.table['error'].isna().sum()):,})"
+            _draw_numbers(ax, drawn, values, marks, "Absolute error, years", extend="max", left=left)
         else:
             groups = {"right": ("Right", _LEFT), "wrong": ("Wrong", VERMILION)}
             _draw_groups(ax, drawn, "error", groups, self.table["error"], marks)
@@ -283,9 +284,8 @@ def _draw_numbers(
         raise EmbeddingError("No face on the map has a value, so there is nothing to color.")
     x, y = drawn["x"].to_numpy(), drawn["y"].to_numpy()
     if not known.all():
-        n_left = int((~known).sum())
         ax.scatter(x[~known], y[~known], color=_LEFT, **marks)
-        ax.plot([], [], "o", color=_LEFT, markersize=6, label=f"{left} ({n_left:,})")
+        ax.plot([], [], "o", color=_LEFT, markersize=6, label=left)
     order = np.flatnonzero(known)
     top = float(values[known].max())
     if extend == "max":
