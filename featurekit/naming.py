@@ -19,7 +19,10 @@ _ARGUMENTS = {
     "subject": "subjects",
     "threads": "n_jobs",
 }
-_FLAGS = ("--allow-ethnicity", "--join", "--mirror", "--new-folds", "--probabilities", "--sets", "--tune")
+_FLAGS = (
+    *("--allow-ethnicity", "--join", "--learning-curve", "--mirror", "--new-folds"),
+    *("--probabilities", "--sets", "--tune"),
+)
 # Columns that Dataset.from_frame has an argument for; it takes every other column as a label.
 _COLUMNS = {"image_path": "images", "subject_id": "subject", "official_fold": "fold", "box": "box"}
 # A command that is given in full stays as it is. An option may be followed by its value.

@@ -15,6 +15,8 @@ A comparison of models is a folder below reports/:
     runs/<run>.json                 the results, one file per run (a model, its features and a target)
     predictions/<run>.parquet       the predictions of each run, with the face_id of each face
     outcomes/<run>.parquet          the same predictions with row numbers; faces.parquet has the labels
+    learning/<run>/curve.json       the score of a run by the number of training faces (fit --learning-curve)
+    learning/<run>/1-16.parquet     predictions with a sixteenth of the training subjects, with row numbers
     evidence.json                   statistics of all outcomes, e.g. confidence intervals
     audit.json, audit_rows.csv      the findings of the checks, and the faces that each is about
     report.html, report.md          the report, and if it was asked for, report.xlsx and report.pdf
@@ -128,6 +130,7 @@ class ComparisonFolder:
         outcomes: folder of the same predictions with row numbers instead of face_id, and of the faces'
             labels.
         faces: true labels of the faces in the outcomes.
+        learning: folder of the scores and predictions with parts of the training subjects.
         evidence: statistics of all outcomes: confidence intervals, differences between models, scores of
             slices (subgroups of faces).
         audit: the findings of the checks of `featurekit audit`.
@@ -148,6 +151,7 @@ class ComparisonFolder:
     predictions = _Below("predictions")
     outcomes = _Below("outcomes")
     faces = _Below("outcomes/faces.parquet")
+    learning = _Below("learning")
     evidence = _Below("evidence.json")
     audit = _Below("audit.json")
     audit_rows = _Below("audit_rows.csv")
@@ -177,6 +181,14 @@ class ComparisonFolder:
         """Return the path of the file with the predictions of a run and the row number of each face."""
         return self.outcomes / f"{name}.parquet"
 
+    def curve(self, name: str) -> Path:
+        """Return the path of the file with the score of a run by the number of training faces."""
+        return self.learning / name / "curve.json"
+
+    def curve_part(self, name: str, one_in: int) -> Path:
+        """Return the path of the file with the predictions of a run with a part of the training subjects."""
+        return self.learning / name / f"1-{one_in}.parquet"
+
     def replaced(self, time: str) -> Path:
         """Return the folder for the files of this comparison if it is replaced at a given time."""
         return self.root / f"{REPLACED}{time}"
@@ -193,6 +205,10 @@ class ComparisonFolder:
         """Return the files in the folder of outcomes, sorted by name; one of them has the faces' labels."""
         return sorted(self.outcomes.glob("*.parquet"))
 
+    def all_learning(self) -> list[Path]:
+        """Return all files of the scores and predictions with parts of the training subjects."""
+        return sorted(path for path in self.learning.glob("*/*") if path.is_file())
+
     def replaced_folders(self) -> list[Path]:
         """Return the folders of earlier comparisons that this one has replaced, the oldest first."""
         return sorted(path for path in self.root.glob(f"{REPLACED}*") if path.is_dir())
@@ -208,6 +224,7 @@ class ComparisonFolder:
             *self.all_predictions(),
             *sorted(self.outcomes.glob("*")),
             *sorted(self.average.glob("*/*")),
+            *self.all_learning(),
             *(self.evidence, self.audit, self.audit_rows, self.page, self.markdown),
             *(self.workbook, self.pdf, self.model_card, self.folds),
         ]

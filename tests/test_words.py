@@ -32,6 +32,7 @@ from featurekit.report.displays.confusion import ConfusionDisplay
 from featurekit.report.displays.confusion_difference import ConfusionDifferenceDisplay
 from featurekit.report.displays.cost import CostDisplay
 from featurekit.report.displays.curves import PrecisionRecallDisplay, RocDisplay
+from featurekit.report.displays.data_curve import DataCurveDisplay
 from featurekit.report.displays.folds import FoldsDisplay
 from featurekit.report.displays.learning_curves import LearningCurvesDisplay
 from featurekit.report.displays.risk_coverage import RiskCoverageDisplay
@@ -56,6 +57,7 @@ from tests.report.made_up import (
     trade,
     trained_run,
 )
+from tests.report.sections.test_learning import make_curve
 
 ROOT = Path(__file__).parents[1]
 
@@ -181,6 +183,7 @@ def displays():
         PrecisionRecallDisplay.find(ranked),
         RocDisplay.find(ranked),
         CostDisplay.of(ranked),
+        DataCurveDisplay.of(runs[0], make_curve(runs[0])),
         LearningCurvesDisplay.of(trained_run()),
         RiskCoverageDisplay.find(ranked),
         SlicesDisplay.find(ranked),

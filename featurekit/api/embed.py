@@ -14,6 +14,7 @@ from featurekit.api.arguments import as_list, threads_of
 from featurekit.api.description import Description, describe_in
 from featurekit.api.project import Project, project_of
 from featurekit.api.telling import Shown, note, shown, warn_of_first
+from featurekit.api.vector_map import HasRuns, map_in
 from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
 from featurekit.embeddings.extractor import Extraction
@@ -27,6 +28,7 @@ from featurekit.faces.settings import CHOICES, default_settings
 from featurekit.networks.backbones import split_feature
 from featurekit.networks.feature_names import split_features
 from featurekit.registry import unknown
+from featurekit.report.displays.vector_map import VectorMapDisplay
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -157,6 +159,61 @@ class Embeddings:
         """
         return describe_in(
             self.project, self.data, self.ledger, self.features, n_jobs=n_jobs, progress=progress
+        )
+
+    def map(
+        self,
+        method: str = "pca",
+        *,
+        label: str | None = None,
+        results: HasRuns | None = None,
+        model: str | None = None,
+        seed: int = 0,
+        progress: Shown = True,
+    ) -> VectorMapDisplay:
+        """Map the faces in two dimensions of their vectors, colored by label and by the error of a model.
+
+        The command `featurekit embeddings map` does the same. The vectors are standardized; joined networks
+        have the same total variance. Principal components are fitted on at most 10,000 vectors. UMAP (McInnes
+        and others 2018) places at most 20,000 faces, starting from 50 principal components; distances between
+        far clusters mean little there.
+
+        Args:
+            method: "pca" (the first two principal components) or "umap" (pip install 'featurekit[umap]').
+            label: label by which the faces are colored; None for gender, age_group or age.
+            results: results from `fk.evaluate` or `fk.load_results`, for the errors of a model; None for a
+                map without errors.
+            model: name of the model; None for the best one of the label, on these features if there is one.
+            seed: seed of the random number generator.
+            progress: whether to show a progress bar.
+
+        Returns:
+            The figure, which a notebook shows. Its ``.plot(ax=None, by="label")`` draws it, by="error" the
+            errors, ``.frame()`` returns face_id, image_path, x, y, label and error of each face, ``.help()``
+            explains it, and ``.save(path)`` writes a PNG and a CSV file.
+
+        Raises:
+            UnknownNameError: there is no such method or model.
+            TargetError: the data set has no such label.
+            EngineError: UMAP is not installed.
+            WorkspaceError: the predictions of the model are missing, or of other faces.
+
+        Example:
+            >>> import featurekit as fk
+            >>> X = fk.embed(data, "dlib_face")                              # doctest: +SKIP
+            >>> X.map("pca", label="gender", results=results).frame()        # doctest: +SKIP
+        """
+        return map_in(
+            self.project,
+            self.data,
+            self.ledger,
+            self.features,
+            method=method,
+            label=label,
+            results=results,
+            model=model,
+            seed=seed,
+            progress=progress,
         )
 
     def __len__(self) -> int:

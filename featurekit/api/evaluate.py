@@ -19,6 +19,7 @@ from featurekit.estimators import ClassifierKind, candidates, fresh
 from featurekit.estimators.fitted_features import short_name
 from featurekit.estimators.given import classifier_named, kind_of
 from featurekit.evaluation.comparison import Comparison
+from featurekit.evaluation.curve_fits import fit_curves, stored_runs
 from featurekit.evaluation.planning import PIXELS, Plan, plan
 from featurekit.evaluation.provenance import as_parameters
 from featurekit.evaluation.readiness import RARE
@@ -40,6 +41,7 @@ def evaluate(
     join: bool = False,
     parameters: Mapping[str, Any] | None = None,
     tune: bool = False,
+    learning_curve: bool = False,
     name: str | None = None,
     folds: int | None = None,
     seed: int | None = None,
@@ -74,6 +76,8 @@ def evaluate(
         parameters: mapping from parameter to a value, or to a list of values to compare; used for the models
             that have the parameter.
         tune: whether to search for the best parameters in every training part.
+        learning_curve: whether to also fit the models on 1/16, 1/8, 1/4 and 1/2 of the training subjects, for
+            ``results.plot.data_curve()``. Runs that are stored with the same settings are not fitted again.
         name: name of the comparison; None for the name of the data set.
         folds: number of splits, if the data set has no folds of its own; None for the number of the
             comparison, or 5 for a new comparison.
@@ -127,17 +131,24 @@ def evaluate(
     # Embeddings have to be given whatever the models read; only names of networks are a choice.
     chosen = features if isinstance(as_list(X)[0], str) else None
     _tell_of_replaced(plans, folder)
-    for text in unused_options(plans, tune=tune, device=device, **{**asked, "features": chosen}):
+    unused = {**asked, "features": chosen, "tune": tune, "device": device, "learning_curve": learning_curve}
+    for text in unused_options(plans, **unused):
         note(text)
+    store, models_folder = Store(place.folder.cache), place.folder.models if save_models else None
+    stored = (
+        stored_runs(comparison, plans, ledger, store, tune=tune, models=models_folder)
+        if learning_curve
+        else {}
+    )
     with (
         saying_how_to_have_back(comparison.folder, place.folder.models, say),
         shown(progress, "fitting", "fits") as told,
     ):
         runs = comparison.run(
-            plans,
+            [one for number, one in enumerate(plans) if number not in stored],
             ledger,
-            Store(place.folder.cache),
-            models_folder=place.folder.models if save_models else None,
+            store,
+            models_folder=models_folder,
             threads=threads,
             tune=tune,
             jobs=parallel_folds,
@@ -150,6 +161,20 @@ def evaluate(
             say=note,
             watch=told.tell,
         )
+    runs = [*stored.values(), *runs]
+    if learning_curve:
+        with shown(progress, "fitting the learning curves", "fits") as told:
+            fit_curves(
+                comparison,
+                runs,
+                plans,
+                ledger,
+                store,
+                threads=threads,
+                jobs=parallel_folds,
+                progress=told,
+                say=note,
+            )
     return Results(runs, folder, data, kinds={kind.name: kind for kind in kinds})
 
 

@@ -3,6 +3,7 @@
 from featurekit.api._of_results import OfResults
 from featurekit.errors import ModelError
 from featurekit.evaluation.ages import CELL
+from featurekit.evaluation.data_curve import load_curves
 from featurekit.evaluation.results import Run
 from featurekit.report.displays import accuracy as accuracies
 from featurekit.report.displays import slices as worst_slices
@@ -14,6 +15,7 @@ from featurekit.report.displays.confusion import ConfusionDisplay
 from featurekit.report.displays.confusion_difference import ConfusionDifferenceDisplay, check_pair
 from featurekit.report.displays.cost import CostDisplay
 from featurekit.report.displays.curves import PrecisionRecallDisplay, RocDisplay
+from featurekit.report.displays.data_curve import DataCurveDisplay
 from featurekit.report.displays.folds import FoldsDisplay
 from featurekit.report.displays.learning_curves import LearningCurvesDisplay, Measure
 from featurekit.report.displays.risk_coverage import RiskCoverageDisplay
@@ -274,6 +276,28 @@ class Plots(OfResults):
         if model is None:
             model = next((run.name for run in self._ranked(target).runs if run.training), None)
         return LearningCurvesDisplay.of(self._run(model, target), measure=measure)
+
+    def data_curve(self, model: str | None = None, target: str | None = None) -> DataCurveDisplay:
+        """Return the score of a model by the number of training faces: would more faces help?
+
+        Scikit-learn calls this a learning curve. The model has to be fitted on parts of the training faces
+        first, by ``fk.evaluate(…, learning_curve=True)`` or `featurekit fit --learning-curve`.
+
+        Args:
+            model: name of the model; None for the best model that has such a curve.
+            target: the target.
+
+        Raises:
+            TargetError: the target is not given, and the results have several targets.
+            UnknownNameError: there is no target or model with a given name, or several models have the name.
+            ModelError: the model was not fitted on parts of the training faces.
+
+        Example:
+            >>> results.plot.data_curve("svm", "gender").help()    # doctest: +SKIP
+        """
+        if model is None:
+            model = next(iter(load_curves(self._folder, self._ranked(target).runs)), None)
+        return DataCurveDisplay.read(self._run(model, target), self._folder)
 
     def slices(
         self, model: str | None = None, target: str | None = None, *, most: int = worst_slices.MOST

@@ -47,7 +47,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 weights_app = typer.Typer(no_args_is_help=True, help="List, download, add and check weight files.")
-embeddings_app = typer.Typer(no_args_is_help=True, help="Describe the extracted vectors.")
+embeddings_app = typer.Typer(no_args_is_help=True, help="Describe and map the extracted vectors.")
 cache_app = typer.Typer(no_args_is_help=True, help="List, check, clean and export the cache.")
 app.add_typer(weights_app, name="weights")
 app.add_typer(embeddings_app, name="embeddings")
@@ -73,6 +73,7 @@ for _group, _name, _command in (
     (weights_app, "add", weights.weights_add),
     (weights_app, "verify", weights.weights_verify),
     (embeddings_app, "describe", embeddings.embeddings_describe),
+    (embeddings_app, "map", embeddings.embeddings_map),
     (cache_app, "ls", cache.cache_ls),
     (cache_app, "verify", cache.cache_verify),
     (cache_app, "gc", cache.cache_gc),

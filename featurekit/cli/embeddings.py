@@ -1,13 +1,44 @@
-"""featurekit embeddings: describe the vectors that have been extracted."""
+"""featurekit embeddings: describe and map the vectors that have been extracted."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from featurekit.cli._options import Threads
+import featurekit as fk
+from featurekit.cli._options import LARGEST_SEED, ComparisonName, Threads
 from featurekit.cli._output import print_table
-from featurekit.cli._workspace import dataset_of_command, project_of_command
+from featurekit.cli._workspace import comparison_of_command, dataset_of_command, project_of_command
+from featurekit.errors import EmbeddingError
 from featurekit.text import one_line
+
+FeatureSet = Annotated[
+    str | None,
+    typer.Option(
+        "--features",
+        help="Feature set to map: network or network:layer, several joined by +. Default: the extracted"
+        " network, if there is only one.",
+    ),
+]
+Method = Annotated[
+    str,
+    typer.Option(help="pca (the first two principal components), or umap (pip install 'featurekit[umap]')."),
+]
+Label = Annotated[
+    str | None,
+    typer.Option(help="Label by which the faces are colored. Default: gender, age_group or age."),
+]
+ModelOfErrors = Annotated[
+    str | None,
+    typer.Option(
+        help="Model whose errors are shown: a run of the comparison, or a model of the label. Default: the"
+        " best model of the label, on these features if there is one."
+    ),
+]
+Output = Annotated[
+    Path, typer.Option(help="Image to write, ending in .png. The table is beside it, as .csv.")
+]
+Seed = Annotated[int, typer.Option(help="Seed of the random numbers.", min=0, max=LARGEST_SEED)]
 
 
 def embeddings_describe(
@@ -47,3 +78,46 @@ def embeddings_describe(
             print_table(head, rows, title=table.caption or None)
         if table.note:
             typer.echo(table.note)
+
+
+def embeddings_map(
+    context: typer.Context,
+    features: FeatureSet = None,
+    method: Method = "pca",
+    label: Label = None,
+    name: ComparisonName = None,
+    model: ModelOfErrors = None,
+    output: Output = Path("map.png"),
+    seed: Seed = 0,
+) -> None:
+    """Draw a map of the faces by their vectors, colored by label and by the error of a model.
+
+    The errors are those of out-of-fold predictions in a comparison. The table has the image file of each
+    face, its place on the map, its label and its error, so that it names people if the files do.
+
+    Examples:
+      featurekit embeddings map --features dlib_age+mobilenet_v2 --label gender
+      featurekit embeddings map --features dlib_age --method umap --label age_group --output umap.png
+    """
+    from featurekit.api.vector_map import map_extracted
+    from featurekit.project import ComparisonFolder
+
+    if output.suffix.lower() != ".png":
+        raise EmbeddingError(f"A map is a .png file. Got '{output.name}' instead.")
+    folder = comparison_of_command(context, name)
+    is_asked = name is not None or model is not None
+    has_runs = bool(ComparisonFolder(folder).all_runs())
+    display = map_extracted(
+        dataset_of_command(context),
+        features,
+        method=method,
+        label=label,
+        results=fk.load_results(folder) if has_runs or is_asked else None,
+        is_asked=is_asked,
+        model=model,
+        seed=seed,
+        project=project_of_command(context),
+    )
+    image, table = display.save(output)
+    typer.echo(display.help())
+    typer.echo(f"Wrote {image} and {table}.")

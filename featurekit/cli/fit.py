@@ -1,5 +1,7 @@
 """featurekit fit and ensemble: fit and score models, and average their predictions."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -92,6 +94,14 @@ Tune = Annotated[
         " (tuned).",
     ),
 ]
+LearningCurve = Annotated[
+    bool,
+    typer.Option(
+        "--learning-curve",
+        help="Also fit on 1/16, 1/8, 1/4 and 1/2 of the training subjects, to see whether more faces would"
+        " help. Runs that are stored with the same settings are not fitted again.",
+    ),
+]
 Jobs = Annotated[
     int,
     typer.Option(
@@ -146,7 +156,8 @@ Weighted = Annotated[
 # What the program prints if fitting is stopped.
 _STOPPED = (
     "the finished runs are kept in {}. The same command fits all runs again, but networks trained end to end"
-    " continue from their last complete epoch"
+    " continue from their last complete epoch, and with --learning-curve nothing that is complete is fitted"
+    " again"
 )
 
 
@@ -163,6 +174,7 @@ def fit(
     rare: Rare = "leave-out",
     save_models: SaveModels = True,
     tune: Tune = False,
+    learning_curve: LearningCurve = False,
     jobs: Jobs = 0,
     epochs: Epochs = None,
     batch_size: BatchSize = None,
@@ -178,11 +190,11 @@ def fit(
     runs; the same command fits all runs again, and end-to-end networks continue from their last full epoch.
 
     Examples:
-      featurekit fit --model svm --model xgboost --target gender --target age_group
+      featurekit fit --model svm --model xgboost --target gender --learning-curve
       featurekit fit --model multitask_cnn --features mobilenet_v2 --epochs 6,12
       featurekit fit --model sklearn.neighbors.KNeighborsClassifier --set n_neighbors=5,15
     """
-    try:
+    with _saying_what_is_kept(context, name):
         results = fk.evaluate(
             dataset_of_command(context),
             features,
@@ -191,6 +203,7 @@ def fit(
             join=join,
             parameters=_parameters(epochs, batch_size, set_),
             tune=tune,
+            learning_curve=learning_curve,
             name=name,
             folds=folds,
             seed=seed,
@@ -204,11 +217,18 @@ def fit(
             command=command_line(),
             project=project_of_command(context),
         )
+    print_runs(results.runs)
+    _print_next_step(context, results.folder, name)
+
+
+@contextmanager
+def _saying_what_is_kept(context: typer.Context, name: str | None) -> Iterator[None]:
+    """Say which runs are kept, if fitting is stopped inside the with statement."""
+    try:
+        yield
     except Stopped as stopped:
         stopped.remark = _STOPPED.format(ComparisonFolder(comparison_of_command(context, name)).runs)
         raise
-    print_runs(results.runs)
-    _print_next_step(context, results.folder, name)
 
 
 def _print_next_step(context: typer.Context, folder: Path, name: str | None) -> None:

@@ -127,6 +127,57 @@ def load_embeddings(
     )
 
 
+@dataclass(frozen=True)
+class VectorReader:
+    """Reads the vectors of the faces that were found some at a time, so that they need not fit into memory.
+
+    Attributes:
+        rows: row number of each face in the manifest, shape (n_faces,), increasing.
+        blocks: lengths of the vectors that are joined to one.
+        keys: key of each face in the cache, shape (n_faces, 32).
+        shelves: where the vectors of each recipe are.
+    """
+
+    rows: NDArray[np.intp]
+    blocks: tuple[int, ...]
+    keys: NDArray[np.uint8]
+    shelves: tuple[Shelf, ...]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def read(self, faces: "NDArray[np.intp] | slice") -> NDArray[np.float64]:
+        """Return the joined vectors of some faces, given by their positions in rows, in double precision."""
+        keys = self.keys[faces]
+        vectors = np.empty((len(keys), sum(self.blocks)))
+        ends = np.cumsum(self.blocks)
+        for shelf, start, end in zip(self.shelves, ends - self.blocks, ends, strict=True):
+            vectors[:, start:end] = shelf.read(keys, ["vectors"])["vectors"].reshape(len(keys), -1)
+        return vectors
+
+
+def open_vectors(
+    manifest: Manifest, recipes: Sequence[Recipe], settings: FaceSettings, store: Store
+) -> VectorReader:
+    """Return a reader of the vectors that load_embeddings() loads.
+
+    Args:
+        manifest: table of the images.
+        recipes: recipes of the vectors to join, in this order.
+        settings: how the faces were found; the recipes must contain the same settings.
+        store: the cache.
+
+    Raises:
+        WorkspaceError: a face has no vector of one of the recipes.
+    """
+    keys = row_keys(manifest, settings)
+    statuses = row_statuses(manifest, keys, store.shelf("faces", faces_recipe(settings, recipes)))
+    rows = np.flatnonzero(statuses == STATUSES.index("ok"))
+    shelves = tuple(_shelf_with(recipe, keys[rows], store) for recipe in recipes)
+    blocks = tuple(int(np.prod(shelf.columns()["vectors"][1])) for shelf in shelves)
+    return VectorReader(rows, blocks, keys[rows], shelves)
+
+
 def without_vectors(
     manifest: Manifest, recipes: Sequence[Recipe], settings: FaceSettings, store: Store
 ) -> Vectors:

@@ -263,7 +263,8 @@ class Comparison:
         memory = may_take()  # once for all fits, because what they may use must not depend on each other
         resources = replace(fitting.resources, memory=memory)
         done: dict[int, Run] = {}
-        vectors, peaks = _LatestVectors(self.manifest, shared), PeakMemory()
+        vectors = LatestVectors(self.manifest, shared.ledger, shared.store)
+        peaks = PeakMemory()
         sizes = [self._size(one, shared, fitting) for one in plans]
 
         def finish(fits: PlanFits) -> None:
@@ -412,11 +413,11 @@ def _lengths(recipes: Iterable[Recipe]) -> tuple[int, ...]:
     return tuple(BACKBONES[recipe.backbone].layers[recipe.layer] for recipe in recipes)
 
 
-class _LatestVectors:
+class LatestVectors:
     """Loads the vectors of plans; plans with the same features follow each other, and share them."""
 
-    def __init__(self, manifest: Manifest, shared: _Shared) -> None:
-        self._manifest, self._shared = manifest, shared
+    def __init__(self, manifest: Manifest, ledger: Ledger, store: Store) -> None:
+        self._manifest, self._ledger, self._store = manifest, ledger, store
         self._latest: tuple[object, Vectors] | None = None
 
     def of(self, one: Plan) -> Vectors:
@@ -424,7 +425,7 @@ class _LatestVectors:
         key = (one.looks_at_nothing, one.reads)
         if self._latest is None or self._latest[0] != key:
             self._latest = None  # they need not be in memory beside the next ones
-            self._latest = key, vectors_of(one, self._manifest, self._shared.ledger, self._shared.store)
+            self._latest = key, vectors_of(one, self._manifest, self._ledger, self._store)
         return self._latest[1]
 
 

@@ -75,7 +75,7 @@ def collect(
     for name in names:
         path = files.outcome(name)
         kept = read_outcomes(path) if path.is_file() else None
-        found = _from_predictions(files.prediction(name), manifest) if manifest is not None else None
+        found = from_predictions(files.prediction(name), manifest) if manifest is not None else None
         if found is not None:
             is_own = True
             if kept is None or hash_of(kept) != hash_of(found):
@@ -156,7 +156,7 @@ def read_predictions(path: Path, again: str = "featurekit fit") -> pd.DataFrame:
     return table
 
 
-def _from_predictions(path: Path, manifest: Manifest) -> pd.DataFrame | None:
+def from_predictions(path: Path, manifest: Manifest) -> pd.DataFrame | None:
     """Return the outcomes in predictions; None if there are none, or they are of other rows."""
     if not path.is_file():
         return None

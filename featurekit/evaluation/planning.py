@@ -238,6 +238,11 @@ def reads_features(kind: ClassifierKind) -> bool:
     return kind.reads == "embeddings" and kind.features is None and not kind.is_baseline
 
 
+def has_curve(plan: Plan) -> bool:
+    """Whether a model can be fitted on parts of the faces: it reads vectors, and is no baseline."""
+    return plan.is_asked and plan.kind.reads == "embeddings" and not plan.kind.is_baseline
+
+
 def _fitting_variations(
     kind: ClassifierKind, target: Target, variations: Sequence[Mapping[str, Any]]
 ) -> list[Mapping[str, Any]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from featurekit.data.manifest import names_ethnicity
 from featurekit.errors import EngineError, WorkspaceError
-from featurekit.evaluation.planning import Plan, reads_features
+from featurekit.evaluation.planning import Plan, has_curve, reads_features
 from featurekit.faces.detectors import DETECTORS
 from featurekit.inference.model import TrainedModel
 from featurekit.networks.backbones import split_feature
@@ -26,6 +26,7 @@ def unused_options(
     device: str = "auto",
     variations: Sequence[Mapping[str, Any]] = ({},),
     ethnicity: bool = False,
+    learning_curve: bool = False,
 ) -> list[str]:
     """Return a sentence for each option of `featurekit fit` that does not apply to some of the models.
 
@@ -37,6 +38,7 @@ def unused_options(
         device: "auto", "cpu" or "cuda".
         variations: sets of parameters that the user gave.
         ethnicity: whether the option --allow-ethnicity is given.
+        learning_curve: whether the option --learning-curve is given.
 
     Raises:
         WorkspaceError: an option applies to none of the models; the message says what to type instead.
@@ -59,6 +61,8 @@ def unused_options(
             "has parameters to search for",
             "Leave it out, or use a model that has some, for example --model svm.",
         )
+    if learning_curve:
+        notes += _of_learning_curve(asked)
     if device != "auto":
         notes += _of_device(asked, device)
     notes += _not_learned(asked, plans)
@@ -91,6 +95,18 @@ def _of_features(asked: Sequence[Plan], features: Sequence[str] | None, join: bo
             _names(asked), _names(choose), "--join", "can use the features of your choice", "Leave it out."
         )
     return notes
+
+
+def _of_learning_curve(asked: Sequence[Plan]) -> list[str]:
+    """Return to which models --learning-curve does not apply."""
+    return _for_some(
+        _names(asked),
+        _names(filter(has_curve, asked)),
+        "--learning-curve",
+        "is a trained model on vectors",
+        "Networks that are trained end to end are not fitted on parts of the faces. Leave it out, or use a"
+        " model on vectors, for example --model svm.",
+    )
 
 
 def _of_device(asked: Sequence[Plan], device: str) -> list[str]:

@@ -236,11 +236,14 @@ def _in_outcomes(folder: Path, gone: Collection[str], manifest: Manifest) -> Ite
         manifest: from before the removal.
     """
     files = ComparisonFolder(folder)
+    # Learning curves are deleted whole: they are not part of a report that others must be able to check.
+    learning: Items = [(1, path.unlink) for path in files.all_learning()]
     if not (files.folds.is_file() or files.all_predictions()):
-        return _rows_in_outcomes(folder, gone, manifest)
+        rows = _rows_in_outcomes(folder, gone, manifest)
+        return [*learning, *rows] if rows else []
     there = files.all_outcomes()
     evidence = [path for path in [files.evidence] if there and path.is_file()]
-    return [(1, path.unlink) for path in [*there, *evidence]]
+    return [*learning, *((1, path.unlink) for path in [*there, *evidence])]
 
 
 def _rows_in_outcomes(folder: Path, gone: Collection[str], manifest: Manifest) -> Items:

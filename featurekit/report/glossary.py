@@ -182,6 +182,11 @@ TERMS = (
         "hand-crafted( features?)?",
     ),
     Term(
+        "learning curve",
+        "The score of a model by the number of its training faces, which shows whether more faces would help;"
+        " of a network that is trained end to end also its score or loss by the number of epochs.",
+    ),
+    Term(
         "legal age",
         "The age in years from which something is allowed. A check of it lets people pass whose predicted age"
         " is a threshold or more.",
@@ -279,6 +284,12 @@ TERMS = (
         "A set of classes that contains the true class with a given coverage.",
     ),
     Term(
+        "principal components",
+        "The directions in which the vectors of all faces vary most, the first one most of all. A map of the"
+        " faces shows the first two (PCA).",
+        "principal components?|PCA",
+    ),
+    Term(
         "quadratic kappa",
         "Cohen's kappa with quadratic weights: the agreement beyond chance between ordered classes, where"
         " larger errors weigh more. 1 is perfect, 0 is chance.",
@@ -368,6 +379,12 @@ TERMS = (
         "A correction of predicted probabilities by one number, the temperature, that does not change the"
         " predicted class. A temperature above 1 makes a model less confident.",
         "temperature( scaling)?",
+    ),
+    Term(
+        "UMAP",
+        "A method that places vectors on a map so that neighbours stay neighbours (McInnes and others 2018)."
+        " Distances between far clusters, and their sizes, mean little.",
+        "UMAP",
     ),
 )
 

@@ -15,6 +15,7 @@ from featurekit.errors import UnknownNameError, WorkspaceError
 from featurekit.evaluation.ages import whole_years
 from featurekit.evaluation.changes import compare_runs, relabelled
 from featurekit.evaluation.comparable import how_to_run_again, set_apart
+from featurekit.evaluation.data_curve import load_curves
 from featurekit.evaluation.differences import Difference
 from featurekit.evaluation.evidence import MARGIN_POINTS, MARGIN_YEARS, Evidence, gather
 from featurekit.evaluation.results import Run, some_runs
@@ -234,6 +235,7 @@ def page_of(weighed: Weighed, errors: Mapping[str, Errors] | None = None, profil
         errors=errors,
         apart=weighed.apart,
         profile=profile,
+        data_curves=load_curves(weighed.folder, weighed.compared),
     )
 
 

@@ -6,10 +6,12 @@ featurekit.report.sections. featurekit.report.html and featurekit.report.markdow
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import chain, count
 
 from featurekit.checks.audit import Audit
 from featurekit.errors import WorkspaceError
+from featurekit.evaluation.data_curve import DataCurve
 from featurekit.evaluation.evidence import Evidence
 from featurekit.evaluation.results import Run
 from featurekit.report.gallery import Errors
@@ -39,6 +41,7 @@ from featurekit.report.sections import (
     disparities,
     dropped,
     folds,
+    learning,
     legend,
     provenance,
     ranking,
@@ -68,6 +71,7 @@ def compose(
     errors: Mapping[str, Errors] | None = None,
     apart: Mapping[str, str] | None = None,
     profile: str | None = None,
+    data_curves: Mapping[str, DataCurve] | None = None,
 ) -> Page:
     """Return the report on some runs; their order makes no difference.
 
@@ -83,6 +87,7 @@ def compose(
             reasons here. The report lists these runs in a table of their own, also runs without a test if
             other runs of their target have one.
         profile: readers for whom the report is arranged, one of PROFILES; None for any readers.
+        data_curves: scores of runs with parts of the training faces, by the name of the run; None for none.
 
     Raises:
         WorkspaceError: runs is empty.
@@ -95,10 +100,22 @@ def compose(
     names = targets_of(known)
     ranked = ranked_targets(compared, evidence)
     is_synthetic = any(bool(run.dataset.get("synthetic")) for run in known)
+    of_target = partial(
+        _target_section,
+        ranked=ranked,
+        known=known,
+        reasons=reasons,
+        errors=errors or {},
+        profile=profile,
+        data_curves=data_curves or {},
+    )
     sections = (
         section_of("Summary", verdict.blocks(ranked, audit, is_synthetic=is_synthetic)),
         *(_ages_first(ranked) if profile == "age-assurance" else ()),
-        *(_target_section(name, ranked, known, reasons, errors or {}, profile) for name in names),
+        *(
+            _target_section(name, ranked, known, reasons, errors or {}, profile, data_curves or {})
+            for name in names
+        ),
         *anchors.sections(ranked, compared),
         section_of("Audit of the data", audited.blocks(audit, compared)),
         section_of("Limitations", caveats.blocks(ranked, is_synthetic=is_synthetic)),
@@ -125,12 +142,14 @@ def _target_section(
     reasons: Mapping[str, str],
     errors: Mapping[str, Errors],
     profile: str | None,
+    data_curves: Mapping[str, DataCurve],
 ) -> Section:
     """Return the section on one target: its ranking, and the runs that are set apart."""
     of = next((one for one in ranked if one.name == name), None)
     shown = [part for part in _OF_TARGET if part is not ages or profile != "age-assurance"]
     parts = [part.blocks(of) for part in shown] if of else []
     faces = worst_errors.blocks(of, errors.get(name)) if of else []
+    parts += [learning.blocks(of, data_curves)] if of else []
     table = _apart_table(name, [run for run in known if run.target == name], reasons)
     return section_of(target_title(name), [*chain.from_iterable(parts), *faces, table])
 

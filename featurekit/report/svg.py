@@ -248,6 +248,58 @@ def _panel(panel: Panel, frame: _Frame) -> list[str]:
 
 
 @dataclass(frozen=True)
+class SizedCurve:
+    """The score of one model by the number of training faces.
+
+    Attributes:
+        kind: kind of score.
+        model: name of the model.
+        points: number of training faces, score, and the ends of its bar, in the unit that is shown.
+    """
+
+    kind: ScoreKind
+    model: str
+    points: tuple[tuple[float, ...], ...]
+
+
+def data_curves(curves: Sequence[SizedCurve], *, is_narrow: bool, summary: str) -> Markup:
+    """Draw the scores of models by the number of training faces, on a logarithmic axis.
+
+    Args:
+        curves: one plot for each model, from left to right and from top to bottom.
+        is_narrow: whether the figure is for a narrow screen, with one column of plots instead of two.
+        summary: description for readers who cannot see the figure.
+    """
+    width, frames = _frames(len(curves), 190.0 if is_narrow else 200.0, is_narrow=is_narrow)
+    svg = [_opened(width, frames[-1].bottom + 40, summary)]
+    for curve, (left, right, top, bottom) in zip(curves, frames, strict=True):
+        values = [value for _, *values in curve.points for value in values]
+        low, high, ticks = _axis(min(values), max(values), _limit(curve.kind))
+        faces = [math.log2(n) for n, *_ in curve.points]
+        x, y = _scale(faces[0], faces[-1], left + 14, right - 14), _scale(low, high, bottom, top)
+        title = f"{with_unit(curve.kind)}: {curve.model}"
+        places = [(x(place), y(point[1])) for place, point in zip(faces, curve.points, strict=True)]
+        svg += [
+            _words(
+                left - 40, top - 12, _cut(title, int((right - left + 40) / _LETTER)), "start", "name", title
+            ),
+            *_levels(ticks, y, left, right),
+            *(
+                _words(x(place), bottom + 16, f"{n:,.0f}", "middle", "faint")
+                for place, (n, *_) in zip(faces, curve.points, strict=True)
+            ),
+            _words((left + right) / 2, bottom + 31, "training faces in a fold", "middle", "faint"),
+            *(
+                f'<path class="spread" d="M{at:.1f} {y(start):.1f}V{y(end):.1f}"/>'
+                for (at, _), (_, _, start, end) in zip(places, curve.points, strict=True)
+            ),
+            _curve(places),
+            *(_dot(*place, "") for place in places),
+        ]
+    return _whole(svg)
+
+
+@dataclass(frozen=True)
 class Spot:
     """One model in a plot of score against time.
 

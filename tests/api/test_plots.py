@@ -8,10 +8,12 @@ import pytest
 
 from featurekit.api.plots import Plots
 from featurekit.errors import ModelError, TargetError, UnknownNameError, WorkspaceError
+from featurekit.evaluation.data_curve import key_of
 from featurekit.evaluation.outcomes import write_outcomes
 from featurekit.evaluation.results import Run
 from featurekit.project import ComparisonFolder
 from tests.report.made_up import make_evidence, make_run, score, trained_run
+from tests.report.sections.test_learning import make_curve
 
 N = 80
 
@@ -175,3 +177,18 @@ def test_folds_are_those_of_the_runs(plots, runs):
     assert frame.loc[frame["run"] == runs[0].name, "value"].tolist() == [0.9] * 5
     assert frame["fold"].tolist()[:5] == [1, 2, 3, 4, 5]
     assert plots.folds("age").frame()["score"].tolist() == ["mae_years"] * 5
+
+
+def test_the_curve_over_training_faces_is_that_of_the_model_that_has_one(plots, runs, tmp_path):
+    with pytest.raises(ModelError, match="has not been fitted on parts of its training faces") as error:
+        plots.data_curve("xgboost", "age")
+    assert "featurekit fit --learning-curve --name" in str(error.value)
+    mine = runs[1]
+    curve = replace(make_curve(mine), key=key_of(mine))
+    curve.save(tmp_path)
+    own = Plots(runs, None, tmp_path)
+    assert own.data_curve(target="gender").run == mine.name
+    assert own.data_curve(mine.name).points == curve.points
+    replace(curve, key="0" * 64).save(tmp_path)  # of other settings
+    with pytest.raises(ModelError, match="has not been fitted on parts"):
+        own.data_curve(mine.name)

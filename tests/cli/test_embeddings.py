@@ -53,3 +53,23 @@ def test_features_that_cannot_be_described_are_one_line(featurekit, extracted, o
 
 def test_before_an_extraction_the_next_command_is_named(featurekit, prepared, one_line):
     one_line(featurekit("embeddings", "describe"), "No vectors have been extracted", "featurekit extract")
+
+
+def test_a_map_is_written_as_image_and_table(featurekit, extracted, tmp_path, one_line):
+    out = tmp_path / "out" / "map.png"
+    code, output, errors = featurekit("embeddings", "map", "--output", str(out))
+    assert code == 0, errors
+    assert out.read_bytes().startswith(b"\x89PNG")
+    head, *lines = out.with_suffix(".csv").read_text().splitlines()
+    assert head == "face_id,image_path,x,y,label,error"
+    assert len(lines) == 24
+    assert output.splitlines()[-1] == f"Wrote {out} and {out.with_suffix('.csv')}."
+    assert "first two principal components of the standardized vectors of mean_color (3 numbers)" in output
+    for options, part in {
+        ("--output", "map.pdf"): "A map is a .png file",
+        ("--features", "mean_colour"): "Did you mean 'mean_color'?",
+        ("--method", "pac"): "Did you mean 'pca'?",
+        ("--name", "nothing"): "There are no runs in",
+        ("--model", "svm"): "There are no runs in",
+    }.items():
+        one_line(featurekit("embeddings", "map", *options), part)

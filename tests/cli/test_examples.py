@@ -20,6 +20,9 @@ NOT_RUN = {
     'featurekit ensemble "*--dlib_age--svm" "*--multitask_cnn" --weighted': "needs the run above",
     "featurekit explain models/gender--finetuned_cnn photo.jpg --output maps": "minutes of training",
     "featurekit export models/gender--finetuned_cnn gender.onnx": "minutes of training",
+    "featurekit embeddings map --features dlib_age --method umap --label age_group --output umap.png": (
+        "half a minute, in which UMAP is compiled"
+    ),
     "featurekit report --pdf": "needs a browser; tests/report/test_pdf.py runs it",
     "featurekit weights fetch builtin": "uses the network",
     "featurekit weights add ~/Downloads/resnet50-0676ba61.pth": "a file to download",

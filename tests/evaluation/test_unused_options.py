@@ -78,6 +78,10 @@ def test_another_number_than_the_data_set_s_own_folds_is_refused(featurekit, wor
         (("--model", "levi_hassner", "--tune"), "--tune has no effect: none of levi_hassner has parameters"),
         (("--model", "majority", "--tune"), "--tune has no effect: none of majority"),
         (
+            ("--model", "levi_hassner", "--learning-curve"),
+            "--learning-curve has no effect: none of levi_hassner is a trained model on vectors.",
+        ),
+        (
             ("--model", "majority", "--features", "mean_color"),
             "--features has no effect: none of majority can use the features of",
         ),

@@ -31,6 +31,7 @@ from tests.report.made_up import (
     trade,
     write_report,
 )
+from tests.report.sections.test_learning import make_curve
 
 
 def opened(browser: Any, folder: Path, runs: list[Run], title: str) -> tuple[Any, list[str]]:
@@ -141,7 +142,8 @@ def test_in_a_browser_nothing_keeps_anybody_from_reading(browser, tmp_path, widt
         make_run(classifier="knn"),
     ]
     errors = {"gender": make_errors(runs[0])}
-    path = write_report(tmp_path, runs, "t", make_evidence(runs), make_audit(), errors=errors)
+    more = {"errors": errors, "curves": {runs[0].name: make_curve(runs[0])}}
+    path = write_report(tmp_path, runs, "t", make_evidence(runs), make_audit(), **more)
     # The checker is a script of its own, which the page's policy rightly refuses.
     context = browser.new_context(
         viewport={"width": width, "height": 800}, color_scheme=scheme, bypass_csp=True

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from featurekit.embeddings.plane import Plane
 from featurekit.errors import ModelError, TargetError, UnknownNameError
 from featurekit.evaluation.ages import AgeDensity
 from featurekit.evaluation.estimates import Estimate
@@ -23,10 +24,12 @@ from featurekit.report.displays.confusion import ConfusionDisplay
 from featurekit.report.displays.confusion_difference import ConfusionDifferenceDisplay
 from featurekit.report.displays.cost import CostDisplay
 from featurekit.report.displays.curves import PrecisionRecallDisplay, RocDisplay
+from featurekit.report.displays.data_curve import DataCurveDisplay
 from featurekit.report.displays.folds import FoldsDisplay
 from featurekit.report.displays.learning_curves import LearningCurvesDisplay
 from featurekit.report.displays.risk_coverage import RiskCoverageDisplay
 from featurekit.report.displays.slices import SlicesDisplay
+from featurekit.report.displays.vector_map import VectorMapDisplay
 from featurekit.report.frames import ranking_frame, slices_frame
 from featurekit.report.sections import slices
 from featurekit.report.sections.calibration import confidence_table
@@ -35,6 +38,7 @@ from featurekit.report.sections.cost import front_table
 from featurekit.report.sections.ranking import scores_table
 from featurekit.report.select import Ranked, best_first
 from tests.report.made_up import AGES, HOSTILE, make_evidence, make_run, priced, score, trained_run
+from tests.report.sections.test_learning import make_curve
 
 KEPT = Path(__file__).parents[2] / "reports" / "utkface-builtin"
 BANDS = (
@@ -64,6 +68,34 @@ def ranked(runs, target="gender", **changes):
     return Ranked(target, own, replace(known, slices=slices))
 
 
+def make_map(**changes):
+    """Return a map of 60 faces at random places, with ten classes that have long names."""
+    rng = np.random.default_rng(0)
+    classes = tuple(f"{UGLY} {number}" for number in range(9))
+    table = pd.DataFrame(
+        {
+            "face_id": [f"f{number}" for number in range(60)],
+            "image_path": [f"f{number}.jpg" for number in range(60)],
+            "x": rng.normal(size=60),
+            "y": rng.normal(size=60) * 3,
+            "label": rng.choice([*classes, ""], 60),
+            "error": rng.choice(["right", "wrong", ""], 60),
+        }
+    )
+    plane = Plane(
+        method="pca",
+        rows=np.arange(60),
+        places=table[["x", "y"]].to_numpy(),
+        shares=(0.1, 0.05),
+        n_fitted=40,
+        n_all=60,
+        length=512,
+    )
+    facts = {"target": "Own", "features": "a+b", "plane": plane, "table": table, "label": "own"}
+    facts |= {"classes": classes, "is_ordered": False, **changes}
+    return VectorMapDisplay(**facts)
+
+
 @pytest.fixture(scope="module")
 def displays(runs):
     """A display of each kind, made of invented numbers."""
@@ -77,18 +109,21 @@ def displays(runs):
         "confusion": ConfusionDisplay.of(of.runs[0]),
         "confusion_difference": ConfusionDifferenceDisplay.find(of),
         "cost": CostDisplay.of(of),
+        "data_curve": DataCurveDisplay.of(of.runs[0], make_curve(of.runs[0])),
         "folds": FoldsDisplay.of(of),
         "learning_curves": LearningCurvesDisplay.of(network),
         "precision_recall": PrecisionRecallDisplay.find(of),
         "risk_coverage": RiskCoverageDisplay.find(of),
         "roc": RocDisplay.find(of),
         "slices": SlicesDisplay.find(of),
+        "vector_map": make_map(),
     }
 
 
 NAMES = [
     *("accuracy", "age_density", "age_error", "calibration", "confusion", "confusion_difference", "cost"),
-    *("folds", "learning_curves", "precision_recall", "risk_coverage", "roc", "slices"),
+    *("data_curve", "folds", "learning_curves", "precision_recall", "risk_coverage", "roc", "slices"),
+    "vector_map",
 ]
 
 
@@ -96,6 +131,7 @@ def drawn_numbers(ax):
     """Every number of the lines, dots, bars and images in some axes."""
     arrays = [line.get_xydata() for line in ax.lines]
     arrays += [path.vertices for one in ax.collections for path in one.get_paths()]
+    arrays += [one.get_offsets() for one in ax.collections]  # of dots; the paths are their shape
     arrays += [image.get_array().filled(np.nan) for image in ax.images]
     return np.concatenate([np.asarray(array, float).ravel() for array in arrays])
 
@@ -110,11 +146,13 @@ DRAWN = {
     "confusion_difference": ["difference"],
     "folds": ["value", "mean"],
     "cost": ["seconds_per_1000_faces", "value"],
+    "data_curve": ["n_faces", "value", "low", "high"],
     "learning_curves": ["epoch", "value"],
     "precision_recall": ["recall", "precision"],
     "risk_coverage": ["coverage", "risk"],
     "roc": ["false_positive_rate", "true_positive_rate"],
     "slices": ["value", "low", "high"],
+    "vector_map": ["x", "y"],
 }
 
 
@@ -172,7 +210,7 @@ def test_a_notebook_shows_a_picture_in_which_no_text_is_cut_off(displays, name, 
     assert box.y1 <= frame.y1 + 1
     for axis in (ax.xaxis, ax.yaxis):
         labels = [one.get_window_extent() for one in axis.get_ticklabels() if one.get_text()]
-        upright = axis.get_ticklabels()[0].get_rotation() == 0
+        upright = bool(labels) and axis.get_ticklabels()[0].get_rotation() == 0
         pairs = pairwise(labels)
         assert not upright or not any(one.overlaps(other) for one, other in pairs)
 
@@ -439,3 +477,40 @@ def test_a_drawn_density_stays_inside_its_frame(counts, is_narrow):
     for x, y, across, down in (map(float, one) for one in places):
         assert 0 <= x <= x + across <= width
         assert 0 <= y <= y + down <= height
+
+
+@pytest.mark.parametrize("is_in_years", [False, True])
+def test_the_image_of_a_map_has_the_labels_on_the_left_and_the_errors_on_the_right(monkeypatch, is_in_years):
+    from matplotlib.figure import Figure
+
+    table = make_map().table
+    if is_in_years:
+        errors = np.random.default_rng(0).normal(size=60)
+        table = table.assign(label=np.where(errors > 1, np.nan, errors), error=errors)
+    classes = {"classes": ()} if is_in_years else {}
+    display = make_map(table=table, model="svm · a+b", error_of="Gender", **classes)
+    seen = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, file, **_: seen.append(figure))
+    display._repr_png_()
+    seen[0].draw_without_rendering()
+    left, right, *bars = seen[0].axes
+    assert [ax.get_title(loc="left") for ax in (left, right)] == [
+        "Own: PCA map of 60 faces",
+        "Gender: error of the model",
+    ]
+    assert len(bars) == 2 * is_in_years
+    for ax in seen[0].axes:
+        box = ax.get_tightbbox()
+        assert seen[0].bbox.x0 - 1 <= box.x0
+        assert box.x1 <= seen[0].bbox.x1 + 1
+        assert seen[0].bbox.y0 - 1 <= box.y0
+        assert box.y1 <= seen[0].bbox.y1 + 1
+    assert np.ptp(left.get_xlim()) == pytest.approx(np.ptp(left.get_ylim()))
+    legend = [text.get_text() for text in (right if not is_in_years else left).get_legend().get_texts()]
+    if is_in_years:
+        assert legend == [f"no label, or not used ({int(table['label'].isna().sum())})"]
+        largest = max(right.collections, key=lambda one: len(one.get_offsets())).get_array()
+        assert (np.diff(largest) >= 0).all()  # the largest errors are above the others
+    else:
+        counts = table["error"].value_counts()
+        assert legend == [f"Right ({counts['right']})", f"Wrong ({counts['wrong']})"]

@@ -20,6 +20,7 @@ from featurekit.report.select import model_name, target_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Style of a figure that is made here; all other settings of the user (fonts, sizes) are kept.
 _ON_WHITE: dict[Any, Any] = {
@@ -105,17 +106,26 @@ class Display(ABC):
     def _draw(self, ax: "Axes", *args: Any, **options: Any) -> None:
         """Draw it in some axes."""
 
+    @property
+    def _size_of_all(self) -> tuple[float, float]:
+        """Width and height, in inches, of the image for a notebook; larger if it has several parts."""
+        return self._size
+
+    def _draw_all(self, figure: "Figure") -> None:
+        """Draw the image for a notebook."""
+        self._draw(figure.subplots())
+
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
         """Return the figure as a PNG for a notebook, with the size to show it in; pyplot is not used."""
         from matplotlib import rc_context
         from matplotlib.figure import Figure
 
         with rc_context(_ON_WHITE):
-            figure = Figure(figsize=self._size, layout="constrained")
-            self._draw(figure.subplots())
+            figure = Figure(figsize=self._size_of_all, layout="constrained")
+            self._draw_all(figure)
             file = BytesIO()
             figure.savefig(file, format="png", dpi=2 * _PIXELS_AN_INCH)
-        width, height = (round(side * _PIXELS_AN_INCH) for side in self._size)
+        width, height = (round(side * _PIXELS_AN_INCH) for side in self._size_of_all)
         return file.getvalue(), {"width": width, "height": height}
 
     def __repr__(self) -> str:

@@ -1,0 +1,217 @@
+"""Map the vectors of a feature set in two dimensions, colored by label and by the error of a model."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from featurekit.api.project import Project
+from featurekit.api.telling import Shown, note, shown
+from featurekit.cache.store import Store
+from featurekit.data.manifest import Manifest
+from featurekit.embeddings.index import Ledger, recipe_of, some_ledger_of
+from featurekit.embeddings.plane import check_method, plane_of
+from featurekit.embeddings.vectors import open_vectors
+from featurekit.errors import EmbeddingError, TargetError, UnknownNameError, WorkspaceError
+from featurekit.estimators.fitted_features import frozen, short_name
+from featurekit.evaluation.comparable import scored_on
+from featurekit.evaluation.outcomes import read_outcomes, read_predictions
+from featurekit.evaluation.planning import full_names
+from featurekit.evaluation.results import Run
+from featurekit.project import ComparisonFolder
+from featurekit.report.displays.vector_map import VectorMapDisplay
+from featurekit.report.select import best_first, model_name, run_named, target_title
+
+_LABELS = ("gender", "age_group", "age")  # a map is colored by the first that the data set has
+
+
+class HasRuns(Protocol):
+    """Results of a comparison, as far as a map needs them."""
+
+    @property
+    def runs(self) -> Sequence[Run]:
+        """All runs."""
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the comparison."""
+
+
+def map_in(
+    place: Project,
+    data: Manifest,
+    ledger: Ledger,
+    features: Sequence[str],
+    *,
+    method: str = "pca",
+    label: str | None = None,
+    results: HasRuns | None = None,
+    model: str | None = None,
+    seed: int = 0,
+    progress: Shown = True,
+) -> VectorMapDisplay:
+    """Map the vectors of some features of a record; see Embeddings.map()."""
+    check_method(method)
+    name = "+".join(map(short_name, features))
+    if model is not None and results is None:
+        raise WorkspaceError(
+            "A model is named, but no results of a comparison are given. Give both, or leave the model out."
+        )
+    label = label or _label_of(data)
+    target = data.target(label)
+    run = None if results is None else _run_of(results.runs, label, name, model)
+    recipes = [recipe_of(ledger, frozen(one)) for one in features]
+    reader = open_vectors(data, recipes, ledger.settings, Store(place.folder.cache))
+    with shown(progress, "mapping", "vectors") as told:
+        plane = plane_of(reader, method, seed=seed, progress=told)
+    values = data.table[target.name].iloc[plane.rows]
+    is_labelled = data.labelled(target)[plane.rows]
+    labels: NDArray[Any] = (
+        np.where(is_labelled, values.to_numpy(float), np.nan)
+        if target.is_regression
+        else np.where(is_labelled, values.fillna("").astype(str), "")
+    )
+    table = pd.DataFrame(
+        {
+            "face_id": data.table["face_id"].to_numpy(dtype=str)[plane.rows],
+            "image_path": data.table["image_path"].to_numpy(dtype=str)[plane.rows],
+            "x": plane.places[:, 0],
+            "y": plane.places[:, 1],
+            "label": labels,
+            "error": _errors(run, results.folder, data, plane.rows)
+            if run is not None and results is not None
+            else np.full(len(plane.rows), "", dtype=object),
+        }
+    )
+    there = set(table["label"]) if not target.is_regression else set()
+    return VectorMapDisplay(
+        target=target_title(target.name),
+        features=name,
+        plane=plane,
+        table=table,
+        label=target.name,
+        classes=tuple(one for one in target.classes if one in there),
+        is_ordered=target.ordered,
+        model=model_name(run) if run else "",
+        error_of=target_title(run.target) if run else "",
+    )
+
+
+def _label_of(data: Manifest) -> str:
+    """Return the first common label of a data set."""
+    found = next((name for name in _LABELS if data.labelled(data.target(name)).any()), None)
+    if found is None:
+        raise TargetError("Name the label by which the faces are colored, for example --label LABEL.")
+    return found
+
+
+def _run_of(runs: Sequence[Run], label: str, features: str, model: str | None) -> Run:
+    """Return the run whose errors are shown: of the label if it is a target, and of the features if it can.
+
+    Raises:
+        TargetError: the label is not a target, and there are several targets.
+        UnknownNameError: there is no such model, or several have the name.
+        WorkspaceError: there are only baselines.
+    """
+    targets = list(dict.fromkeys(run.target for run in runs))
+    target = label if label in targets else targets[0] if len(targets) == 1 else None
+    if model is not None:
+        own = [
+            run for run in runs if run.features == features and run.target in (target, target or run.target)
+        ]
+        names = [name for run in own for name in (run.name, run.classifier, run.classifier_name)]
+        return run_named(own if names.count(model) else runs, model, target)
+    if target is None:
+        raise TargetError(
+            f"No model predicts {label}, so name the model whose errors are shown: the name of a run."
+            f" There are models for {', '.join(targets)}."
+        )
+    trained = [run for run in runs if run.target == target and not run.is_baseline]
+    if not trained:
+        raise WorkspaceError(f"No trained model predicts {target}, so there are no errors to show.")
+    return best_first([run for run in trained if run.features == features] or trained)[0]
+
+
+def _errors(run: Run, folder: Path, data: Manifest, rows: NDArray[np.intp]) -> NDArray[Any]:
+    """Return the error on each of these rows: "right", "wrong" or "", or predicted minus true years.
+
+    Raises:
+        WorkspaceError: the predictions of the run are missing, or of another data set.
+    """
+    files = ComparisonFolder(folder)
+    if files.prediction(run.name).is_file():
+        table = read_predictions(files.prediction(run.name))
+        tested = pd.Index(data.table["face_id"]).get_indexer(pd.Index(table["face_id"]))
+    elif files.outcome(run.name).is_file():
+        table = read_outcomes(files.outcome(run.name))
+        tested = table["row"].to_numpy(np.intp)
+        seen = run.seen(data)
+        if tested.max(initial=-1) >= len(data) or scored_on(seen, seen.target(run.target), tested) != dict(
+            run.scored_on
+        ):
+            raise WorkspaceError(
+                f"{run.name} was scored on other faces or labels than those of the data set."
+            )
+    else:
+        raise WorkspaceError(
+            f"The predictions of {run.name} are not in {folder}. Fit it again:"
+            f" {run.command or 'featurekit fit'}"
+        )
+    is_known = tested >= 0
+    table, tested = table[is_known], tested[is_known]
+    if not run.classes:
+        years = np.full(len(data), np.nan)
+        years[tested] = (table["predicted"] - table["true"]).to_numpy(float)
+        return years[rows]
+    words = np.full(len(data), "", dtype=object)
+    words[tested] = np.where(table["predicted"].astype(str) == table["true"].astype(str), "right", "wrong")
+    return np.asarray(words[rows])
+
+
+def map_extracted(
+    data: Manifest,
+    features: str | None,
+    *,
+    results: HasRuns | None,
+    is_asked: bool,
+    label: str | None,
+    model: str | None,
+    project: Project,
+    **options: Any,
+) -> VectorMapDisplay:
+    """Map the vectors of a feature set that has been extracted in a project, for `featurekit embeddings map`.
+
+    Args:
+        data: the data set.
+        features: networks or "network:layer", several joined by "+"; None for the only one that has been
+            extracted.
+        results: results of a comparison, for the errors of a model; None for a map without errors.
+        is_asked: whether the results were asked for; if not, results without a model of the label are no
+            error.
+        label: label by which the faces are colored; None for gender, age_group or age.
+        model: name of the model; None for the best one.
+        project: the project.
+        **options: further arguments of Embeddings.map().
+
+    Raises:
+        UnknownNameError: there is no network, method or model with a given name.
+        WorkspaceError: nothing has been extracted, or not the given features, or not of all faces.
+        EngineError: UMAP is not installed.
+    """
+    ledger = some_ledger_of(project.folder)
+    if features is None and len(ledger.recipes) > 1:
+        raise EmbeddingError(
+            f"Name the feature set to map with --features. Extracted: {', '.join(ledger.recipes)}. Several"
+            " are joined by +."
+        )
+    names = full_names(features) if features is not None else tuple(ledger.recipes)
+    if results is not None and not is_asked:
+        try:
+            _run_of(results.runs, label or _label_of(data), "+".join(map(short_name, names)), model)
+        except (TargetError, UnknownNameError, WorkspaceError) as error:
+            note(f"The map has no errors of a model. {error}")
+            results = None
+    return map_in(project, data, ledger, names, label=label, results=results, model=model, **options)
