@@ -1,29 +1,121 @@
-"""What leaves the report of some results: its tables as DataFrames, and the model card."""
+"""The report of some results, and what leaves it: its tables as DataFrames, and the model card."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 
 from featurekit.api._of_results import OfResults
+from featurekit.api.telling import Shown, shown, warn
+from featurekit.cache.store import Store
+from featurekit.data.manifest import Manifest
 from featurekit.errors import WorkspaceError
 from featurekit.evaluation.evidence import target_of
 from featurekit.evaluation.results import Run
 from featurekit.evaluation.slices import Slice, slices_of
 from featurekit.files import write_text
-from featurekit.report.of_comparison import Weighed, card_of, page_of
+from featurekit.project import ComparisonFolder
+from featurekit.report.of_comparison import (
+    Weighed,
+    card_of,
+    check_exports,
+    check_profile,
+    page_of,
+    weigh,
+    write,
+)
 from featurekit.report.select import targets_of
 from featurekit.report.tables import frame_of, tables_of
 
 
-class Exports(ABC):
-    """Results that have the tables of their report, and a model card."""
+class Exports:
+    """The runs of a comparison with their evidence, as far as the report and what leaves it need them.
+
+    Args:
+        runs: the runs, each with the results of one model on one feature set for one target.
+        folder: folder of the comparison.
+        data: the data set; None if it is not available.
+    """
+
+    def __init__(self, runs: Sequence[Run], folder: Path, data: Manifest | None) -> None:
+        self.runs, self.folder, self.data = tuple(runs), Path(folder), data
+
+    @cached_property
+    def _weighed(self) -> Weighed:
+        with shown(True, "comparing", "pieces") as told:
+            return weigh(
+                self.folder, self.runs, self.data, any_margin=True, keep=self._are_all, progress=told
+            )
 
     @property
-    @abstractmethod
-    def _weighed(self) -> Weighed:
-        """The runs with their confidence intervals and tests."""
+    def _are_all(self) -> bool:
+        """Whether these are all runs of the comparison."""
+        all_runs = ComparisonFolder(self.folder).all_runs()
+        return {run.name for run in self.runs} == {path.stem for path in all_runs}
+
+    def report(
+        self,
+        path: str | Path | None = None,
+        *,
+        faces: str = "none",
+        margin_points: float | None = None,
+        margin_years: float | None = None,
+        xlsx: bool = False,
+        pdf: bool = False,
+        legal_ages: Sequence[int] | None = None,
+        profile: str | None = None,
+        progress: Shown = True,
+    ) -> Path:
+        """Write the comparison report: an HTML page that works offline, and a Markdown file beside it.
+
+        Args:
+            path: file of the HTML page, such as "report.html"; None for report.html in the folder of the
+                comparison, where `featurekit report` writes it.
+            faces: "thumb" to show the faces with the largest errors on the HTML page, or "none".
+            margin_points: points of accuracy by which a cheaper model may be worse than the best one and
+                still be recommended; None for 1.
+            margin_years: years of mean absolute error by which a cheaper model of age may be worse than the
+                best one and still be recommended; None for 0.1.
+            xlsx: whether to write the tables into an Excel workbook beside the page too.
+            pdf: whether to print the page as a PDF beside it too, by Chromium, Chrome or Edge.
+            legal_ages: legal ages in years at which the model of age is judged; None for 13, 16, 18, 21 and
+                25.
+            profile: "age-assurance" to begin with predicted ages, and to list the targets of evaluations of
+                age checks with what the best model has achieved; None for any readers.
+            progress: whether to show a progress bar.
+
+        Returns:
+            Path of the HTML page.
+
+        Raises:
+            EngineError: openpyxl is not installed, or there is no browser that can print.
+            WorkspaceError: the path is not an .html file; or a page with faces would be printed.
+        """
+        page = None if path is None else Path(path)
+        if page is not None and page.suffix.lower() not in (".html", ".htm"):
+            raise WorkspaceError(f"A report is an .html file. Got '{page.name}' instead.")
+        check_exports(xlsx=xlsx, pdf=pdf, faces=faces)
+        check_profile(profile, self.runs)
+        before: Weighed | None = self.__dict__.get("_weighed")
+        has_choice = any(one is not None for one in (margin_points, margin_years, legal_ages))
+        with shown(progress, "comparing", "pieces") as told:
+            weighed = weigh(
+                self.folder,
+                self.runs,
+                self.data,
+                margin_points=margin_points,
+                margin_years=margin_years,
+                legal_ages=legal_ages,
+                known=before.evidence if before else None,
+                keep=page is None or (self._are_all and not has_choice),
+                progress=told,
+            )
+        for text in weighed.warnings():
+            warn(text)
+        self._weighed = weighed
+        store = Store(ComparisonFolder(self.folder).project.cache)
+        return write(weighed, store, faces=faces, profile=profile, page=page, xlsx=xlsx, pdf=pdf)
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """Return all tables of the report, in its order, with the numbers of "Copy as CSV".

@@ -1,7 +1,6 @@
 """The results of a comparison, with tables, figures, the report and fitted models."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,6 @@ from featurekit.evaluation.results import Run, some_runs
 from featurekit.networks.engines import usable_cores
 from featurekit.project import ComparisonFolder
 from featurekit.report import frames
-from featurekit.report.of_comparison import Weighed, check_exports, check_profile, weigh, write
 from featurekit.report.select import best_first, one_target, run_named, targets_of
 
 
@@ -65,21 +63,8 @@ class Results(Exports):
         *,
         kinds: Mapping[str, ClassifierKind] | None = None,
     ) -> None:
-        self.runs, self.folder, self.data = tuple(runs), Path(folder), data
+        super().__init__(runs, folder, data)
         self.kinds = dict(kinds or {})
-
-    @cached_property
-    def _weighed(self) -> Weighed:
-        with shown(True, "comparing", "pieces") as told:
-            return weigh(
-                self.folder, self.runs, self.data, any_margin=True, keep=self._are_all, progress=told
-            )
-
-    @property
-    def _are_all(self) -> bool:
-        """Whether these are all runs of the comparison."""
-        all_runs = ComparisonFolder(self.folder).all_runs()
-        return {run.name for run in self.runs} == {path.stem for path in all_runs}
 
     @property
     def evidence(self) -> Evidence | None:
@@ -301,71 +286,6 @@ class Results(Exports):
 
     def __len__(self) -> int:
         return len(self.runs)
-
-    def report(
-        self,
-        path: str | Path | None = None,
-        *,
-        faces: str = "none",
-        margin_points: float | None = None,
-        margin_years: float | None = None,
-        xlsx: bool = False,
-        pdf: bool = False,
-        legal_ages: Sequence[int] | None = None,
-        profile: str | None = None,
-        progress: Shown = True,
-    ) -> Path:
-        """Write the comparison report: an HTML page that works offline, and a Markdown file beside it.
-
-        Args:
-            path: file of the HTML page, such as "report.html"; None for report.html in the folder of the
-                comparison, where `featurekit report` writes it.
-            faces: "thumb" to show the faces with the largest errors on the HTML page, or "none".
-            margin_points: points of accuracy by which a cheaper model may be worse than the best one and
-                still be recommended; None for 1.
-            margin_years: years of mean absolute error by which a cheaper model of age may be worse than the
-                best one and still be recommended; None for 0.1.
-            xlsx: whether to write the tables into an Excel workbook beside the page too.
-            pdf: whether to print the page as a PDF beside it too, by Chromium, Chrome or Edge.
-            legal_ages: legal ages in years at which the model of age is judged; None for 13, 16, 18, 21 and
-                25.
-            profile: "age-assurance" to begin with predicted ages, and to list the targets of evaluations of
-                age checks with what the best model has achieved; None for any readers.
-            progress: whether to show a progress bar.
-
-        Returns:
-            Path of the HTML page.
-
-        Raises:
-            EngineError: openpyxl is not installed, or there is no browser that can print.
-            WorkspaceError: the path is not an .html file; or a page with faces would be printed.
-        """
-        from featurekit.cache.store import Store
-
-        page = None if path is None else Path(path)
-        if page is not None and page.suffix.lower() not in (".html", ".htm"):
-            raise WorkspaceError(f"A report is an .html file. Got '{page.name}' instead.")
-        check_exports(xlsx=xlsx, pdf=pdf, faces=faces)
-        check_profile(profile, self.runs)
-        before: Weighed | None = self.__dict__.get("_weighed")
-        has_choice = any(one is not None for one in (margin_points, margin_years, legal_ages))
-        with shown(progress, "comparing", "pieces") as told:
-            weighed = weigh(
-                self.folder,
-                self.runs,
-                self.data,
-                margin_points=margin_points,
-                margin_years=margin_years,
-                legal_ages=legal_ages,
-                known=before.evidence if before else None,
-                keep=page is None or (self._are_all and not has_choice),
-                progress=told,
-            )
-        for text in weighed.warnings():
-            warn(text)
-        self._weighed = weighed
-        store = Store(ComparisonFolder(self.folder).project.cache)
-        return write(weighed, store, faces=faces, profile=profile, page=page, xlsx=xlsx, pdf=pdf)
 
     def audit(self) -> Audit | None:
         """Return the findings of `fk.audit`, or None if the comparison has not been audited."""

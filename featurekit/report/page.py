@@ -6,7 +6,6 @@ featurekit.report.sections. featurekit.report.html and featurekit.report.markdow
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from itertools import chain, count
 
 from featurekit.checks.audit import Audit
@@ -100,15 +99,6 @@ def compose(
     names = targets_of(known)
     ranked = ranked_targets(compared, evidence)
     is_synthetic = any(bool(run.dataset.get("synthetic")) for run in known)
-    of_target = partial(
-        _target_section,
-        ranked=ranked,
-        known=known,
-        reasons=reasons,
-        errors=errors or {},
-        profile=profile,
-        data_curves=data_curves or {},
-    )
     sections = (
         section_of("Summary", verdict.blocks(ranked, audit, is_synthetic=is_synthetic)),
         *(_ages_first(ranked) if profile == "age-assurance" else ()),
@@ -119,16 +109,25 @@ def compose(
         *anchors.sections(ranked, compared),
         section_of("Audit of the data", audited.blocks(audit, compared)),
         section_of("Limitations", caveats.blocks(ranked, is_synthetic=is_synthetic)),
-        _appendix("models of this page", legend.blocks(ranked)),
-        _appendix("rows that were not used", dropped.blocks(ranked, compared)),
-        _appendix("how the models were evaluated", provenance.blocks(ranked, compared, known, title, audit)),
-        _appendix("training of the networks", [block for of in ranked for block in training.blocks(of)]),
+        *_appendices(ranked, compared, known, title, audit),
     )
     sections = (*sections, _appendix("terms", terms.blocks(sections)))
     sections = tuple(section for section in sections if section.blocks)
     facts = _facts(known, title, evidence, len(reasons))
     sources = ("runs/*.json", *(("evidence.json",) if evidence else ()), *(("audit.json",) if audit else ()))
     return Page(title, facts, is_synthetic, tuple(numbered(sections, is_synthetic)), sources)
+
+
+def _appendices(
+    ranked: Sequence[Ranked], runs: Sequence[Run], known: Sequence[Run], title: str, audit: Audit | None
+) -> list[Section]:
+    """Return what few readers need, and what is needed to repeat the runs."""
+    return [
+        _appendix("models of this page", legend.blocks(ranked)),
+        _appendix("rows that were not used", dropped.blocks(ranked, runs)),
+        _appendix("how the models were evaluated", provenance.blocks(ranked, runs, known, title, audit)),
+        _appendix("training of the networks", [block for of in ranked for block in training.blocks(of)]),
+    ]
 
 
 def _appendix(title: str, blocks: Blocks) -> Section:

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from featurekit.evaluation.scores import SCORES
-from featurekit.report.svg import Point, Spot, confidence_plot, cost_plot, dot_plot
+from featurekit.report.dot_plot import Point, dot_plot
+from featurekit.report.svg import Spot, confidence_plot, cost_plot
 
 
 def test_no_number_in_the_plot_of_cost_lies_on_another_or_on_a_dot():

@@ -14,7 +14,7 @@ from featurekit.evaluation.ages import CELL, OLDEST, AgeDensity, density_of
 from featurekit.evaluation.results import Run
 from featurekit.report.displays._drawing import GREY, SMALL, tidy
 from featurekit.report.displays.base import RunDisplay
-from featurekit.report.svg import _opened, _scale, _whole, _words
+from featurekit.report.drawing import opened, scale, whole, words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -134,33 +134,33 @@ def density_plot(cells: Sequence[AgeDensity], *, is_narrow: bool, summary: str) 
     width, side = (340.0, 280.0) if is_narrow else (860.0, 400.0)
     left, top = 46.0, 26.0
     right, bottom = left + side, top + side
-    x, y = _scale(first, end, left, right), _scale(first, end, bottom, top)
+    x, y = scale(first, end, left, right), scale(first, end, bottom, top)
     step = 10 if end - first <= 70 else 20
     ticks = [age for age in range(0, end + 1, step) if first <= age]
     shades = _shades(max(map(max, density.counts)))
     key = (left, bottom + 56) if is_narrow else (right + 40, top + 20)
     height = bottom + (56 + 20 * ((len(shades) + 2) // 3) if is_narrow else 44)
-    svg = [_opened(width, height, summary), _words(left - 40, top - 12, _UP, "start", "name")]
+    svg = [opened(width, height, summary), words(left - 40, top - 12, _UP, "start", "name")]
     for age in ticks:
         across, upward = f"M{left:.1f} {y(age):.1f}H{right:.1f}", f"M{x(age):.1f} {top:.1f}V{bottom:.1f}"
         svg += [
             f'<path class="grid" d="{across}{upward}"/>',
-            _words(x(age), bottom + 16, f"{age}", "middle", "faint"),
-            _words(left - 6, y(age) + 4, f"{age}", "end", "faint"),
+            words(x(age), bottom + 16, f"{age}", "middle", "faint"),
+            words(left - 6, y(age) + 4, f"{age}", "end", "faint"),
         ]
-    svg.append(_words((left + right) / 2, bottom + 33, "true age, years", "middle", "faint"))
+    svg.append(words((left + right) / 2, bottom + 33, "true age, years", "middle", "faint"))
     svg += _shaded(density, shades, first, side / (end - first), left, bottom)
     svg.append(f'<path class="line" d="M{left:.1f} {bottom:.1f}L{right:.1f} {top:.1f}"/>')
     if not is_narrow:
-        svg.append(_words(key[0], key[1] - 12, "faces in a cell", "start", "faint"))
+        svg.append(words(key[0], key[1] - 12, "faces in a cell", "start", "faint"))
     for number, (least, after) in enumerate(zip(shades, [*shades[1:], None], strict=True)):
         place = divmod(number, 3) if is_narrow else (number, 0)
         at, up = key[0] + 98 * place[1], key[1] + 20 * place[0]
         svg += [
             f'<path class="{_css(number, shades)}" d="M{at:.1f} {up:.1f}h14v14h-14z"/>',
-            _words(at + 20, up + 11, _range(least, after), "start", "faint"),
+            words(at + 20, up + 11, _range(least, after), "start", "faint"),
         ]
-    return _whole(svg)
+    return whole(svg)
 
 
 def decades(density: AgeDensity) -> list[list[int]]:

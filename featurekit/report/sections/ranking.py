@@ -24,6 +24,7 @@ from featurekit.report.cells import (
     value_cell,
 )
 from featurekit.report.displays.accuracy import MOST, AccuracyDisplay
+from featurekit.report.dot_plot import Point, dot_plot
 from featurekit.report.model import FOUND, Blocks, Cell, Column, Figure, Table, Text
 from featurekit.report.select import (
     Ranked,
@@ -33,7 +34,7 @@ from featurekit.report.select import (
     machine_of,
     role,
 )
-from featurekit.report.svg import Point, dot_plot, figure
+from featurekit.report.svg import figure
 from featurekit.text import first_few
 
 _ON_ALL_ROWS = ("accuracy", "within_one_group")  # scores that are shown on all rows too

@@ -17,9 +17,10 @@ from featurekit.report.cells import (
     words,
 )
 from featurekit.report.displays.slices import SlicesDisplay, slice_name
+from featurekit.report.dot_plot import Point, dot_plot
 from featurekit.report.model import Blocks, Cell, Column, Figure, Table
 from featurekit.report.select import Ranked
-from featurekit.report.svg import Point, dot_plot, figure
+from featurekit.report.svg import figure
 from featurekit.uncertainty.resampling import FEWEST
 
 _WORST = 10  # slices that are drawn
