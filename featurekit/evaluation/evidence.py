@@ -45,7 +45,7 @@ from featurekit.evaluation.outcomes import Outcomes, SizesOf, collect, hash_of
 from featurekit.evaluation.results import Run
 from featurekit.evaluation.rivals import ranked_by, rivals_of
 from featurekit.evaluation.scores import renamed
-from featurekit.evaluation.slices import Slice, slices_of
+from featurekit.evaluation.slices import Slice, slices_of, worst_slice
 from featurekit.networks.engines import usable_cores
 from featurekit.progress import Progress
 from featurekit.project import ComparisonFolder
@@ -68,6 +68,8 @@ class TargetEvidence:
         n_subjects: number of subjects of these faces.
         effective_subjects: effective number of these subjects (Kish).
         estimates: each score of each run with its confidence interval, by the names of the run and the score.
+        worst_slices: slice with one label on which each run is worst, by the name of the run; a run without a
+            slice of enough subjects is left out.
         differences: difference of every pair of runs.
         margin: what a cheaper model may lose compared with the best one: a share of faces, or years.
         trades: what is lost by each trained model that takes clearly less time than the best one on its
@@ -97,6 +99,7 @@ class TargetEvidence:
     n_subjects: int
     effective_subjects: float
     estimates: Mapping[str, Mapping[str, Estimate]]
+    worst_slices: Mapping[str, Slice]
     differences: tuple[Difference, ...]
     margin: float
     trades: tuple[Trade, ...]
@@ -291,9 +294,11 @@ def _of_target(
 ) -> TargetEvidence:
     target, tables = target_of(runs[0]), {run.name: outcomes.tables[run.name] for run in runs}
     score = "mae_years" if target.is_regression else "accuracy"
-    estimates = {}
+    estimates, worst_slices = {}, {}
     for run in runs:
         estimates[run.name] = estimates_of(target, tables[run.name], seed)
+        if worst := worst_slice(outcomes, target, tables[run.name], seed):
+            worst_slices[run.name] = worst
         step()
     common = common_faces(tables)
     anyone = next(iter(common.values()))
@@ -311,6 +316,7 @@ def _of_target(
         n_subjects=len(np.unique(subjects)),
         effective_subjects=effective_subjects(subjects),
         estimates=estimates,
+        worst_slices=worst_slices,
         differences=differences,
         margin=margins[score],
         trades=trades_of(target, trained, best, common, differences, margins[score], seed),

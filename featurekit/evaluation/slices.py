@@ -105,6 +105,32 @@ def slices_of(outcomes: Outcomes, target: Target, table: pd.DataFrame, seed: int
     return tuple(sorted(found, key=lambda one: sign * one.estimate.value if one.estimate else np.inf))
 
 
+def worst_slice(outcomes: Outcomes, target: Target, table: pd.DataFrame, seed: int) -> Slice | None:
+    """Return the slice with one label on which a model has the worst score; None if all are too small.
+
+    It has no gap, because only the slices of the best model are tested.
+    """
+    own, columns = labels_of_faces(outcomes, table)
+    errors, subjects = losses_of(target, table), table["subject"].to_numpy()
+    found: list[tuple[float, str, str, NDArray[np.bool_]]] = []
+    for name, labels in different({name: own[name].to_numpy(dtype=str) for name in columns}).items():
+        for label in sorted({*map(str, labels)} - {""}):
+            chosen = labels == label
+            if len(np.unique(subjects[chosen])) >= FEWEST:
+                found.append((float(errors[chosen].mean()), name, label, chosen))
+    if not found:
+        return None
+    _, name, label, chosen = max(found, key=lambda one: one[0])
+    shown = errors[chosen] if target.is_regression else 1 - errors[chosen]
+    return Slice(
+        columns=(name,),
+        labels=(label,),
+        n_faces=int(chosen.sum()),
+        n_subjects=len(np.unique(subjects[chosen])),
+        estimate=mean_of_faces(shown, subjects[chosen], seed),
+    )
+
+
 def different(labels: Mapping[str, NDArray[np.str_]]) -> dict[str, NDArray[np.str_]]:
     """Return the columns of labels without those that are equal to a column before them."""
     found: dict[str, NDArray[np.str_]] = {}

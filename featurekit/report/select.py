@@ -50,12 +50,13 @@ class Ranked:
 
     @property
     def best_model(self) -> str:
-        """Words for the best model in a caption, e.g. "the best model (M1, svm)"."""
+        """Words for the best model in a caption, e.g. "the best model (M1)"; its class without numbers."""
         assert self.evidence is not None
         name = self.evidence.sliced
+        if name in self.numbers:
+            return f"the best model ({_number(self.numbers[name])})"
         names = {run.name: run.classifier_name for run in self.runs}
-        number = f"{_number(self.numbers[name])}, " if name in self.numbers else ""
-        return f"the best model ({number}{names.get(name, name)})"
+        return f"the best model ({names.get(name, name)})"
 
     def number(self, run: Run) -> str:
         """Return the number by which the model of a run is called, e.g. "M1"; "" without numbers."""

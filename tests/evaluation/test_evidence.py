@@ -8,13 +8,15 @@ import pandas as pd
 import pytest
 
 from featurekit.data.manifest import COLUMNS, Manifest
-from featurekit.data.targets import AGE_GROUP, GENDER, TARGETS
+from featurekit.data.targets import AGE_GROUP, GENDER, TARGETS, Target
 from featurekit.errors import ModelError, WorkspaceError
 from featurekit.evaluation import evidence
 from featurekit.evaluation.changes import compare_runs
 from featurekit.evaluation.estimates import Estimate
 from featurekit.evaluation.evidence import Evidence, gather
+from featurekit.evaluation.outcomes import Outcomes
 from featurekit.evaluation.scores import score
+from featurekit.evaluation.slices import worst_slice
 from featurekit.uncertainty.resampling import FEWEST
 
 N = 400  # faces, two of each subject
@@ -566,3 +568,25 @@ def test_a_column_that_says_what_another_one_says_makes_no_slices_of_its_own(fol
     columns = {name for one in gather(folder, RUNS, doubled).targets["gender"].slices for name in one.columns}
     assert "gender" in columns
     assert "gender3" not in columns
+
+
+def test_the_worst_slice_of_a_model_is_the_label_with_most_errors_that_has_enough_subjects():
+    """By hand: 40 faces of each of two hats, and 5 of a third one, on which everything is wrong."""
+    n, target = 85, Target("hat", ("a", "b"))
+    hats = np.array(["red"] * 40 + ["blue"] * 40 + ["rare"] * 5)
+    is_wrong = np.r_[np.arange(40) < 4, np.arange(40) < 10, np.ones(5, bool)]
+    table = pd.DataFrame(
+        {
+            "row": np.arange(n),
+            "subject": [f"s{number}" for number in range(n)],
+            "true": "a",
+            "predicted": np.where(is_wrong, "b", "a"),
+        }
+    )
+    labels = pd.DataFrame({"colour": hats}, index=pd.Index(np.arange(n), name="row"))
+    found = worst_slice(Outcomes(labels=labels, tables={"r": table}), target, table, seed=0)
+    assert (found.columns, found.labels, found.n_faces) == (("colour",), ("blue",), 40)
+    assert found.estimate.value == 0.75
+    assert found.estimate.low < 0.75 < found.estimate.high
+    few = table[hats == "rare"]
+    assert worst_slice(Outcomes(labels=labels, tables={"r": few}), target, few, seed=0) is None

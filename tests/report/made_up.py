@@ -302,6 +302,7 @@ def make_evidence(runs: list[Run], *, p: float = 0.4, **changes: Any) -> Evidenc
         n_subjects=1200,
         effective_subjects=1111.1,
         estimates={run: {name: Estimate(mean, mean - 0.02, mean + 0.03)} for run, mean in means.items()},
+        worst_slices={},
         differences=tuple(differences),
         margin=0.1 if name == "mae_years" else 0.01,
         trades=(),

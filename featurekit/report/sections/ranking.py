@@ -1,6 +1,7 @@
 """The ranking of all models of a target, with their scores, times and sizes."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,7 @@ from featurekit.report.cells import (
     axis_label,
     count_cell,
     difference_cell,
+    estimate_cell,
     finite,
     interval_cell,
     seconds_cell,
@@ -24,6 +26,7 @@ from featurekit.report.cells import (
     value_cell,
 )
 from featurekit.report.displays.accuracy import MOST, AccuracyDisplay
+from featurekit.report.displays.slices import slice_name
 from featurekit.report.dot_plot import Point, dot_plot
 from featurekit.report.model import FOUND, Blocks, Cell, Column, Figure, Table, Text
 from featurekit.report.select import (
@@ -100,6 +103,7 @@ def scores_table(of: Ranked, caption: str) -> Table:
         (Column("Features", is_code=True), lambda run: Cell(run.features)),
         (Column("Model", is_code=True), lambda run: Cell(run.classifier_name, tag=role(run))),
         *(_score(of, kind) for kind in first),
+        *_worst_slices(of, main),
         *_against_the_best(runs, main, of.evidence),
         (_TIME, lambda run: time_cell(milliseconds(run) if timed_on(run) == machine else None)),
         *([] if are_faces_alike else [(_FACES, lambda run: count_cell(run.n_tested))]),
@@ -140,6 +144,24 @@ def _score(of: Ranked, kind: ScoreKind, *, is_more: bool = False, on_all_rows: b
         is_more=is_more,
     )
     return column, lambda run: _score_cell(run, kind, on_all_rows, best, intervals.get(run.name))
+
+
+def _worst_slices(of: Ranked, kind: ScoreKind) -> list[_Shown]:
+    """Return the column of the score on the worst slice of each model; nothing if slices were not scored."""
+    worst = of.evidence.worst_slices if of.evidence else {}
+    if not worst or not of.evidence or of.evidence.score != kind.name:
+        return []
+    column = Column(
+        "Worst slice", kind.unit, others=("low", "high"), is_number=True, is_low_best=kind.best is min
+    )
+
+    def cell(run: Run) -> Cell:
+        one = worst.get(run.name)
+        if one is None or one.estimate is None:
+            return Cell(ABSENT)
+        return replace(estimate_cell(kind, one.estimate), count=slice_name(one))
+
+    return [(column, cell)]
 
 
 def _against_the_best(
@@ -220,6 +242,10 @@ def _scores_note(
         "± is the standard deviation over the folds. The best trained model is in bold.",
         "In the scores on all rows, a labelled row in which no face was found counts as a wrong prediction."
         if found_on_all_rows
+        else "",
+        "Worst slice: the score on the faces with the label on which the model is worst, among labels with"
+        " enough subjects; the copy as CSV has its confidence interval."
+        if has_intervals
         else "",
         "Against the best: by how much the model is better than the best trained one, with the p-value of the"
         " difference; bold where there is evidence of a difference."

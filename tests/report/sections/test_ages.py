@@ -60,7 +60,7 @@ def test_bands_of_young_people_have_counts_where_there_are_too_few_for_a_share()
 
 def test_predicted_ages_are_drawn_against_true_ages_with_their_numbers_below():
     page = html_of(RUNS, "t", make_evidence(RUNS))
-    figure = page.split("true ages of the best model (M1, mlp)</summary>")[1].split("</details>")[0]
+    figure = page.split("true ages of the best model (M1)</span></summary>")[1].split("</details>")[0]
     assert figure.count('class="shade-7"') == 4  # the cell with most faces and its key, wide and narrow
     assert "Number of faces in cells of 5 × 5 years." in figure
     assert "| 0-9 | 128 | 3 | 131 |" in text_of()

@@ -24,9 +24,9 @@ def test_a_run_without_evidence_is_never_called_best():
         for caption in (
             "M1 · a · dlib_age",
             "confusion matrix of M1 · a · dlib",
-            "the best model (M1, a) on slices of the data",
-            "calibration and risk of the best model (M1, a)",
-            "prediction sets of the best model (M1, a)",
+            "the best model (M1) on slices of the data",
+            "calibration and risk of the best model (M1)",
+            "prediction sets of the best model (M1)",
             "worst errors of the best model (a)",
             "The table shows by how many points M1 · a · dlib",
         ):

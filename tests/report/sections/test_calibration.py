@@ -23,5 +23,5 @@ def test_the_page_shows_the_calibration_of_the_best_model():
     assert "| hat yes | not enough data | — | 9 |" in text
     page = html_of([make_run()], "t", make_evidence([make_run()]))
     assert (
-        page.count("reliability diagram and risk–coverage curve of the best model (M1, svm)") >= 2
+        page.count("reliability diagram and risk–coverage curve of the best model (M1)") >= 2
     )  # caption and summaries

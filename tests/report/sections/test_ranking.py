@@ -3,8 +3,10 @@
 import re
 from dataclasses import replace
 
+from featurekit.evaluation.estimates import Estimate
+from featurekit.evaluation.slices import Slice
 from featurekit.report.sections.ranking import scores_table
-from featurekit.report.select import Ranked, best_first
+from featurekit.report.select import Ranked, best_first, ranked_targets
 from tests.report.made_up import html_of, make_evidence, make_run, markdown_of, rows_of, score, trained_run
 
 
@@ -156,3 +158,19 @@ def test_a_changed_parameter_stands_beside_the_classifier():
     text = markdown_of(runs, "x")
     assert "(epochs 20)" in text
     assert "(epochs 40)" in text
+
+
+def test_the_ranking_names_the_worst_slice_of_each_model_with_its_score():
+    runs = [make_run(), make_run(classifier="mlp", scores={"accuracy": score(0.7)})]
+    worst = Slice(
+        columns=("age_group",), labels=("0-2",), n_faces=90, n_subjects=80, estimate=Estimate(0.3, 0.2, 0.4)
+    )
+    evidence = make_evidence(runs, worst_slices={runs[0].name: worst})
+    text = markdown_of(runs, "t", evidence)
+    assert "| 30.0 (age group 0-2) |" in text
+    (of,) = ranked_targets(runs, evidence)
+    table = scores_table(of, "t")
+    place = [column.title for column in table.columns].index("Worst slice")
+    assert [row[place].others for row in table.rows] == [(20.0, 40.0), ()]
+    without = scores_table(ranked_targets(runs, None)[0], "t")
+    assert "Worst slice" not in [column.title for column in without.columns]

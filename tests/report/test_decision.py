@@ -1,0 +1,95 @@
+"""What a new reader takes from the first screen of a report is what is stored.
+
+Somebody who had not seen such a page before was given a picture of the first screen (1280 × 800) of three
+comparisons, and five questions on each target: which model, how sure is that, at what cost, for whom does it
+fail, and can the data be trusted. decisions.json has the answers as they were read. The tests compute them
+from the stored runs, evidence and audit; where they fail because results have changed, look at the page again.
+"""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from featurekit.checks.audit import Audit
+from featurekit.evaluation.cost import milliseconds
+from featurekit.evaluation.evidence import Evidence
+from featurekit.evaluation.results import load_runs
+from featurekit.evaluation.scores import score_kind
+from featurekit.report.html import render_html
+from featurekit.report.page import compose
+from featurekit.report.select import ranked_targets
+
+REPORTS = Path(__file__).parents[2] / "reports"
+READ = json.loads(Path(__file__).with_name("decisions.json").read_text(encoding="utf-8"))
+CASES = [(name, target) for name, targets in READ.items() for target in targets]
+
+
+def stored(name):
+    """Return the runs, the evidence and the audit of a comparison."""
+    folder = REPORTS / ("utkface-builtin" if name == "genders alone" else name)
+    runs, evidence = load_runs(folder), Evidence.load(folder)
+    if name == "genders alone":
+        runs = [run for run in runs if run.target == "gender"]
+        evidence = replace(evidence, targets={"gender": evidence.targets["gender"]})
+    return runs, evidence, Audit.load(folder)
+
+
+def answers(name, target):
+    """Return the answers to the five questions, computed from what is stored."""
+    runs, evidence, audit = stored(name)
+    of = next(one for one in ranked_targets(runs, evidence) if one.name == target)
+    known = evidence.targets[target]
+    kind = score_kind(known.score)
+
+    def shown(value):
+        return f"{kind.format(value)} {kind.unit}"
+
+    best, *others = [run for run in of.runs if not run.is_baseline]
+    interval = known.estimates[best.name][kind.name]
+    level = [run for run in others if not known.between(best.name, run.name).is_shown]
+    within = next((one for one in known.trades if one.is_within), None)
+    numbers = {run.name: of.number(run) for run in of.runs}
+    worst = next(one for one in known.slices if len(one.columns) == 1 and one.estimate)
+    close = next((one for one in audit.findings if one.name == "suspiciously_close"), None) if audit else None
+    without = close.details.get(best.name, {}).get(f"{kind.name} without") if close else None
+    return {
+        "model": of.number(best),
+        "score": shown(best.scores[kind.name]["mean"]),
+        "interval": [kind.format(interval.low), kind.format(interval.high)],
+        "n_level": len(level),
+        "ms": f"{milliseconds(best):.0f}",
+        "faster_and_as_good": numbers[within.name] if within else None,
+        "worst_label": f"{worst.columns[0].replace('_', ' ')} {worst.labels[0]}",
+        "worst_score": shown(worst.estimate.value),
+        "score_without_close_faces": shown(without) if without is not None else None,
+    }
+
+
+@pytest.mark.parametrize(("name", "target"), CASES)
+def test_what_was_read_off_the_first_screen_is_what_is_stored(name, target):
+    assert READ[name][target] == answers(name, target)
+
+
+@pytest.mark.parametrize("name", READ)
+def test_in_a_browser_what_was_read_is_on_the_first_screen(browser, tmp_path, name):
+    runs, evidence, audit = stored(name)
+    path = tmp_path / "report.html"
+    path.write_text(render_html(compose(runs, name, evidence, audit)), encoding="utf-8")
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.goto(path.as_uri())
+    cards = page.locator(".answer").all()
+    assert len(cards) == len(READ[name])
+    for card, read in zip(cards, READ[name].values(), strict=True):
+        box, text = card.bounding_box(), card.inner_text().replace("\u00a0", " ")
+        assert box["y"] + box["height"] <= 800
+        for value in (
+            read["model"],
+            read["score"],
+            *read["interval"],
+            read["worst_label"],
+            f"{read['ms']} ms",
+        ):
+            assert value in text
+    page.close()
