@@ -13,6 +13,7 @@ LONG_FUNCTIONS = dict.fromkeys(
     (
         "api/embed.py embed",
         "api/evaluate.py evaluate",
+        "api/exports.py report",
         "api/model.py predict",
         "api/tune.py tune",
     ),

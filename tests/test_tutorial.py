@@ -79,6 +79,7 @@ def test_the_readme_points_to_the_tutorial():
     assert "(docs/tutorial.ipynb)" in (ROOT / "README.md").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 def test_the_tutorial_runs_as_a_script_on_few_portraits(tmp_path, monkeypatch):
     from matplotlib import pyplot as plt

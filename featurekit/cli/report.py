@@ -65,24 +65,27 @@ Profile = Annotated[
     ),
 ]
 
+Compare = Annotated[
+    tuple[str, str] | None,
+    typer.Option(
+        help="Names of an earlier and a later comparison. The report then says what has changed between them,"
+        " and which models differ significantly."
+    ),
+]
+Faces = Annotated[
+    str,
+    typer.Option(
+        help="none, or thumb: the HTML page also shows small images of the faces with the largest errors of"
+        " the best model of each target, grouped by subject."
+    ),
+]
+
 
 def report(
     context: typer.Context,
     name: ComparisonName = None,
-    compare: Annotated[
-        tuple[str, str] | None,
-        typer.Option(
-            help="Names of an earlier and a later comparison. The report then says what has changed between"
-            " them, and which models differ significantly."
-        ),
-    ] = None,
-    faces: Annotated[
-        str,
-        typer.Option(
-            help="none, or thumb: the HTML page also shows small images of the faces with the largest errors"
-            " of the best model of each target, grouped by subject."
-        ),
-    ] = "none",
+    compare: Compare = None,
+    faces: Faces = "none",
     margin_points: MarginPoints = None,
     margin_years: MarginYears = None,
     xlsx: Xlsx = False,

@@ -207,10 +207,7 @@ def gather(
         WorkspaceError: a margin is not a number above 0, or a file is damaged.
         ModelError: there are no faces on one side of a legal age.
     """
-    for value, unit in ((margin_points, "points"), (margin_years, "years")):
-        if not 0 < value < np.inf:
-            raise WorkspaceError(f"The margin must be a number above 0. Got {value:g} {unit} instead.")
-    margins = {"accuracy": margin_points / 100, "mae_years": margin_years}
+    margins = _margins(margin_points, margin_years)
     outcomes = collect(
         folder, [run.name for run in runs], manifest, sizes_of=_sizes_of(folder, runs, manifest)
     )
@@ -232,6 +229,14 @@ def gather(
         return found
     found.save(folder)
     return Evidence.load(folder)  # with the rounded digits that any later report will read
+
+
+def _margins(points: float, years: float) -> dict[str, float]:
+    """Return the margin of each score after checking it: a share of faces, and years."""
+    for value, unit in ((points, "points"), (years, "years")):
+        if not 0 < value < np.inf:
+            raise WorkspaceError(f"The margin must be a number above 0. Got {value:g} {unit} instead.")
+    return {"accuracy": points / 100, "mae_years": years}
 
 
 def _at_legal_ages(of: Evidence, outcomes: Outcomes, legal_ages: Sequence[int] | None) -> Evidence:

@@ -40,6 +40,7 @@ def test_a_manifest_comes_back_from_its_file_as_it_was(tmp_path):
     assert again.info == {"dataset": "made up"}
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(names=st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=6), min_size=1))
 def test_no_file_name_breaks_the_manifests_file(names, tmp_path):

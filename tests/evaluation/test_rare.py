@@ -66,6 +66,7 @@ def people_with(n=60, **rare):
     return made
 
 
+@pytest.mark.slow
 def test_one_person_of_70_is_left_out_of_her_group_and_everything_else_is_fitted(featurekit, prepared):
     work = prepared(people_with(age={59: 70}))
     fit = ("fit", "--model", "logistic_regression")

@@ -131,6 +131,7 @@ def test_a_fit_that_fails_half_way_says_where_what_it_replaced_is_and_a_shell_br
     assert {run.folds["number"] for run in load_runs(folder)} == {4}
 
 
+@pytest.mark.slow
 def test_a_fit_that_is_killed_loses_nothing(workspace):
     folder = workspace.report("table")
     before = everything_in(folder)

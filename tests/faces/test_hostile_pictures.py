@@ -97,6 +97,7 @@ def test_there_are_twelve_formats_and_more_and_the_same_seed_damages_them_alike(
     assert len({made_up.mutated(5, n)[1] for n in range(40)}) == 40
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the memory from /proc")
 def test_memory_stays_flat_over_whole_and_broken_pictures() -> None:
     done = run_python(

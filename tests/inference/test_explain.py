@@ -325,6 +325,7 @@ def corner_file(side):
     return model.SerializeToString()
 
 
+@pytest.mark.slow
 def test_the_check_tells_a_map_that_means_something(photographs):
     """Blurring a checkered corner changes what a model says that reads how checkered it is."""
 

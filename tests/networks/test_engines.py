@@ -292,6 +292,7 @@ assert sys.modules["openvino_telemetry"] is None
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "mallopt"), reason="glibc")
 @pytest.mark.parametrize(
     "where",

@@ -167,6 +167,7 @@ def test_another_part_of_the_face_is_not_read_by_the_network_that_was_kept(home,
             assert_equal(found, network.forward_head(maps, pre_logits=True))
 
 
+@pytest.mark.slow
 @needs_hf
 def test_a_folder_of_transformers_gives_the_vectors_of_transformers(home, tmp_path):
     import torch

@@ -142,7 +142,7 @@ def test_in_a_browser_nothing_keeps_anybody_from_reading(browser, tmp_path, widt
         make_run(classifier="knn"),
     ]
     errors = {"gender": make_errors(runs[0])}
-    more = {"errors": errors, "curves": {runs[0].name: make_curve(runs[0])}}
+    more = {"errors": errors, "data_curves": {runs[0].name: make_curve(runs[0])}}
     path = write_report(tmp_path, runs, "t", make_evidence(runs), make_audit(), **more)
     # The checker is a script of its own, which the page's policy rightly refuses.
     context = browser.new_context(

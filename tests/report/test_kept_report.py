@@ -231,7 +231,7 @@ def test_the_kept_page_shows_what_the_evidence_answers(runs, target):
     verdict = plain(page.split("## Summary")[1].split("\n## ")[0])
     of = next(one for one in ranked_targets(runs, Evidence.load(FOLDER)) if one.name == target)
     answered = answer(of, Audit.load(FOLDER))
-    assert f"{answered.model}: {answered.score} {answered.between}" in verdict
+    assert f"{answered.model}: **{answered.score}** {answered.between}" in verdict
     for word, sentence in answered.lines:
         assert f"{word}: {sentence}" in verdict
 

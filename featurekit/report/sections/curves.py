@@ -48,6 +48,24 @@ def _positive(shown: _Shown) -> str:
     return shown[0][1][0].positive or MEAN
 
 
+def _numbers(curves: Sequence[Curve], names: Sequence[str]) -> pd.DataFrame:
+    """Return each point of the curves of some models, in percent."""
+    rows = [
+        (readable_name(name), what, round(100 * place, 6), round(100 * value, 6))
+        for what, places, of_models in (
+            (
+                "true positive rate by false positive rate, %",
+                FALSE_POSITIVE_RATES,
+                [curve.true_positive_rates for curve in curves],
+            ),
+            ("precision by recall, %", RECALLS, [curve.precisions for curve in curves]),
+        )
+        for name, values in zip(names, of_models, strict=False)
+        for place, value in zip(places, values, strict=True)
+    ]
+    return pd.DataFrame(rows, columns=["model", "curve", "at", "value"])
+
+
 def _figure(of: Ranked, shown: _Shown) -> Figure:
     mains = [curves[0] for _, curves in shown]
     names = tuple(of.named(run) for run, _ in shown)
@@ -98,19 +116,7 @@ def _figure(of: Ranked, shown: _Shown) -> Figure:
         ),
         "Higher curves are better. Only the part of the curves is drawn in which models differ most.",
     )
-    numbers = pd.DataFrame(
-        [
-            (readable_name(name), plot, round(place, 6), round(value, 6))
-            for plot, places, of_models in (
-                ("true positive rate by false positive rate, %", FALSE_POSITIVE_RATES, rates),
-                ("precision by recall, %", RECALLS, precisions),
-            )
-            for name, values in zip(names, of_models, strict=False)
-            for place, value in zip((100 * place for place in places), values, strict=True)
-        ],
-        columns=["model", "curve", "at", "value"],
-    )
-    return figure(caption, note, summary, line_plots, plots, is_folded=True, numbers=numbers)
+    return figure(caption, note, summary, line_plots, plots, is_folded=True, numbers=_numbers(mains, names))
 
 
 def _round_down(value: float) -> float:

@@ -65,7 +65,7 @@ def test_the_page_has_the_curves_folded_and_only_where_there_are_any(target):
     assert text.count("by the number of training faces**") == 1
     assert "| 1/4 | 2,300 | 2,000 |" in text
     assert "| all | 9,200 | 8,000 |" in text
-    start = html.index("by the number of training faces</summary>")
+    start = html.index("by the number of training faces</span></summary>")
     figure = html[html.rindex("<details", 0, start) : html.index("</details>", start)]
     assert figure.count("<svg") == 2
     assert figure.count("<circle") == 6
