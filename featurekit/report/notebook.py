@@ -79,8 +79,8 @@ def results_html(
 def _ranking(of: Ranked) -> Section:
     said = answer(replace(of, numbers={}))
     best = f"{said.model}: {said.score} {said.between}." if said.score else said.model
-    level = [(f"{what}:", text) for what, text in said.lines if what == "Level with"]
-    return Section(of.title, (Points((("Best model:", best), *level)), ranking_table(of)))
+    sure = [(f"{what}:", text) for what, text in said.lines if what == "How sure"]
+    return Section(of.title, (Points((("Best model:", best), *sure)), ranking_table(of)))
 
 
 def ranking_table(of: Ranked) -> Table:

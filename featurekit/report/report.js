@@ -194,7 +194,7 @@ if (numbers.length > 1) {
   const picker = document.createElement("select");
   const label = document.createElement("label");
   label.className = "picker";
-  picker.add(new Option("no model", ""));
+  picker.add(new Option("none", ""));
   numbers.sort((one, other) => one.slice(1) - other.slice(1));
   for (const number of numbers) {
     const row = document.querySelector(`.legend tr[data-model="${number}"]`);
@@ -205,7 +205,7 @@ if (numbers.length > 1) {
     const found = document.querySelectorAll(".picked").length;
     said.textContent = picker.value ? `${picker.value} is marked in ${found} rows and figures.` : "No model is marked.";
   });
-  label.append("Mark ", picker);
+  label.append("Mark a model ", picker);
   bar.append(label);
   for (const part of document.querySelectorAll("[data-model]")) {
     part.addEventListener("pointerenter", () => mark(part.dataset.model, "lit"));

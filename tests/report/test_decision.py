@@ -22,13 +22,14 @@ from featurekit.report.page import compose
 from featurekit.report.select import ranked_targets
 
 REPORTS = Path(__file__).parents[2] / "reports"
+SYNTHETIC = Path(__file__).with_name("decided") / "synthetic"
 READ = json.loads(Path(__file__).with_name("decisions.json").read_text(encoding="utf-8"))
 CASES = [(name, target) for name, targets in READ.items() for target in targets]
 
 
 def stored(name):
     """Return the runs, the evidence and the audit of a comparison."""
-    folder = REPORTS / ("utkface-builtin" if name == "genders alone" else name)
+    folder = SYNTHETIC if name == "synthetic" else REPORTS / "utkface-builtin"
     runs, evidence = load_runs(folder), Evidence.load(folder)
     if name == "genders alone":
         runs = [run for run in runs if run.target == "gender"]

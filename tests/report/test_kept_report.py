@@ -239,7 +239,7 @@ def test_the_kept_page_shows_what_the_evidence_answers(runs, target):
 def test_the_answers_are_on_the_first_screen(browser):
     page = browser.new_page(viewport={"width": 1280, "height": 800})
     page.goto((FOLDER / "report.html").as_uri())
-    for word in ("Level with", "Baselines", "Cost", "Worst slice", "Low coverage", "Data"):
+    for word in ("How sure", "Baselines", "Cost", "Worst slice", "Low coverage", "Data"):
         box = page.get_by_text(word, exact=True).first.bounding_box()
         assert box is not None
         assert box["y"] + box["height"] < 800, word

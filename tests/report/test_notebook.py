@@ -108,7 +108,7 @@ def test_a_ranking_has_scores_intervals_counts_and_marks_baselines(runs):
     answered = answer(Ranked("age_group", known, evidence.targets["age_group"]))
     assert f"{answered.model}: {answered.score} {answered.between}." in text
     for what, said in answered.lines:
-        assert (said in text) == (what == "Level with")
+        assert (said in text) == (what == "How sure")
 
 
 def test_years_have_an_error_that_is_less_the_better():

@@ -128,7 +128,12 @@ def worst_in_words(evidence: TargetEvidence) -> str:
     kind = score_kind(evidence.score)
     # The slices are worst first: read from the end, the worst one is the last that is kept.
     worst = {len(one.columns): one for one in reversed(evidence.slices) if one.estimate}
-    return " ".join(_described(kind, worst[n], is_first=n == min(worst)) for n in sorted(worst))
+    is_tested = any(one.gap_p is not None for one in evidence.slices)
+    none = "None is shown to be worse than all other faces. The worst is" if is_tested else ""
+    return sentences(
+        none if not any(one.is_worse for one in evidence.slices) else "",
+        *(_described(kind, worst[n], is_first=n == min(worst)) for n in sorted(worst)),
+    )
 
 
 def _described(kind: ScoreKind, one: Slice, *, is_first: bool) -> str:

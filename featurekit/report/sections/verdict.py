@@ -20,6 +20,14 @@ from featurekit.uncertainty.conformal import MISSED, Coverage
 _CALLED = {"baseline": "the baseline", "off-the-shelf": "the off-the-shelf network"}
 _LOW_NAMED = 2  # slices with a low coverage that are written out; the others are counted
 _LEVEL_NAMED = 4  # models level with the best one that are named; the others are counted
+# What a check has counted, in the words of the first screen; other checks are called by their name.
+_COUNTED = {
+    "exact_duplicates": "rows with an identical file",
+    "label_conflicts": "groups of identical files with different labels",
+    "label_suspects": "labels that a model contradicts",
+    "near_duplicates": "faces with a near duplicate",
+    "suspiciously_close": "test faces suspiciously close to a training face",
+}
 
 
 def blocks(ranked: Sequence[Ranked], audit: Audit | None = None, *, is_synthetic: bool) -> Blocks:
@@ -38,7 +46,8 @@ def blocks(ranked: Sequence[Ranked], audit: Audit | None = None, *, is_synthetic
     return [
         Text(synthetic, is_caution=True) if is_synthetic else None,
         Answers(tuple(answer(of, audit) for of in ranked)),
-        Text(sentences(_data(audit) if ranked else "", _how_tested(ranked))),
+        _data(audit) if ranked else None,
+        Text(_how_tested(ranked)),
         *(
             Text(
                 f"{title}: the runs were scored on different data sets, so they cannot be compared. Fit them"
@@ -50,15 +59,20 @@ def blocks(ranked: Sequence[Ranked], audit: Audit | None = None, *, is_synthetic
     ]
 
 
-def _data(audit: Audit | None) -> str:
+def _data(audit: Audit | None) -> Text:
     """Return what the audit found of the data, with a number for each finding that should be looked at."""
     if audit is None:
-        return "The data set has not been audited: run featurekit audit."
+        return Text("The data set has not been audited: run featurekit audit.")
     grave = [one for one in audit.findings if one.severity in ("error", "warning")]
     if not grave:
-        return f"None of the {len(audit.findings)} checks of the audit found an error in the data."
-    found = ", ".join(f"{words(one.name)} ({one.count:,} of {one.of:,})" for one in grave)
-    return f"The audit warns of the data in {len(grave)} of its {len(audit.findings)} checks: {found}."
+        return Text(f"None of the {len(audit.findings)} checks of the audit found an error in the data.")
+    found = "; ".join(
+        f"{_COUNTED.get(one.name, words(one.name))}: {one.count:,} of {one.of:,}" for one in grave
+    )
+    return Text(
+        f"Look at the data: {len(grave)} of {len(audit.findings)} checks of the audit warn: {found}.",
+        is_caution=True,
+    )
 
 
 def _how_tested(ranked: Sequence[Ranked]) -> str:
@@ -94,8 +108,9 @@ def answer(of: Ranked, audit: Audit | None = None) -> Answer:
     best = trained[0]
     score, _, between = _shown(best, kind.name, evidence).partition(" · ")
     beside = _shown(best, "within_one_group", evidence).replace(" · ", " ")
+    faces = f"on {best.n_tested:,} faces"
     lines = [
-        ("Level with", _level(of, best, trained, kind)),
+        ("How sure", _level(of, best, trained, kind)),
         ("Baselines", _against(best, runs, kind, evidence)),
     ]
     if evidence:
@@ -109,7 +124,7 @@ def answer(of: Ranked, audit: Audit | None = None) -> Answer:
         of.title,
         f"{of.named(best) if of.numbers else model_name(best)}{_beaten(best, runs, kind)}",
         score,
-        "; ".join(filter(None, (between, beside))),
+        "; ".join(filter(None, (f"{between} {faces}", beside))),
         tuple((what, text) for what, text in lines if text),
     )
 
@@ -169,28 +184,26 @@ def _difference(best: Run, run: Run, kind: ScoreKind, evidence: TargetEvidence |
 def _level(of: Ranked, best: Run, trained: Sequence[Run], kind: ScoreKind) -> str:
     """Return the models for which there is no evidence that they are worse than the best one."""
     if len(trained) < 2:
-        return "no other trained model; fit several models to compare them."
+        return "No other model was trained. Fit several models to compare them."
     found = {run.name: of.evidence.between(best.name, run.name) if of.evidence else None for run in trained}
     second = trained[1]
-    if found[second.name] is None:
-        return f"not tested. The second, {of.in_words(second)}, is {_behind(kind, best, second)}."
-    level = [run for run in trained[1:] if (pair := found[run.name]) and not pair.is_shown]
+    pair = found[second.name]
+    if pair is None:
+        return f"Not tested. The second, {of.in_words(second)}, is {_behind(kind, best, second)}."
+    level = [run for run in trained[1:] if (other := found[run.name]) and not other.is_shown]
     if not level:
-        pair = found[second.name]
-        assert pair is not None
         return (
-            f"no other model. The second, {of.in_words(second)}, is"
-            f" {_behind(kind, best, second)} ({p_value(pair.adjusted, pair.limit)})."
+            f"Better than {counted(len(trained) - 1, 'other model', 'other models')}. The second,"
+            f" {of.in_words(second)}, is {_behind(kind, best, second)}"
+            f" ({p_value(pair.adjusted, pair.limit)})."
         )
-    names = [of.number(run) or of.in_words(run) for run in level]
-    last = level[-1]
-    p = min(pair.adjusted for run in level if (pair := found[run.name]))
-    others = counted(len(level), "other model", "other models")
-    many = "up to " if len(level) > 1 and float(kind.format(abs(_gain(kind, best, last)))) else ""
-    return (
-        f"{others} ({first_few(names, _LEVEL_NAMED)}): {many}{_behind(kind, best, last)}, no evidence of a"
-        f" difference ({p_value(p)}{' or more' if len(level) > 1 else ''})."
-    )
+    p = p_value(min(other.adjusted for run in level if (other := found[run.name])))
+    if len(level) == 1:
+        return f"Not shown to be better than {of.in_words(level[0])}: {_behind(kind, best, level[0])} ({p})."
+    names = first_few([of.number(run) or of.in_words(run) for run in level], _LEVEL_NAMED)
+    last = _behind(kind, best, level[-1])
+    up_to = f"up to {last}" if last[0].isdigit() else last
+    return f"Not shown to be better than {len(level)} other models ({names}): {up_to} ({p} or more)."
 
 
 def _behind(kind: ScoreKind, best: Run, other: Run) -> str:
@@ -205,7 +218,7 @@ def _cost(of: Ranked, best: Run, trained: Sequence[Run], kind: ScoreKind) -> str
     assert evidence is not None
     if own is None:
         return ""
-    cost = f"{time_words(own)} ms per face."
+    cost = f"{time_words(own)} ms per face, from the image to the prediction."
     names = {run.name: of.in_words(run) for run in trained}
     trades = [trade for trade in evidence.trades if trade.name in names]
     if not trades:
@@ -214,12 +227,12 @@ def _cost(of: Ranked, best: Run, trained: Sequence[Run], kind: ScoreKind) -> str
     fastest = next((trade for trade in trades if trade.is_within), None)
     if fastest:
         return (
-            f"{cost} {names[fastest.name]} takes {time_words(fastest.milliseconds)} ms and is shown to be"
-            f" within {margin} of the best."
+            f"{cost} A faster one, {names[fastest.name]}, takes {time_words(fastest.milliseconds)} ms and is"
+            f" shown to lose less than {margin}."
         )
     trade = min(trades, key=lambda one: (one.p_value, one.loss))
     return (
-        f"{cost} No faster model is shown to be within {margin} of the best. The closest,"
+        f"{cost} No faster model is shown to lose less than {margin}. The closest,"
         f" {names[trade.name]}, takes {time_words(trade.milliseconds)} ms and loses {_loss(kind, trade.loss)}"
         f" {kind.unit_of_difference} ({_loss(kind, trade.low)} to {_loss(kind, trade.high)})."
     )
@@ -232,9 +245,13 @@ def _without_close_faces(best: Run, kind: ScoreKind, audit: Audit | None) -> str
     without = scores.get(f"{kind.name} without")
     if found is None or without is None:
         return ""
+    change = kind.gain(without, scores[kind.name])
+    how = f"{amount(kind, change)} {'better' if change > 0 else 'worse'}"
+    how = how if float(kind.format(abs(change))) else "the same"
+    score = f"{kind.format(without)} {kind.unit}".strip()
     return (
-        f"{kind.format(without)} {kind.unit}".strip()
-        + f" without the {found.count:,} test faces that are suspiciously close to a training face."
+        f"{score} ({how}) without the test faces that are suspiciously close to a training face"
+        f" ({found.count:,} of all {found.of:,} test faces)."
     )
 
 
@@ -249,10 +266,14 @@ def _low_coverage(evidence: TargetEvidence) -> str:
     if not low:
         return ""
     what = "Prediction intervals" if evidence.score == "mae_years" else "Prediction sets"
+    value = "age" if evidence.score == "mae_years" else "class"
     covered = " and ".join(_covered(column, one) for column, one in low[:_LOW_NAMED])
     n_others = len(low) - _LOW_NAMED
     others = f"; {counted(n_others, 'more slice is', 'more slices are')} too low" if n_others > 0 else ""
-    return f"{what} made for a coverage of {100 * (1 - MISSED):.0f} % reach only {covered}{others}."
+    return (
+        f"{what} that should contain the true {value} of {100 * (1 - MISSED):.0f} % of the faces do so for"
+        f" only {covered}{others}."
+    )
 
 
 def _covered(column: str, one: Coverage) -> str:
@@ -260,4 +281,4 @@ def _covered(column: str, one: Coverage) -> str:
     ends = f" ({100 * between.low:.1f} to {100 * between.high:.1f})" if between else ""
     age = f"age {one.label}" if one.label.isdigit() else f"ages {one.label}"
     whose = {"": one.label, "age_band": age}.get(column, f"{words(column)} {one.label}")
-    return f"{100 * value:.1f} %{ends} for {whose}"
+    return f"{100 * value:.1f} %{ends} of {whose}"

@@ -1,13 +1,17 @@
 """The summary on the first screen."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
+from featurekit.checks.audit import Audit
 from featurekit.evaluation.cost import Trade
 from featurekit.evaluation.estimates import Estimate
 from featurekit.evaluation.results import Run
 from featurekit.evaluation.slices import Slice
+from featurekit.findings import Finding
+from featurekit.report.select import best_first
 from featurekit.text import markdown
 from featurekit.uncertainty.conformal import Coverage
 from featurekit.uncertainty.resampling import Interval
@@ -37,28 +41,28 @@ def test_the_summary_says_how_far_the_best_is_from_the_baseline_and_off_the_shel
     assert (
         "· svm · dlib_age, the best of the trained models (the off-the-shelf network is better): **" in text
     )
-    assert "Level with: not tested. The second, mlp on dlib_age, is 2.0 points worse." in text
+    assert "How sure: Not tested. The second, mlp on dlib_age, is 2.0 points worse." in text
     assert "the differences between models could not be tested" in text
 
 
 @pytest.mark.parametrize(
     ("p", "words"),
     [
-        (0.4, "1 other model (M2): 2.0 points worse, no evidence of a difference (p 0.40)."),
+        (0.4, "Not shown to be better than mlp on dlib_age (M2): 2.0 points worse (p 0.40)."),
         (
             0.0004,
-            "no other model. The second, mlp on dlib_age (M2), is 2.0 points worse (p 0.0004).",
+            "Better than 1 other model. The second, mlp on dlib_age (M2), is 2.0 points worse (p 0.0004).",
         ),
         (
             1 / 20_001,
-            "no other model. The second, mlp on dlib_age (M2), is 2.0 points worse (p < 0.0001).",
+            "Better than 1 other model. The second, mlp on dlib_age (M2), is 2.0 points worse (p < 0.0001).",
         ),
     ],
 )
 def test_the_summary_says_whether_the_best_is_shown_to_be_better(p, words):
     runs = [make_run(), make_run(classifier="mlp", scores={"accuracy": score(0.78)})]
     text = markdown_of(runs, "t", make_evidence(runs, p=p)).split("## Gender")[0]
-    assert f"Level with: {markdown(words)}" in text
+    assert f"How sure: {markdown(words)}" in text
     assert "**80.0 %** accuracy (78.0 to 83.0)" in text
     assert "the best of the trained models" not in text
     assert "Worst slice: age group 0-2: accuracy 30.0 % (20.0 to 40.0) for 77 subjects" in text
@@ -82,18 +86,19 @@ def test_the_fastest_model_within_the_margin_is_recommended():
     _, mlp, knn = runs = [make_run(classifier=name) for name in ("a_svm", "mlp", "knn")]
     within = cost_of(runs, trade(knn, 0.02, is_within=False), trade(mlp, 0.002, is_within=True, time=25))
     assert within == (
-        "48 ms per face. mlp on dlib_age (M3) takes 25 ms and is shown to be within 1 point of the best."
+        "48 ms per face, from the image to the prediction. A faster one, mlp on dlib_age (M3), takes 25 ms"
+        " and is shown to lose less than 1 point."
     )
     wide = cost_of(runs, trade(knn, 0.02, is_within=True), margin=0.025)
-    assert "knn on dlib_age (M2) takes 21 ms and is shown to be within 2.5 points of the best" in wide
+    assert "knn on dlib_age (M2), takes 21 ms and is shown to lose less than 2.5 points" in wide
 
 
 def test_where_no_model_is_within_the_margin_the_nearest_is_shown_outside_it():
     _, mlp, knn = runs = [make_run(classifier=name) for name in ("a_svm", "mlp", "knn")]
     said = cost_of(runs, trade(knn, 0.05, is_within=False, p=1.0), trade(mlp, 0.009, is_within=False, p=0.4))
     assert said == (
-        "48 ms per face. No faster model is shown to be within 1 point of the best. The closest, mlp on"
-        " dlib_age (M3), takes 21 ms and loses 0.9 points (0.3 to 1.4)."
+        "48 ms per face, from the image to the prediction. No faster model is shown to lose less than 1"
+        " point. The closest, mlp on dlib_age (M3), takes 21 ms and loses 0.9 points (0.3 to 1.4)."
     )
     # A faster model may have predicted more faces correctly, and still not be shown to be within the margin.
     assert "loses −0.2 points (−0.8 to 0.3)" in cost_of(runs, trade(mlp, -0.002, is_within=False))
@@ -102,7 +107,7 @@ def test_where_no_model_is_within_the_margin_the_nearest_is_shown_outside_it():
 def test_a_margin_of_years_is_one_of_the_mean_absolute_error():
     runs = [make_run("age", classifier=name) for name in ("a_svm", "mlp")]
     said = cost_of(runs, trade(runs[1], 0.05, is_within=True), margin=0.1)
-    assert "mlp on dlib_age (M2) takes 21 ms and is shown to be within 0.1 years of the best." in said
+    assert "mlp on dlib_age (M2), takes 21 ms and is shown to lose less than 0.1 years." in said
     assert "0.04 to 0.05" not in said
 
 
@@ -161,8 +166,8 @@ def test_a_coverage_that_is_too_low_is_in_the_summary():
     evidence = make_evidence(runs, coverage=(("age_band", young), ("age_band", kept)))
     text = markdown_of(runs, "t", evidence)
     assert (
-        "    - Low coverage: Prediction intervals made for a coverage of 90 % reach only 74.4 %"
-        " (70.1 to 78.3) for ages 15-20.\n"
+        "    - Low coverage: Prediction intervals that should contain the true age of 90 % of the faces do so"
+        " for only 74.4 % (70.1 to 78.3) of ages 15-20.\n"
     ) in text.split("\n## ")[1]
     assert "| **74.4 (70.1–78.3)** |" in text
     assert "make up for" not in text
@@ -180,8 +185,8 @@ def test_of_many_low_coverages_the_lowest_are_named_and_the_others_counted():
     )
     text = markdown_of(runs, "t", make_evidence(runs, coverage=broken))
     assert (
-        "Prediction sets made for a coverage of 90 % reach only 60.0 % (55.0 to 65.0) for age group 15-20 and"
-        " 70.0 % (65.0 to 75.0) for age group 4-6; 2 more slices are too low."
+        "Prediction sets that should contain the true class of 90 % of the faces do so for only 60.0 % (55.0"
+        " to 65.0) of age group 15-20 and 70.0 % (65.0 to 75.0) of age group 4-6; 2 more slices are too low."
     ) in text
 
 
@@ -189,3 +194,47 @@ def test_two_models_with_the_same_score_are_called_equal():
     runs = [make_run(classifier=name, scores={"accuracy": score(0.8)}) for name in ("svm", "mlp")]
     assert "equal after rounding" in markdown_of(runs, "x")
     assert "0.0 points" not in markdown_of(runs, "x")
+
+
+def test_models_that_cannot_be_told_from_the_best_are_counted_and_the_farthest_of_them_is_measured():
+    runs = [make_run(classifier=f"m{n}", scores={"accuracy": score(0.8 - n / 100)}) for n in range(7)]
+    text = markdown_of(runs, "t", make_evidence(runs, p=0.3)).split("## Gender")[0]
+    assert (
+        "How sure: Not shown to be better than 6 other models (M2, M3, M4, M5 and 2 more): up to 6.0 points"
+        " worse (p 0.30 or more)."
+    ) in text
+
+
+def test_the_first_screen_says_what_the_audit_warns_of_and_what_it_does_to_the_score():
+    runs = [make_run(), make_run(classifier="mlp")]
+    best = best_first(runs)[0].name
+    found = Finding(
+        name="suspiciously_close",
+        severity="warning",
+        count=38,
+        of=360,
+        what="Many.",
+        details={best: {"accuracy": 0.8, "accuracy without": 0.777}},
+    )
+    fine = Finding(name="class_balance", severity="ok", count=0, of=8, what="Fine.")
+    audit = Audit(findings=(found, fine), folds="", features="dlib_face", runs=(), seed=0)
+    text = markdown_of(runs, "t", make_evidence(runs), audit).split("## Gender")[0]
+    assert (
+        "Data: 77.7 % (2.3 points worse) without the test faces that are suspiciously close to a training"
+        " face (38 of all 360 test faces)."
+    ) in text
+    assert (
+        "1 of 2 checks of the audit warn: test faces suspiciously close to a training face: 38 of 360" in text
+    )
+    fine = replace(audit, findings=(fine,))
+    assert "None of the 1 checks" in markdown_of(runs, "t", make_evidence(runs), fine)
+    assert "has not been audited: run featurekit audit" in markdown_of(runs, "t", make_evidence(runs))
+
+
+def test_a_worst_slice_that_may_be_chance_is_said_not_to_be_shown():
+    runs = [make_run(), make_run(classifier="mlp")]
+    one = make_evidence(runs).targets["gender"].slices[1]
+    for p, is_shown in ((0.3, False), (0.01, True)):
+        slices = (replace(one, gap=-0.5, gap_p=p),)
+        text = markdown_of(runs, "t", make_evidence(runs, slices=slices))
+        assert ("None is shown to be worse than all other faces. The worst is" in text) != is_shown
