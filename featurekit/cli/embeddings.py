@@ -1,6 +1,10 @@
 """featurekit embeddings: describe and map the vectors that have been extracted."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
@@ -80,6 +84,20 @@ def embeddings_describe(
             typer.echo(table.note)
 
 
+@contextmanager
+def _fonts_elsewhere() -> Iterator[None]:
+    """Keep Matplotlib from writing its list of the fonts into the user's home."""
+    if "MPLCONFIGDIR" in os.environ:
+        yield
+        return
+    with TemporaryDirectory(prefix="featurekit-fonts-") as folder:
+        os.environ["MPLCONFIGDIR"] = folder
+        try:
+            yield
+        finally:
+            del os.environ["MPLCONFIGDIR"]
+
+
 def embeddings_map(
     context: typer.Context,
     features: FeatureSet = None,
@@ -118,6 +136,7 @@ def embeddings_map(
         seed=seed,
         project=project_of_command(context),
     )
-    image, table = display.save(output)
+    with _fonts_elsewhere():
+        image, table = display.save(output)
     typer.echo(display.help())
     typer.echo(f"Wrote {image} and {table}.")

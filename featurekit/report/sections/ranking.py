@@ -161,7 +161,10 @@ def _worst_slices(of: Ranked, kind: ScoreKind) -> list[_Shown]:
             return Cell(ABSENT)
         return replace(estimate_cell(kind, one.estimate), count=slice_name(one))
 
-    return [(column, cell)]
+    def name(run: Run) -> Cell:
+        return Cell(slice_name(worst[run.name]) if run.name in worst else ABSENT)
+
+    return [(column, cell), (Column("Name of the worst slice", is_more=True), name)]
 
 
 def _against_the_best(
