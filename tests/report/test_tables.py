@@ -145,7 +145,8 @@ def check(page, text, found):
         assert found[caption] == (headings, lines), caption
         body = [row for row in rows if row and row[0].get("scope") == "row"]
         assert [[shown(cell) for cell in row] for row in body] == markdown[caption], caption
-        for line, cell in ((line, cell) for line in body for cell in line if "data-value" in cell):
+        cells = [(row, cell) for row in body for cell in row if "data-value" in cell]
+        for beside, cell in cells:
             own = [float(one) for one in (cell.get("data-others") or "").split("|") if one]
             value = float(cell["data-value"])
             if not re.search(r"\d [kMG]?B$", cell["bdi"]):  # which is copied in bytes
@@ -153,7 +154,7 @@ def check(page, text, found):
                     assert value <= number if is_bound else rounds_to(value, number, digits), (caption, cell)
                     n_numbers += 1
             # What stands small beside a number is in columns of its own; the name of a slice is no number.
-            small = "" if is_label(cell["count"], line) else cell["count"]
+            small = "" if is_label(cell["count"], beside) else cell["count"]
             for number, digits, is_bound in numbers(f"{cell['spread']} {small}"):
                 assert any(one <= number if is_bound else rounds_to(one, number, digits) for one in own), (
                     caption,
