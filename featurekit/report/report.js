@@ -200,8 +200,14 @@ if (numbers.length > 1) {
     const row = document.querySelector(`.legend tr[data-model="${number}"]`);
     picker.add(new Option(row ? `${number} · ${textOf(row.cells[1])}` : number, number));
   }
+  // What is folded and about the chosen model is unfolded for as long as it is chosen.
+  let unfolded = [];
   picker.addEventListener("change", () => {
     mark(picker.value, "picked");
+    for (const details of unfolded) details.open = false;
+    unfolded = picker.value ? [...document.querySelectorAll("details:not([open])")].filter((details) =>
+      details.querySelector("summary").textContent.includes(` of ${picker.value} · `)) : [];
+    for (const details of unfolded) details.open = true;
     const found = document.querySelectorAll(".picked").length;
     said.textContent = picker.value ? `${picker.value} is marked in ${found} rows and figures.` : "No model is marked.";
   });

@@ -308,3 +308,33 @@ def test_in_a_browser_the_contents_and_the_headings_of_a_long_table_stay_in_sigh
     assert bar["y"] == 0
     assert bar["height"] - 2 <= heads["y"] <= bar["height"] + 2
     page.close()
+
+
+def test_in_a_browser_the_confusion_matrix_of_the_chosen_model_is_unfolded(browser, tmp_path):
+    runs = [make_run(classifier=f"m{n}", scores={"accuracy": score(0.9 - n / 100)}) for n in range(4)]
+    page, wrong = opened(browser, tmp_path, runs, "t")
+    folded = page.locator("details", has_text="confusion matrix of M2 ·")
+    assert folded.get_attribute("open") is None
+    picker = page.get_by_role("combobox", name="Mark a model")
+    picker.select_option("M2")
+    assert folded.get_attribute("open") is not None
+    picker.select_option("M4")  # of which there is none
+    assert folded.get_attribute("open") is None
+    assert wrong == []
+    page.close()
+
+
+@pytest.mark.slow
+def test_in_a_browser_a_page_of_120_runs_is_open_in_two_seconds(browser, tmp_path):
+    runs, targets = [], {}
+    for target in ("age_group", "gender", "age"):
+        name = "mae_years" if target == "age" else "accuracy"
+        own = [make_run(target, classifier=f"m{n}", scores={name: score(0.9 - n / 100)}) for n in range(40)]
+        targets |= make_evidence(own).targets
+        runs += own
+    path = write_report(tmp_path, runs, "t", Evidence(of={}, seed=0, targets=targets))
+    page = browser.new_page()
+    page.goto(path.as_uri(), wait_until="load")
+    took = page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd")
+    assert 0 < took < 2000
+    page.close()

@@ -246,6 +246,14 @@ def test_the_answers_are_on_the_first_screen(browser):
     page.close()
 
 
+def test_the_kept_page_is_short_and_small(browser):
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.goto((FOLDER / "report.html").as_uri())
+    assert page.evaluate("document.documentElement.scrollHeight") / 800 < 22
+    assert (FOLDER / "report.html").stat().st_size < 1.9e6
+    page.close()
+
+
 def cells_of(line):
     return [cell.strip().replace("\\", "") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
 

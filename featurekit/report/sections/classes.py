@@ -1,5 +1,7 @@
 """The confusion matrix of the best model, how another model differs from it, and the recall of each class."""
 
+from dataclasses import replace
+
 from featurekit.evaluation.differences import ALPHA
 from featurekit.evaluation.results import Run
 from featurekit.evaluation.scores import signed
@@ -9,16 +11,24 @@ from featurekit.report.displays.confusion_difference import ConfusionDifferenceD
 from featurekit.report.model import Blocks, Cell, Column, Table
 from featurekit.report.select import Ranked, role
 
-N_RECALL_MODELS = 3
+_N_MODELS = 3  # trained models that are looked at, the best ones
 
 
 def blocks(of: Ranked) -> Blocks:
-    """Return the confusion matrix of the best model, its difference from another one, and the recalls."""
-    best = next((run for run in of.runs if not run.is_baseline), None)
+    """Return confusion matrices, the difference of two of them, and the recalls.
+
+    The matrix of the best model is shown. Those of the next ones, and of off-the-shelf networks, are folded.
+    """
+    shown = [run for run in _compared(of) if run.confusion and len(run.classes) <= MOST_CLASSES]
+    best = next((run for run in shown if not role(run)), None)
     return [
-        confusion_table(best, f"{of.title}: confusion matrix of {of.named(best)}")
-        if best and best.confusion and len(best.classes) <= MOST_CLASSES
-        else None,
+        *(
+            replace(
+                confusion_table(run, f"{of.title}: confusion matrix of {of.named(run)}"),
+                is_folded=run is not best,
+            )
+            for run in shown
+        ),
         difference_table(of),
         recall_table(of, f"{of.title}: recall of each class"),
     ]
@@ -107,11 +117,15 @@ def difference_table(of: Ranked) -> Table | None:
     return Table(caption, columns, rows, note, is_folded=True)
 
 
+def _compared(of: Ranked) -> list[Run]:
+    """Return the runs whose classes are looked at: the best trained models, and off-the-shelf networks."""
+    best = [run for run in of.runs if not role(run)][:_N_MODELS]
+    return best + [run for run in of.runs if role(run) == "off-the-shelf"]
+
+
 def recall_table(of: Ranked, caption: str) -> Table | None:
     """Return the recall of each class, for the best trained models and for off-the-shelf networks."""
-    ordered = [run for run in of.runs if len(run.recall) == len(run.classes) > 0]
-    shown = [run for run in ordered if not role(run)][:N_RECALL_MODELS]
-    shown += [run for run in ordered if role(run) == "off-the-shelf"]
+    shown = [run for run in _compared(of) if len(run.recall) == len(run.classes) > 0]
     if not shown:
         return None
     columns = (
