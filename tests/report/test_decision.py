@@ -1,9 +1,9 @@
 """What a new reader takes from the first screen of a report is what is stored.
 
-Somebody who had not seen such a page before was given a picture of the first screen (1280 × 800) of three
+Two readers who had not seen such a page before were given pictures of the first screen (1280 × 800) of three
 comparisons, and five questions on each target: which model, how sure is that, at what cost, for whom does it
-fail, and can the data be trusted. decisions.json has the answers as they were read. The tests compute them
-from the stored runs, evidence and audit; if they fail because results have changed, read the page again.
+fail, and can the data be trusted. decisions.json has the answers, which both gave alike. The tests compute
+them from the stored runs, evidence and audit; if they fail because results have changed, read the page again.
 """
 
 import json

@@ -21,6 +21,7 @@ from featurekit.report.dot_plot import Point, dot_plot
 from featurekit.report.model import Blocks, Cell, Column, Figure, Table
 from featurekit.report.select import Ranked
 from featurekit.report.svg import figure
+from featurekit.text import counted
 from featurekit.uncertainty.resampling import FEWEST
 
 _WORST = 10  # slices that are drawn
@@ -128,11 +129,13 @@ def worst_in_words(evidence: TargetEvidence) -> str:
     kind = score_kind(evidence.score)
     # The slices are worst first: read from the end, the worst one is the last that is kept.
     worst = {len(one.columns): one for one in reversed(evidence.slices) if one.estimate}
+    n_small = sum(one.estimate is None for one in evidence.slices if len(one.columns) == 1)
     is_tested = any(one.gap_p is not None for one in evidence.slices)
     none = "None is shown to be worse than all other faces. The worst is" if is_tested else ""
     return sentences(
         none if not any(one.is_worse for one in evidence.slices) else "",
         *(_described(kind, worst[n], is_first=n == min(worst)) for n in sorted(worst)),
+        f"{counted(n_small, 'slice has', 'slices have')} too few subjects for a score." if n_small else "",
     )
 
 

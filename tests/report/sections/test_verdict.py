@@ -142,7 +142,10 @@ def test_the_summary_names_the_worst_label_and_the_worst_two_and_whether_that_is
         " faces (no evidence of a difference, p 0.20)."
     ) in fails
     assert "With two labels, gender male, age group &lt;script&gt;" in fails
-    assert fails.endswith("10.0 % (5.0 to 20.0) for 39 subjects, 71.2 points worse (p &lt; 0.0001).")
+    assert fails.endswith(
+        "10.0 % (5.0 to 20.0) for 39 subjects, 71.2 points worse (p &lt; 0.0001). 1 slice has too few"
+        " subjects for a score."
+    )
     assert "| **−71.2 (p &lt; 0.0001)** | 40 | 39 |" in text
     assert "| −50.0 (p 0.20) | 80 | 77 |" in text
     assert "The 2 gaps are tested together" in text
