@@ -9,6 +9,9 @@ from featurekit.api._of_results import OfResults
 from featurekit.api.arguments import threads_of
 from featurekit.api.model import Model
 from featurekit.api.telling import Shown, shown
+from featurekit.averages.cells import FEWEST_SUBJECTS, CellFaces, cells_of
+from featurekit.averages.faces import MeanFaces, mean_faces
+from featurekit.averages.maps import SAMPLE, MeanMaps, check_sample, mean_maps, saved_model
 from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
 from featurekit.errors import FeaturekitError, TargetError, WorkspaceError
@@ -17,9 +20,6 @@ from featurekit.evaluation.outcomes import read_predictions
 from featurekit.evaluation.results import Run
 from featurekit.inference.model import TrainedModel
 from featurekit.project import ComparisonFolder
-from featurekit.report.mean_cells import FEWEST_SUBJECTS, CellFaces, cells_of
-from featurekit.report.mean_faces import MeanFaces, mean_faces
-from featurekit.report.mean_maps import SAMPLE, MeanMaps, check_sample, mean_maps, saved_model
 from featurekit.report.select import model_name, targets_of
 
 

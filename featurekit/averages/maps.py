@@ -20,6 +20,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
+from featurekit.averages.cells import FEWEST_SUBJECTS, Cell, CellFaces
+from featurekit.averages.faces import Crops, MeanFaces
+from featurekit.averages.sheet import TILE, Tile, png_of, sheet_of, write_sheet
 from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
 from featurekit.embeddings.recipe import row_keys, settings_of
@@ -32,9 +35,6 @@ from featurekit.inference.inputs import is_model
 from featurekit.inference.model import TrainedModel
 from featurekit.progress import Progress
 from featurekit.project import ComparisonFolder
-from featurekit.report.mean_cells import FEWEST_SUBJECTS, Cell, CellFaces
-from featurekit.report.mean_faces import Crops, MeanFaces
-from featurekit.report.mean_sheet import TILE, Tile, png_of, sheet_of, write_sheet
 from featurekit.report.select import model_name, target_title
 from featurekit.text import counted, first_few
 

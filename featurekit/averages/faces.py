@@ -1,6 +1,6 @@
 """Mean faces of the cells of a confusion matrix: whom a model confuses, without showing anybody.
 
-The mean face of a cell is the mean of the aligned crops of its faces; see mean_cells.py. The crops are those
+The mean face of a cell is the mean of the aligned crops of its faces; see cells.py. The crops are those
 that `featurekit extract --backbone pixels` has stored. They are read a few at a time, in the order in which
 they are stored, once for all targets, and only sums are kept in memory.
 """
@@ -15,6 +15,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
+from featurekit.averages.cells import Cell, CellFaces
+from featurekit.averages.sheet import TILE, Tile, counts_of, png_of, sheet_of, write_sheet
 from featurekit.cache.keys import as_keys, recipe_key
 from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
@@ -25,8 +27,6 @@ from featurekit.evaluation.results import Run
 from featurekit.networks.backbones import split_feature
 from featurekit.progress import Progress
 from featurekit.report.gallery import shelf_of_crops
-from featurekit.report.mean_cells import Cell, CellFaces
-from featurekit.report.mean_sheet import TILE, Tile, counts_of, png_of, sheet_of, write_sheet
 from featurekit.report.select import model_name, target_title
 from featurekit.text import counted
 

@@ -11,6 +11,10 @@ from PIL import Image
 
 import featurekit as fk
 from featurekit.api.averages import Averages
+from featurekit.averages import cells as mean_cells
+from featurekit.averages import faces as mean_faces
+from featurekit.averages.cells import YEARS, cells_of
+from featurekit.averages.maps import sample_faces
 from featurekit.cache.store import Store
 from featurekit.data.targets import AGE, GENDER
 from featurekit.embeddings.extractor import extract
@@ -22,9 +26,6 @@ from featurekit.faces.find import cut_out
 from featurekit.faces.settings import default_settings
 from featurekit.inference._maps import Reader, occlusion
 from featurekit.inference.model import TrainedModel
-from featurekit.report import mean_cells, mean_faces
-from featurekit.report.mean_cells import YEARS, cells_of
-from featurekit.report.mean_maps import sample_faces
 from tests.inference.made_up import people
 from tests.report.made_up import make_run
 

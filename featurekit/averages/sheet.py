@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
 
+from featurekit.averages.cells import FEWEST_SUBJECTS, YEARS, Cell, CellFaces
 from featurekit.data.manifest import csv_of
 from featurekit.files import whole_file, write_text
 from featurekit.inference.draw import heat_colors
-from featurekit.report.mean_cells import FEWEST_SUBJECTS, YEARS, Cell, CellFaces
 from featurekit.text import counted, visible
 
 TILE, _GAP, _CAPTION = 176, 10, 40  # pixels: side of a face, space between faces, height below a face
