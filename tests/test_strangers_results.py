@@ -275,6 +275,7 @@ def test_a_purge_reaches_the_outcomes_also_of_what_was_replaced(featurekit, work
         assert not list((workspace.root / "reports" / part).glob("outcomes/*"))
 
 
+@pytest.mark.slow
 def test_after_a_purge_and_a_fit_the_report_is_that_of_the_remaining_people(
     featurekit, workspace, prepare_table, photographs, tmp_path
 ):

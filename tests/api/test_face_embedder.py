@@ -83,6 +83,7 @@ def test_helper_processes_give_the_same_bits_and_are_told_whole_paths(photos, mo
     np.testing.assert_array_equal(together, alone)
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 def test_a_real_network_gives_the_same_bits_for_a_file_its_bytes_its_pixels_and_an_extraction(tmp_path):
     import skimage.data

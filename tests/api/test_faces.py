@@ -79,6 +79,7 @@ def test_a_crop_of_no_size_or_template_is_refused():
         face.crop(template="dlip")
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 def test_a_portrait_is_drawn_with_its_face_and_its_crop_is_the_networks(tmp_path):
     import skimage.data

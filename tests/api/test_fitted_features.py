@@ -38,6 +38,7 @@ def test_the_frozen_vectors_are_the_grey_pixels(embed):
     assert list(X.frame().columns[[0, 1024]]) == ["flattened_pixels:grey:0", "mean_color:mean:0"]
 
 
+@pytest.mark.slow
 def test_a_run_says_what_was_learned_and_a_saved_model_predicts_the_same_bits(
     data, embed, how, project, portraits
 ):

@@ -398,6 +398,7 @@ def test_threads_that_write_the_same_rows_at_once_disturb_nobody(root):
     assert_holds(again(root), range(60))
 
 
+@pytest.mark.slow
 def test_a_writer_killed_at_any_moment_leaves_only_rows_that_are_right(root):
     chance = random.Random(0)
     done = 0

@@ -7,6 +7,7 @@ import pytest
 FIT = ("fit", "--model", "logistic_regression", "--target", "gender", "--folds", "4")
 
 
+@pytest.mark.slow
 def test_the_report_repeats_byte_for_byte_but_for_times(featurekit, extracted, tmp_path):
     reports = []
     for _ in range(2):
@@ -75,6 +76,7 @@ def test_a_format_that_the_report_does_not_have_is_refused(featurekit, one_line,
     assert not (tmp_path / "work" / "reports" / "table" / "report.html").exists()
 
 
+@pytest.mark.slow
 def test_two_comparisons_are_set_beside_each_other(featurekit, one_line, extracted, tmp_path):
     for name in ("june", "july"):
         code, _, errors = featurekit(*FIT, "--name", name, "--no-models")
@@ -91,6 +93,7 @@ def test_two_comparisons_are_set_beside_each_other(featurekit, one_line, extract
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("labels", ["gender=sex", "age=years"])
 def test_a_data_set_with_one_kind_of_label_has_its_report(featurekit, portraits, tmp_path, labels):
     columns = ("image_path=file", "subject_id=person", labels)

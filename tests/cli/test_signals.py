@@ -37,6 +37,7 @@ def wait_for(there, process):
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_extraction_that_is_told_to_stop_keeps_what_it_has_and_says_how_to_go_on(
     featurekit, tmp_path, number, code

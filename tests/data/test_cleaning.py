@@ -227,6 +227,7 @@ def four_files(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(rows=st.lists(ROW, min_size=1, max_size=12))
 def test_every_row_is_in_the_manifest_once_and_equal_pictures_are_on_one_side(rows, four_files):

@@ -153,6 +153,7 @@ def test_a_manifest_of_an_older_version_is_read_and_its_unsafe_target_refused(tm
             manifest.target_to_fit(name)
 
 
+@pytest.mark.slow
 def test_a_comparison_on_columns_and_classes_of_any_name_goes_through(featurekit, portraits):
     table = pd.read_csv(portraits / "people.csv")
     is_red = table["sex"] == "female"

@@ -75,6 +75,7 @@ class Fragile(Helper):
         return super().ask(question, seconds=seconds)
 
 
+@pytest.mark.slow
 def test_a_picture_that_kills_its_helper_costs_its_own_row(
     manifest, recipes, settings, tmp_path, monkeypatch, with_helpers
 ):

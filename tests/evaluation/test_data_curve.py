@@ -146,6 +146,7 @@ def test_scores_and_gains_are_those_computed_by_hand_and_what_is_stored_is_not_f
     assert files.curve(run.name).read_bytes() == before
 
 
+@pytest.mark.slow
 def test_the_last_point_is_the_run_and_a_removed_subject_is_in_no_curve(evaluate, monkeypatch):
     results = evaluate(["logistic_regression"], "gender")
     run = results["logistic_regression"].run

@@ -25,6 +25,7 @@ def one_face(x: float, y: float, width: float) -> FaceFinder:
     return find
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("part", "expected"), [(0.3, [4]), (0.05, [4, 1])])
 def test_a_large_photograph_is_decoded_small_and_again_only_where_the_face_would_be_enlarged(
     part: float, expected: list[int], monkeypatch

@@ -90,6 +90,7 @@ def test_a_saved_model_answers_as_it_did_before(name, target, world, tmp_path):
         assert (first.argmax(axis=1) == truth).mean() > 0.9
 
 
+@pytest.mark.slow
 def test_a_model_folder_holds_no_pickle_and_a_card(world, tmp_path):
     _, folder = fitted(world, tmp_path, "random_forest", "gender")
     assert sorted(path.name for path in folder.iterdir()) == [

@@ -202,6 +202,7 @@ def test_a_folder_of_timm_on_hugging_face_is_added_when_it_is_named(home, tmp_pa
         split_feature(f"hf:{tmp_path / 'mine'}")
 
 
+@pytest.mark.slow
 def test_a_network_of_torchvision_gives_the_vectors_before_its_classifier(home, tmp_path):
     import torch
     import torchvision

@@ -219,6 +219,7 @@ def test_a_face_is_shown_as_the_networks_saw_it(fit, say, page):
     assert reddish[:, :, 0].mean() > reddish[:, :, 2].mean() + 50
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["removed", "changed"])
 def test_a_picture_that_cannot_be_had_is_counted(fit, say, page, portraits, how):
     fit()
@@ -235,6 +236,7 @@ def test_a_picture_that_cannot_be_had_is_counted(fit, say, page, portraits, how)
     assert "2 more faces cannot be shown" in html
 
 
+@pytest.mark.slow
 def test_where_no_picture_is_left_there_is_one_clear_line(featurekit, fit, say, comparison, portraits):
     fit()
     say("gender", {"s1_0.png": 0.9, "s2_0.png": 0.7})
@@ -246,6 +248,7 @@ def test_where_no_picture_is_left_there_is_one_clear_line(featurekit, fit, say, 
     assert not (comparison / "report.html").exists()
 
 
+@pytest.mark.slow
 def test_faces_that_were_kept_are_shown_without_the_photographs(fit, say, page, portraits):
     fit("pixels")
     say("gender", {"s1_0.png": 0.9, "s2_0.png": 0.7})
@@ -257,6 +260,7 @@ def test_faces_that_were_kept_are_shown_without_the_photographs(fit, say, page, 
     assert page() == before
 
 
+@pytest.mark.slow
 def test_where_no_predictions_are_left_there_is_one_clear_line(featurekit, fit, comparison):
     fit()
     assert featurekit("report")[0] == 0
@@ -268,6 +272,7 @@ def test_where_no_predictions_are_left_there_is_one_clear_line(featurekit, fit, 
     assert (comparison / "report.html").read_text() == plain
 
 
+@pytest.mark.slow
 def test_a_model_without_an_error_has_no_gallery(fit, say, page):
     fit()
     say("gender", {})
@@ -301,12 +306,14 @@ def test_markdown_shows_and_names_nobody_but_says_where_the_faces_are(fit, say, 
     assert set(plain.splitlines()) <= set(text.splitlines())
 
 
+@pytest.mark.slow
 def test_the_same_comparison_gives_the_same_page(fit, say, page):
     fit()
     say("gender", {"s1_0.png": 0.9, "s2_0.png": 0.7})
     assert page() == page()
 
 
+@pytest.mark.slow
 def test_a_page_full_of_faces_is_small(fit, say, page, portraits):
     rng = np.random.default_rng(0)
     for path in (portraits / "photos").iterdir():  # nothing is harder to compress

@@ -183,6 +183,7 @@ BANDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bands", BANDS)
 def test_ranges_hold_people_of_every_age_and_are_hardly_wider_than_before(runs, bands):
     best = best_first([run for run in runs if run.target == "age" and run.classifier == "svm"])[0]
