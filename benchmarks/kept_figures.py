@@ -15,11 +15,13 @@ from pathlib import Path
 
 from featurekit.checks.audit import Audit
 from featurekit.estimators.fitted_features import FITTED_FEATURES, is_fitted
+from featurekit.evaluation.data_curve import DataCurve, load_curves
 from featurekit.evaluation.evidence import Evidence, TargetEvidence
 from featurekit.evaluation.results import Run, load_runs
 from featurekit.evaluation.scores import score_kind, score_word, signed
 from featurekit.networks.backbones import BACKBONES
 from featurekit.report.cells import amount, p_value
+from featurekit.report.displays.data_curve import DataCurveDisplay
 from featurekit.report.glossary import glossary_page
 from featurekit.report.sections.made_by import made_by
 from featurekit.report.sections.verdict import answer
@@ -269,6 +271,10 @@ def hand_crafted(folder: Path = CLASSIC) -> str:
             for first, second in PAIRS
         ),
         "",
+        "## Would more faces help?",
+        "",
+        *_more_faces(runs, load_curves(folder, runs)),
+        "",
         "The whole report has confidence intervals, slices and costs:"
         f" [reports/{folder.name}/report.md](../reports/{folder.name}/report.md).",
         "",
@@ -277,6 +283,26 @@ def hand_crafted(folder: Path = CLASSIC) -> str:
         *(f"    {line}" for line in made_by(runs, runs, folder.name, Audit.load(folder))),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _more_faces(runs: Sequence[Run], curves: Mapping[str, DataCurve]) -> list[str]:
+    """Return what the last doubling of the training subjects changed, for each run that has a curve."""
+    with_curve = sorted((run for run in runs if run.name in curves), key=lambda run: run.features)
+    features = list(dict.fromkeys(run.features for run in with_curve))
+    options = " ".join(f"--features {name}" for name in features)
+    return [
+        "The SVMs on these features were also fitted on parts of the training subjects of each fold, by"
+        f" `featurekit fit --learning-curve --name {CLASSIC.name} --no-models --threads 1 --model svm"
+        f" {options}`:",
+        "",
+        *(
+            f"- {TARGETS[target]}: "
+            + DataCurveDisplay.of(run, curves[run.name]).answer(f"the SVM on `{run.features}`")
+            for target in TARGETS
+            for run in with_curve
+            if run.target == target
+        ),
+    ]
 
 
 def _feature_table(features: Sequence[str], by_model: Mapping[tuple[str, str, str], Run]) -> list[str]:

@@ -15,6 +15,7 @@ import pytest
 from featurekit.checks.audit import Audit
 from featurekit.data.datasets import DATASETS
 from featurekit.evaluation.comparable import set_apart
+from featurekit.evaluation.data_curve import load_curves
 from featurekit.evaluation.evidence import Evidence
 from featurekit.evaluation.results import load_runs
 from featurekit.networks.weights import WEIGHTS
@@ -62,7 +63,14 @@ def test_the_history_says_what_is_stored(figures):
 
 @of_each_report
 def test_the_kept_pages_say_what_is_stored(folder):
-    page = compose(load_runs(folder), folder.name, Evidence.load(folder), Audit.load(folder))
+    runs = load_runs(folder)
+    page = compose(
+        runs,
+        folder.name,
+        Evidence.load(folder),
+        Audit.load(folder),
+        data_curves=load_curves(folder, runs),
+    )
     assert render_markdown(page) == (folder / "report.md").read_text(encoding="utf-8")
     assert render_html(page) == (folder / "report.html").read_text(encoding="utf-8")
 
@@ -135,6 +143,9 @@ def test_every_hand_crafted_feature_is_compared_on_the_faces_of_readme(runs):
     assert found == wanted
     assert {run.folds["number"] for run in classic} == {5}
     assert {run.scored_on["rows"] for run in classic} == {run.scored_on["rows"] for run in runs}
+    with_curve = load_curves(CLASSIC, classic)
+    assert {run.features for run in classic if run.name in with_curve} == {"hog", "dlib_face"}
+    assert {len(curve.points) for curve in with_curve.values()} == {5}
 
 
 def test_hand_crafted_features_are_worth_what_the_literature_lets_expect():
