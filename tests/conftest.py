@@ -20,6 +20,17 @@ if TYPE_CHECKING:
     from featurekit.faces.settings import FaceSettings
 
 ROOT = Path(__file__).parents[1]
+# Files that take minutes, where `make slow` would otherwise wait for the last of them on one process alone.
+LONG = (
+    *("contracts/test_backbones.py", "cli/test_examples.py", "test_isolation.py"),
+    *("uncertainty/test_simulations.py", "test_tutorial.py", "test_plugins.py", "test_one_file.py"),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest; the order is otherwise that of the folders."""
+    place = {ROOT / "tests" / name: number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: place.get(item.path, len(LONG)))
 
 
 @pytest.fixture(scope="session")

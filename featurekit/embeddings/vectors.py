@@ -113,14 +113,11 @@ def load_embeddings(
     Raises:
         WorkspaceError: a face has no vector of one of the recipes.
     """
-    keys = row_keys(manifest, settings)
-    statuses = row_statuses(manifest, keys, store.shelf("faces", faces_recipe(settings, recipes)))
-    rows = np.flatnonzero(statuses == STATUSES.index("ok"))
-    shelves = [_shelf_with(recipe, keys[rows], store) for recipe in recipes]
-    parts = [shelf.read(keys[rows], ["vectors"])["vectors"] for shelf in shelves]
+    reader = open_vectors(manifest, recipes, settings, store)
+    parts = [shelf.read(reader.keys, ["vectors"])["vectors"] for shelf in reader.shelves]
     return Vectors(
-        rows=rows,
-        face_ids=manifest.table["face_id"].to_numpy(dtype=str)[rows],
+        rows=reader.rows,
+        face_ids=manifest.table["face_id"].to_numpy(dtype=str)[reader.rows],
         vectors=np.hstack(parts) if len(parts) > 1 else parts[0],
         blocks=tuple(part.shape[1] for part in parts),
         recipes=tuple(recipes),

@@ -1,9 +1,10 @@
 """ROC and precision–recall curves of classifiers, with the areas under them.
 
 A curve belongs to one class, the positive one, against all other classes. It is computed from the
-out-of-fold probabilities of all folds together. For a target of two classes, the second of them in
-their order is the positive class, as in scikit-learn. For more classes, the curves of all classes
-are averaged: the true positive rates at the same false positive rate, and the precisions at the same recall.
+predicted probabilities of all faces, each by the model that was fitted without its fold. For two
+classes, the second one is the positive class, as in scikit-learn. For more classes, the curves of all
+classes are averaged: the true positive rates at the same false positive rate, and the precisions at
+the same recall.
 """
 
 from collections.abc import Sequence

@@ -18,15 +18,12 @@ from featurekit.report.cells import (
     ABSENT,
     SHARE,
     count_cell,
-    estimate_cell,
-    gain_cell,
     interval_cell,
     listed,
     score_title,
     size_cell,
     value_cell,
 )
-from featurekit.report.displays.slices import slice_name
 from featurekit.report.markdown import lines_of
 from featurekit.report.model import (
     SYNTHETIC,
@@ -45,6 +42,7 @@ from featurekit.report.sections import caveats
 from featurekit.report.sections.dropped import terms_of
 from featurekit.report.sections.made_by import PATH, made_by
 from featurekit.report.sections.provenance import weights_of, weights_table
+from featurekit.report.sections.slices import slices_table
 from featurekit.report.select import Ranked, headline, in_order, mean_of, target_title
 from featurekit.text import counted, markdown, visible
 from featurekit.version import __version__
@@ -261,34 +259,12 @@ def _scores_table(of: Ranked, run: Run, caption: str) -> Table:
 
 
 def _slices_table(run: Run, slices: Sequence[Slice], caption: str) -> Table | None:
-    if not slices:
-        return None
-    kind = headline([run])
-    columns = (
-        Column("Slice"),
-        Column(score_title(kind), kind.unit, others=("low", "high"), is_number=True),
-        Column("Gap to all other faces", kind.unit_of_difference, others=("p",), is_number=True),
-        Column("Faces", is_number=True),
-        Column("Subjects", is_number=True),
-    )
-    rows = tuple(
-        (
-            Cell(slice_name(one)),
-            estimate_cell(kind, one.estimate),
-            Cell(ABSENT)
-            if one.gap is None or one.gap_p is None
-            else gain_cell(kind, one.gap, one.gap_p, is_strong=one.is_worse),
-            count_cell(one.n_faces),
-            count_cell(one.n_subjects),
-        )
-        for one in slices
-    )
     note = (
         "A slice is the set of faces with one label, or with two labels. In parentheses: 95 % confidence"
         " interval over subjects, and the p-value of the gap, adjusted for all slices. Bold: the model is"
         " significantly worse on the slice."
     )
-    return Table(caption, columns, rows, note)
+    return slices_table(slices, headline([run]), caption, note) if slices else None
 
 
 def _reproduced(runs: Sequence[Run], known: Sequence[Run], title: str, audit: Audit | None) -> Blocks:

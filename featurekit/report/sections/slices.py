@@ -1,5 +1,8 @@
 """The scores of the best model on slices of the data: a figure of the worst, a table of all, a sentence."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from featurekit.evaluation.differences import ALPHA
 from featurekit.evaluation.estimates import Estimate
 from featurekit.evaluation.evidence import TargetEvidence
@@ -80,10 +83,16 @@ def _point(label: str, kind: ScoreKind, found: Estimate, role: str) -> Point:
     return Point(label, value, low, high, shown, role)
 
 
-def _table(of: Ranked, display: SlicesDisplay | None) -> Table:
-    """Return the table of all slices, worst first, open if there is no figure."""
-    assert of.evidence is not None
-    kind = score_kind(of.evidence.score)
+def slices_table(slices: Sequence[Slice], kind: ScoreKind, caption: str, note: str, **layout: Any) -> Table:
+    """Return a table of the scores of a model on slices, with the gaps to all other faces.
+
+    Args:
+        slices: the slices, worst first.
+        kind: kind of the score.
+        caption: caption of the table.
+        note: explanation of the table.
+        layout: other fields of the Table.
+    """
     columns = (
         Column("Slice"),
         Column(kind.title, kind.unit, others=("low", "high"), is_number=True),
@@ -101,9 +110,16 @@ def _table(of: Ranked, display: SlicesDisplay | None) -> Table:
             count_cell(one.n_faces),
             count_cell(one.n_subjects),
         )
-        for one in of.evidence.slices
+        for one in slices
     )
-    n_gaps = sum(one.gap_p is not None for one in of.evidence.slices)
+    return Table(caption, columns, rows, note, **layout)
+
+
+def _table(of: Ranked, display: SlicesDisplay | None) -> Table:
+    """Return the table of all slices, worst first, open if there is no figure."""
+    assert of.evidence is not None
+    slices = of.evidence.slices
+    n_gaps = sum(one.gap_p is not None for one in slices)
     note = sentences(
         _on_all_faces(display) if display else "",
         "Small numbers are the 95 % confidence interval over subjects, and the p-value of the gap. The gap is"
@@ -113,8 +129,9 @@ def _table(of: Ranked, display: SlicesDisplay | None) -> Table:
         f" Slices with fewer than {FEWEST} subjects have no score, and there is no gap if the other faces"
         f" have fewer than {FEWEST} subjects.",
     )
-    caption = f"{of.title}: {of.best_model} on slices of the data, the table of all {len(rows)}"
-    return Table(caption, columns, rows, note, is_folded=display is not None, is_sortable=True)
+    caption = f"{of.title}: {of.best_model} on slices of the data, the table of all {len(slices)}"
+    kind = score_kind(of.evidence.score)
+    return slices_table(slices, kind, caption, note, is_folded=display is not None, is_sortable=True)
 
 
 def _on_all_faces(display: SlicesDisplay) -> str:
