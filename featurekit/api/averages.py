@@ -11,7 +11,7 @@ from featurekit.api.model import Model
 from featurekit.api.telling import Shown, shown
 from featurekit.averages.cells import FEWEST_SUBJECTS, CellFaces, cells_of
 from featurekit.averages.faces import MeanFaces, mean_faces
-from featurekit.averages.maps import SAMPLE, MeanMaps, check_sample, mean_maps, saved_model
+from featurekit.averages.maps import SAMPLE, AverageMaps, check_sample, mean_maps, remove_maps, saved_model
 from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
 from featurekit.errors import FeaturekitError, TargetError, WorkspaceError
@@ -20,7 +20,7 @@ from featurekit.evaluation.outcomes import read_predictions
 from featurekit.evaluation.results import Run
 from featurekit.inference.model import TrainedModel
 from featurekit.project import ComparisonFolder
-from featurekit.report.select import model_name, targets_of
+from featurekit.report.select import is_named, targets_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ class Average:
     """
 
     faces: MeanFaces
-    maps: MeanMaps | None
+    maps: AverageMaps | None
     no_maps: str
     files: tuple[Path, ...]
 
@@ -106,7 +106,7 @@ class Averages(OfResults):
         device: str = "auto",
         n_jobs: int | None = None,
         progress: Shown = True,
-    ) -> MeanMaps:
+    ) -> AverageMaps:
         """Return the mean occlusion map of each cell: on which part of the face the prediction depends.
 
         For each drawn face, a grey square is moved over the face, and the model predicts again each time. The
@@ -198,6 +198,8 @@ class Averages(OfResults):
                     maps = self._maps(faces, saved_model(faces.run, self._folder), options, progress)
                 except FeaturekitError as error:
                     why = str(error)
+                    # Those of an earlier fit must not stand beside these faces.
+                    remove_maps(place / faces.run.name)
             if maps:
                 files += maps.save(place / faces.run.name)
             made.append(Average(faces=faces, maps=maps, no_maps=why, files=tuple(files)))
@@ -224,14 +226,10 @@ class Averages(OfResults):
             raise WorkspaceError("No run can be compared with other runs, so there is nothing to average.")
         if model in self._apart:
             return [self._run(model, None)]  # raises an error that says why it is set apart
-        known = targets_of(self._runs)
-        has_model = {
-            run.target
-            for run in self._runs
-            if model in (None, run.name, run.classifier, run.classifier_name, model_name(run))
-        }
-        names = [name for name in known if name in has_model] or known if targets is None else targets
-        return [self._run(model, name) for name in dict.fromkeys(names)]
+        if targets is None:
+            own = [run for run in self._runs if model is None or is_named(run, model)]
+            targets = targets_of(own or self._runs)
+        return [self._run(model, name) for name in dict.fromkeys(targets)]
 
     def _faces(self, runs: Sequence[Run], progress: Shown) -> list[MeanFaces]:
         """Return the mean faces of several runs."""
@@ -242,7 +240,7 @@ class Averages(OfResults):
 
     def _maps(
         self, faces: MeanFaces, fitted: TrainedModel, options: Mapping[str, Any], progress: Shown
-    ) -> MeanMaps:
+    ) -> AverageMaps:
         with shown(progress, f"explaining {faces.run.target}", "faces") as told:
             return mean_maps(faces, fitted, self._manifest, self._store, progress=told, **options)
 

@@ -196,7 +196,7 @@ class Embeddings:
             UnknownNameError: there is no such method or model.
             TargetError: the data set has no such label.
             EngineError: UMAP is not installed.
-            WorkspaceError: the predictions of the model are missing, or of other faces.
+            WorkspaceError: the predictions of the model are missing, or no run can be compared.
 
         Example:
             >>> import featurekit as fk

@@ -136,7 +136,15 @@ def evaluate(
         note(text)
     store, models_folder = Store(place.folder.cache), place.folder.models if save_models else None
     stored = (
-        stored_runs(comparison, plans, ledger, store, tune=tune, models=models_folder)
+        stored_runs(
+            comparison,
+            plans,
+            ledger,
+            store,
+            tune=tune,
+            device=None if device == "auto" else device,
+            models=models_folder,
+        )
         if learning_curve
         else {}
     )

@@ -131,13 +131,13 @@ class Exports:
         return {table.caption: frame_of(table) for _, table in tables_of(page_of(self._weighed))}
 
     def model_card(
-        self, target: str | None = None, *, model: str | None = None, path: str | Path | None = None
+        self, model: str | None = None, target: str | None = None, *, path: str | Path | None = None
     ) -> str:
         """Return the model card of the best trained model of each target, in the format of Hugging Face.
 
         Args:
-            target: the target; None for all targets.
             model: name of a model, such as "svm", or of a run; None for the best one.
+            target: the target; None for all targets.
             path: file to write the card to as well; None to write none. `featurekit report --model-card`
                 writes model_card.md in the folder of the comparison.
 

@@ -263,6 +263,8 @@ class Plots(OfResults):
     ) -> LearningCurvesDisplay:
         """Return how a network that is trained end to end learned, epoch by epoch and fold by fold.
 
+        The score by the number of training faces (`featurekit fit --learning-curve`) is data_curve().
+
         Args:
             model: name of the model; None for the best model that has a training history.
             target: the target.

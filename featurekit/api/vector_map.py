@@ -17,13 +17,14 @@ from featurekit.embeddings.plane import check_method, plane_of
 from featurekit.embeddings.vectors import open_vectors
 from featurekit.errors import EmbeddingError, TargetError, UnknownNameError, WorkspaceError
 from featurekit.estimators.fitted_features import frozen, short_name
-from featurekit.evaluation.comparable import scored_on
+from featurekit.evaluation.comparable import set_apart
 from featurekit.evaluation.outcomes import read_outcomes, read_predictions
 from featurekit.evaluation.planning import full_names
 from featurekit.evaluation.results import Run
 from featurekit.project import ComparisonFolder
 from featurekit.report.displays.vector_map import VectorMapDisplay
-from featurekit.report.select import best_first, model_name, run_named, target_title
+from featurekit.report.gallery import rows_of
+from featurekit.report.select import best_first, is_named, model_name, run_named, target_title
 
 _LABELS = ("gender", "age_group", "age")  # a map is colored by the first that the data set has
 
@@ -62,7 +63,7 @@ def map_in(
         )
     label = label or _label_of(data)
     target = data.target(label)
-    run = None if results is None else _run_of(results.runs, label, name, model)
+    run = None if results is None else _run_of(results, data, label, name, model)
     recipes = [recipe_of(ledger, frozen(one)) for one in features]
     reader = open_vectors(data, recipes, ledger.settings, Store(place.folder.cache))
     with shown(progress, "mapping", "vectors") as told:
@@ -108,22 +109,25 @@ def _label_of(data: Manifest) -> str:
     return found
 
 
-def _run_of(runs: Sequence[Run], label: str, features: str, model: str | None) -> Run:
+def _run_of(results: HasRuns, data: Manifest, label: str, features: str, model: str | None) -> Run:
     """Return the run whose errors are shown: of the label if it is a target, and of the features if it can.
 
     Raises:
         TargetError: the label is not a target, and there are several targets.
-        UnknownNameError: there is no such model, or several have the name.
-        WorkspaceError: there are only baselines.
+        UnknownNameError: there is no such model, several have the name, or it is set apart.
+        WorkspaceError: there are only baselines, or no run can be compared with the others.
     """
+    apart = set_apart(results.runs, data)
+    runs = [run for run in results.runs if run.name not in apart]
+    if model in apart:
+        raise UnknownNameError(f"{model} is set apart, so it is not shown: {apart[model]}.")
+    if not runs:
+        raise WorkspaceError("No run can be compared with other runs, so there are no errors to show.")
     targets = list(dict.fromkeys(run.target for run in runs))
     target = label if label in targets else targets[0] if len(targets) == 1 else None
     if model is not None:
-        own = [
-            run for run in runs if run.features == features and run.target in (target, target or run.target)
-        ]
-        names = [name for run in own for name in (run.name, run.classifier, run.classifier_name)]
-        return run_named(own if names.count(model) else runs, model, target)
+        own = [run for run in runs if run.features == features and target in (None, run.target)]
+        return run_named(own if any(is_named(run, model) for run in own) else runs, model, target)
     if target is None:
         raise TargetError(
             f"No model predicts {label}, so name the model whose errors are shown: the name of a run."
@@ -139,29 +143,20 @@ def _errors(run: Run, folder: Path, data: Manifest, rows: NDArray[np.intp]) -> N
     """Return the error on each of these rows: "right", "wrong" or "", or predicted minus true years.
 
     Raises:
-        WorkspaceError: the predictions of the run are missing, or of another data set.
+        WorkspaceError: the predictions of the run are missing.
     """
     files = ComparisonFolder(folder)
     if files.prediction(run.name).is_file():
         table = read_predictions(files.prediction(run.name))
-        tested = pd.Index(data.table["face_id"]).get_indexer(pd.Index(table["face_id"]))
+        tested = rows_of(table, data)
     elif files.outcome(run.name).is_file():
         table = read_outcomes(files.outcome(run.name))
         tested = table["row"].to_numpy(np.intp)
-        seen = run.seen(data)
-        if tested.max(initial=-1) >= len(data) or scored_on(seen, seen.target(run.target), tested) != dict(
-            run.scored_on
-        ):
-            raise WorkspaceError(
-                f"{run.name} was scored on other faces or labels than those of the data set."
-            )
     else:
         raise WorkspaceError(
             f"The predictions of {run.name} are not in {folder}. Fit it again:"
             f" {run.command or 'featurekit fit'}"
         )
-    is_known = tested >= 0
-    table, tested = table[is_known], tested[is_known]
     if not run.classes:
         years = np.full(len(data), np.nan)
         years[tested] = (table["predicted"] - table["true"]).to_numpy(float)
@@ -199,6 +194,7 @@ def map_extracted(
     Raises:
         UnknownNameError: there is no network, method or model with a given name.
         WorkspaceError: nothing has been extracted, or not the given features, or not of all faces.
+        EmbeddingError: several networks have been extracted, and no features are given.
         EngineError: UMAP is not installed.
     """
     ledger = some_ledger_of(project.folder)
@@ -210,7 +206,7 @@ def map_extracted(
     names = full_names(features) if features is not None else tuple(ledger.recipes)
     if results is not None and not is_asked:
         try:
-            _run_of(results.runs, label or _label_of(data), "+".join(map(short_name, names)), model)
+            _run_of(results, data, label or _label_of(data), "+".join(map(short_name, names)), model)
         except (TargetError, UnknownNameError, WorkspaceError) as error:
             note(f"The map has no errors of a model. {error}")
             results = None

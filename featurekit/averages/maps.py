@@ -46,7 +46,7 @@ _CropsOf = Callable[[int], "Mapping[tuple[str, int], NDArray[np.uint8]] | None"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class MeanMap:
+class AverageMap:
     """The mean occlusion map of a cell.
 
     Attributes:
@@ -62,7 +62,7 @@ class MeanMap:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class MeanMaps:
+class AverageMaps:
     """The mean occlusion maps of the cells of one model.
 
     Attributes:
@@ -73,7 +73,7 @@ class MeanMaps:
     """
 
     faces: MeanFaces
-    maps: Mapping[int, MeanMap]
+    maps: Mapping[int, AverageMap]
     left_out: Mapping[int, str]
     seed: int
 
@@ -188,8 +188,9 @@ class MeanMaps:
 
     def __repr__(self) -> str:
         return (
-            f"<MeanMaps: {self._title} of {model_name(self.run)}, {counted(len(self.maps), 'cell', 'cells')},"
-            f" {self.n_faces:,} faces. .frame() has the numbers, .heat(true, predicted) the maps.>"
+            f"<AverageMaps: {self._title} of {model_name(self.run)},"
+            f" {counted(len(self.maps), 'cell', 'cells')}, {self.n_faces:,} faces."
+            " .frame() has the numbers, .heat(true, predicted) the maps.>"
         )
 
     def _repr_png_(self) -> bytes:
@@ -277,6 +278,12 @@ def _check_model(run: Run, model: TrainedModel) -> None:
         )
 
 
+def remove_maps(folder: Path) -> None:
+    """Remove the files that AverageMaps.save() wrote into a folder."""
+    for name in ("maps.png", "maps.csv"):
+        (folder / name).unlink(missing_ok=True)
+
+
 def mean_maps(
     faces: MeanFaces,
     model: TrainedModel,
@@ -288,7 +295,7 @@ def mean_maps(
     device: str = "auto",
     threads: int = 0,
     progress: Progress | None = None,
-) -> MeanMaps:
+) -> AverageMaps:
     """Return the mean occlusion maps of the cells of one model.
 
     Args:
@@ -326,7 +333,7 @@ def mean_maps(
                 progress(n_done, n_all)
         n_used += n_faces
         if n_faces >= FEWEST_SUBJECTS:
-            maps[at] = MeanMap(cell=cell, n_faces=n_faces, heat=total / n_faces)
+            maps[at] = AverageMap(cell=cell, n_faces=n_faces, heat=total / n_faces)
         else:
             left_out[at] = f"only {n_faces} of {len(chosen)} images are available"
     if not maps:
@@ -335,7 +342,7 @@ def mean_maps(
             " changed since featurekit prepare, and a map needs them. Restore them, or leave out the maps:"
             " --sample 0"
         )
-    return MeanMaps(faces=faces, maps=maps, left_out=dict(sorted(left_out.items())), seed=seed)
+    return AverageMaps(faces=faces, maps=maps, left_out=dict(sorted(left_out.items())), seed=seed)
 
 
 def _crops_of(run: Run, occlusion: Occlusion, manifest: Manifest, store: Store) -> _CropsOf:

@@ -10,14 +10,13 @@ from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
 
 from featurekit.averages.cells import FEWEST_SUBJECTS, YEARS, Cell, CellFaces
 from featurekit.data.manifest import csv_of
-from featurekit.files import whole_file, write_text
-from featurekit.inference.draw import heat_colors
+from featurekit.files import write_bytes, write_text
+from featurekit.inference.draw import heat_scale
 from featurekit.text import counted, visible
 
 TILE, _GAP, _CAPTION = 176, 10, 40  # pixels: side of a face, space between faces, height below a face
@@ -126,8 +125,7 @@ def _name_rows_and_columns(
 
 def _draw_scale(sheet: Image.Image, pen: ImageDraw.ImageDraw, top: int, ends: tuple[str, str]) -> None:
     width, height = _SCALE
-    colors = heat_colors(np.tile(np.linspace(0, 1, width, dtype=np.float32), (height, 1)))
-    sheet.paste(Image.fromarray(colors), (_MARGIN, top))
+    sheet.paste(Image.fromarray(heat_scale(width, height)), (_MARGIN, top))
     _write(pen, (_MARGIN, top + height + 2), ends[0], width, ink=_FAINT, size=13)
     _write(pen, (_MARGIN + width, top + height + 2), ends[1], width, ink=_FAINT, size=13, anchor="ra")
 
@@ -185,6 +183,5 @@ def write_sheet(folder: Path, name: str, sheet: Image.Image | None, table: pd.Da
     if sheet is None:
         image.unlink(missing_ok=True)
         return [numbers]
-    with whole_file(image) as file:
-        file.write(png_of(sheet))
+    write_bytes(image, png_of(sheet))
     return [image, numbers]

@@ -21,18 +21,18 @@ _OF_MAPS = ("seed", "device", "threads", "how")
 
 
 def is_given(context: typer.Context, option: str) -> bool:
-    """Whether an option was typed, and does not have its default value."""
+    """Whether an option was typed on the command line."""
     source = context.get_parameter_source(option)
     return source is not None and source.name == "COMMANDLINE"
 
 
 def check_options_of_images(context: typer.Context) -> None:
-    """Raise WorkspaceError for an option that has no effect on given images."""
+    """Raise WorkspaceError for an option that has no effect unless a comparison is explained."""
     for option in _OF_COMPARISONS:
         if is_given(context, option):
             raise WorkspaceError(
-                f"--{option} has no effect on given images: it is about the faces of a comparison. Leave it"
-                " out, or average these faces: featurekit explain --average"
+                f"--{option} has an effect only on the faces of a comparison. Leave it out, or explain a"
+                " comparison, without naming a model and images: featurekit explain --average"
             )
 
 

@@ -1,10 +1,6 @@
 """featurekit embeddings: describe and map the vectors that have been extracted."""
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
@@ -84,20 +80,6 @@ def embeddings_describe(
             typer.echo(table.note)
 
 
-@contextmanager
-def _fonts_elsewhere() -> Iterator[None]:
-    """Keep Matplotlib from writing its list of the fonts into the user's home."""
-    if "MPLCONFIGDIR" in os.environ:
-        yield
-        return
-    with TemporaryDirectory(prefix="featurekit-fonts-") as folder:
-        os.environ["MPLCONFIGDIR"] = folder
-        try:
-            yield
-        finally:
-            del os.environ["MPLCONFIGDIR"]
-
-
 def embeddings_map(
     context: typer.Context,
     features: FeatureSet = None,
@@ -118,6 +100,7 @@ def embeddings_map(
       featurekit embeddings map --features dlib_age --method umap --label age_group --output umap.png
     """
     from featurekit.api.vector_map import map_extracted
+    from featurekit.networks.weights import keep_fonts_at_home
     from featurekit.project import ComparisonFolder
 
     if output.suffix.lower() != ".png":
@@ -136,7 +119,7 @@ def embeddings_map(
         seed=seed,
         project=project_of_command(context),
     )
-    with _fonts_elsewhere():
-        image, table = display.save(output)
+    keep_fonts_at_home()
+    image, table = display.save(output)
     typer.echo(display.help())
     typer.echo(f"Wrote {image} and {table}.")

@@ -155,9 +155,8 @@ Weighted = Annotated[
 
 # What the program prints if fitting is stopped.
 _STOPPED = (
-    "the finished runs are kept in {}. The same command fits all runs again, but networks trained end to end"
-    " continue from their last complete epoch, and with --learning-curve nothing that is complete is fitted"
-    " again"
+    "the finished runs are kept in {}. The same command fits all runs again, or with --learning-curve only"
+    " what is missing; networks trained end to end continue from their last complete epoch"
 )
 
 

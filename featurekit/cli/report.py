@@ -1,5 +1,6 @@
 """featurekit report and log-mlflow: write a comparison for others to read."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
@@ -114,10 +115,7 @@ def report(
     check_faces(faces)
     check_profile(profile)
     if compare:
-        _check_without("--legal-age", legal_age)
-        _check_without("--profile", profile)
-        _check_alone(compare, name, faces, margin_points, margin_years)
-        _check_formats(xlsx=xlsx, pdf=pdf, model_card=model_card)
+        _check_alone(compare, context.params)
         _report_changes(context, compare)
         return
     results = fk.load_results(comparison_of_command(context, name))
@@ -130,57 +128,44 @@ def report(
         xlsx=xlsx,
         pdf=pdf,
     )
+    print_runs(results.ranked)
     written = [page, page.with_suffix(".md")]
     written += [page.with_suffix(ending) for ending, is_asked in ((".xlsx", xlsx), (".pdf", pdf)) if is_asked]
-    if model_card:
-        written.append(page.with_name("model_card.md"))
-        results.model_card(path=written[-1])
-    print_runs(results.ranked)
     typer.echo(f"Wrote {', '.join(map(str, written[:-1]))} and {written[-1]}")
+    if model_card:
+        card = page.with_name("model_card.md")
+        results.model_card(path=card)
+        typer.echo(f"Wrote {card}")
     if shows_people(page):
         typer.echo("The page shows images of people. Share it only as the owner of the images allows.")
 
 
-def _check_without(option: str, value: object) -> None:
-    """Raise WorkspaceError for an option of the report on one comparison, which is given with --compare."""
-    if value:
-        raise WorkspaceError(
-            f"{option} has no effect with --compare, whose report has no section on ages. Leave it out."
-        )
+def _check_alone(compare: tuple[str, str], options: Mapping[str, object]) -> None:
+    """Raise WorkspaceError for an option that has no effect with --compare.
 
-
-def _check_alone(
-    compare: tuple[str, str],
-    name: str | None,
-    faces: str,
-    margin_points: float | None,
-    margin_years: float | None,
-) -> None:
-    """Raise WorkspaceError for an option that has no effect with --compare."""
-    for option, is_given, why in (
-        ("--name", name is not None, "which names both comparisons"),
-        ("--faces", faces != "none", "whose report shows no faces"),
-        ("--margin-points", margin_points is not None, "whose report recommends no model"),
-        ("--margin-years", margin_years is not None, "whose report recommends no model"),
+    Args:
+        compare: names of the earlier and of the later comparison.
+        options: value of each option.
+    """
+    for option, why in (
+        ("name", "which names both comparisons"),
+        ("faces", "whose report shows no faces"),
+        ("margin_points", "whose report recommends no model"),
+        ("margin_years", "whose report recommends no model"),
+        ("legal_age", "whose report has no section on ages"),
+        ("profile", "whose report has no section on ages"),
+        ("xlsx", "whose report is HTML and Markdown only"),
+        ("pdf", "whose report is HTML and Markdown only"),
+        ("model_card", "whose report is HTML and Markdown only"),
     ):
-        if is_given:
-            raise WorkspaceError(f"{option} has no effect with --compare, {why}. Leave it out.")
+        if options[option] not in (None, False, "none", [], ()):
+            typed = f"--{option.replace('_', '-')}"
+            raise WorkspaceError(f"{typed} has no effect with --compare, {why}. Leave it out.")
     if compare[0] == compare[1]:
         raise WorkspaceError(
             f"--compare needs two different comparisons, but {compare[0]} is given twice."
             " Give an earlier and a later one: --compare EARLIER LATER."
         )
-
-
-def _check_formats(**formats: bool) -> None:
-    """Raise WorkspaceError for a format that the report on changes does not have."""
-    for name, is_given in formats.items():
-        if is_given:
-            option = f"--{name.replace('_', '-')}"
-            raise WorkspaceError(
-                f"{option} has no effect with --compare, whose report is HTML and Markdown only."
-                " Leave it out."
-            )
 
 
 def _report_changes(context: typer.Context, names: tuple[str, str]) -> None:

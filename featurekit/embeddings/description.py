@@ -7,7 +7,6 @@ piece is computed by one thread.
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -21,6 +20,7 @@ from featurekit.data.manifest import Manifest
 from featurekit.embeddings.closest_pairs import FEWEST_NUMBERS, closest_pairs
 from featurekit.embeddings.index import Ledger, recipe_of
 from featurekit.embeddings.recipe import Recipe, row_keys
+from featurekit.embeddings.variation import NEAR_CONSTANT, one_blas_thread
 from featurekit.embeddings.vectors import (
     Vectors,
     check_extracted,
@@ -32,8 +32,6 @@ from featurekit.faces.face import STATUSES
 from featurekit.networks.engines import usable_cores
 from featurekit.progress import Progress
 
-# A column is nearly constant if its standard deviation is at most this share of the largest one.
-NEAR_CONSTANT = 1e-6
 _ROWS_AT_ONCE, _COLUMNS_AT_ONCE = 2_048, 512
 _NAN = math.nan
 # The parts of a recipe's normalization that only an int8 recipe has.
@@ -145,7 +143,7 @@ def describe(
     for recipe in recipes:
         check_extracted(manifest, recipe, ledger.settings, statuses, store)
     facts = []
-    with _one_blas_thread():
+    with one_blas_thread():
         for number, recipe in enumerate(recipes):
 
             def told(share: float, done: int = number) -> None:
@@ -245,7 +243,7 @@ def effective_rank(vectors: NDArray[Any], *, threads: int = 1) -> float:
     """
     n_faces, length = vectors.shape
     mean = _means(vectors)
-    with _one_blas_thread():
+    with one_blas_thread():
         if n_faces < length:
             centred = vectors.astype(np.float64) - mean
             product = centred @ centred.T
@@ -277,14 +275,6 @@ def _cross_product(vectors: NDArray[Any], mean: NDArray[np.float64], threads: in
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(compute, range(0, length, _COLUMNS_AT_ONCE)))
     return product
-
-
-def _one_blas_thread() -> AbstractContextManager[Any]:
-    """Let a matrix product use one thread: more would change its last bits, and the pieces have their own."""
-    from threadpoolctl import threadpool_limits
-
-    limited: AbstractContextManager[Any] = threadpool_limits(limits=1, user_api="blas")
-    return limited
 
 
 def n_near_constant(variances: NDArray[np.float64]) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from featurekit.embeddings.variation import NEAR_CONSTANT, one_blas_thread
 from featurekit.embeddings.vectors import VectorReader
 from featurekit.errors import EmbeddingError, EngineError, UnknownNameError
 from featurekit.progress import Progress
@@ -23,7 +24,6 @@ FEWEST_UMAP = 16  # vectors; UMAP looks at the 15 nearest neighbours of each
 N_FOR_UMAP = 50  # principal components that UMAP starts from
 _NUMBERS_FITTED = 50_000_000  # in the vectors that the components are fitted on, 400 MB
 _NUMBERS_AT_ONCE = 10_000_000
-_CONSTANT = 1e-6  # a column with a smaller share of the largest standard deviation does not vary
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,8 +84,6 @@ def plane_of(
         EngineError: UMAP is not installed.
         EmbeddingError: there are too few vectors, they are too short, or all of them are equal.
     """
-    from threadpoolctl import threadpool_limits
-
     check_method(method)
     n_all, length = len(reader), sum(reader.blocks)
     fewest = FEWEST_UMAP if method == "umap" else 3
@@ -96,7 +94,7 @@ def plane_of(
         )
     rng = np.random.default_rng(seed)
     most = max(min(MOST_FITTED, _NUMBERS_FITTED // length), 3)
-    with threadpool_limits(limits=1, user_api="blas"):  # more would change the last bits
+    with one_blas_thread():
         components = _Components(reader.read(_some(rng, n_all, most)), reader.blocks, method, seed)
         drawn = _some(rng, n_all, MOST_UMAP if method == "umap" else n_all)
         pieces = []
@@ -133,7 +131,7 @@ class _Components:
 
         self._mean = vectors.mean(axis=0)
         deviations = vectors.std(axis=0)
-        varies = deviations > _CONSTANT * deviations.max()
+        varies = deviations > NEAR_CONSTANT * deviations.max()
         if varies.sum() < 2:
             raise EmbeddingError("A map needs vectors that differ in at least two of their numbers.")
         self._factor = np.divide(1, deviations, out=np.zeros(len(deviations)), where=varies)

@@ -143,7 +143,7 @@ class VectorReader:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def read(self, faces: "NDArray[np.intp] | slice") -> NDArray[np.float64]:
+    def read(self, faces: NDArray[np.intp]) -> NDArray[np.float64]:
         """Return the joined vectors of some faces, given by their positions in rows, in double precision."""
         keys = self.keys[faces]
         vectors = np.empty((len(keys), sum(self.blocks)))

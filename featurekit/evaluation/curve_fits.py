@@ -28,7 +28,7 @@ from featurekit.estimators._threads import one_blas_thread
 from featurekit.evaluation.comparable import scored_on
 from featurekit.evaluation.comparison import Comparison, LatestVectors, in_order
 from featurekit.evaluation.cross_validation import FoldFits
-from featurekit.evaluation.data_curve import CurveFile, DataCurve
+from featurekit.evaluation.data_curve import CurveFile
 from featurekit.evaluation.examples import Examples, examples_of, labels_of
 from featurekit.evaluation.fitting import Fitting, may_take
 from featurekit.evaluation.out_of_fold import OutOfFold, predictions_of
@@ -54,7 +54,7 @@ FEWEST, FEWEST_TUNED, FEWEST_FOR_AGES = 2, 3, 10
 def nested_folds(
     folds: Sequence[Fold],
     y: NDArray[Any],
-    subjects: NDArray[np.str_],
+    subjects: NDArray[Any],
     one_in: int,
     *,
     is_regression: bool,
@@ -90,7 +90,7 @@ def nested_folds(
 def parts_of(
     folds: Sequence[Fold],
     y: NDArray[Any],
-    subjects: NDArray[np.str_],
+    subjects: NDArray[Any],
     target: Target,
     *,
     tune: bool,
@@ -216,11 +216,11 @@ class _CurveFits:
             ]
             summary = summarize(per_fold)["mae_years" if target.is_regression else "accuracy"]
             table = _outcomes(self.manifest, target, examples, out)
-            self.file.add(one_in, table, summary, **sizes_of(of.folds, examples.subjects))
+            self.file.add(one_in, table, summary, **training_sizes(of.folds, examples.subjects))
             del self._left[one_in]
 
 
-def sizes_of(folds: Sequence[Fold], subjects: NDArray[np.str_]) -> dict[str, float]:
+def training_sizes(folds: Sequence[Fold], subjects: NDArray[Any]) -> dict[str, float]:
     """Return the means over the folds of the numbers of training faces and of training subjects."""
     return {
         "n_faces": float(np.mean([len(fold.train) for fold in folds])),
@@ -243,6 +243,7 @@ def stored_runs(
     store: Store,
     *,
     tune: bool,
+    device: str | None,
     models: Path | None,
 ) -> dict[int, Run]:
     """Return the runs that need not be fitted again, by the number of their plan.
@@ -256,6 +257,7 @@ def stored_runs(
         ledger: record of the extracted features.
         store: store that contains the vectors.
         tune: whether parameters are searched for.
+        device: device that was asked for; None for any.
         models: folder of saved models; None if no model is to be saved.
     """
     if comparison.is_new:
@@ -278,6 +280,7 @@ def stored_runs(
             and list(run.recipes) == _plain([asdict(ledger.recipes[part]) for part in one.reads])
             and dict(run.versions) == {**versions(), **packages_now(_plugins(run))}
             and (not one.kind.is_given or _has_parameters(run, one))
+            and (device is None or _device_of(run) in (None, device))
         )
         if is_same and (models is None or _has_model(run, models)):
             found[number] = run
@@ -288,6 +291,12 @@ def _has_parameters(run: Run, one: Plan) -> bool:
     """Whether a run has the parameters of an estimator of the user's, which need not be in its name."""
     own = as_parameters(fresh(one.kind, one.target, parameters=one.parameters).shown_parameters())
     return all(run.parameters.get(key) == value for key, value in own.items() if key != "random_state")
+
+
+def _device_of(run: Run) -> str | None:
+    """Return the kind of the device that an estimator was fitted on; None if it has no choice."""
+    device = run.parameters.get("device")
+    return None if device is None else str(device).partition(":")[0]
 
 
 def _plain(values: object) -> object:
@@ -321,7 +330,7 @@ def fit_curves(
     jobs: int = 0,
     progress: Progress | None = None,
     say: Callable[[str], None] | None = None,
-) -> list[DataCurve]:
+) -> None:
     """Fit the missing parts of the curves of runs, and store each part as soon as it is fitted.
 
     Args:
@@ -368,7 +377,8 @@ def fit_curves(
     batches = [made[i].batch() for i in in_order([one.plan for one in made], [one.seconds for one in made])]
     with one_blas_thread():
         run_batches(batches, threads=threads, jobs=jobs or threads, memory=memory)
-    return [file.save() for file in files.opened]
+    for file in files.opened:
+        file.save()
 
 
 def _fitting(run: Run, plan: Plan, resources: Resources) -> Fitting:
@@ -379,7 +389,8 @@ def _fitting(run: Run, plan: Plan, resources: Resources) -> Fitting:
         parameters=plan.parameters,
         seed=run.seed,
         tune=run.tuned,
-        resources=resources,
+        # An estimator that can use a GPU says on which device it was fitted.
+        resources=replace(resources, device=_device_of(run)),
     )
 
 
@@ -408,7 +419,8 @@ class _CurveFiles:
         self, comparison: Comparison, has_face: NDArray[np.bool_], say: Callable[[str], None] | None
     ) -> None:
         self._comparison, self._has_face, self._say = comparison, has_face, say or (lambda _: None)
-        self._told: set[str] = set()
+        # What depends on the target alone: the parts, and the numbers of training faces and subjects.
+        self._known: dict[tuple[str, bool], tuple[list[int], dict[str, float]]] = {}
         self.opened: list[CurveFile] = []
 
     def check_any(self) -> None:
@@ -416,26 +428,34 @@ class _CurveFiles:
         if not self.opened:
             raise WorkspaceError(
                 "--learning-curve has no effect, because half of the subjects in a training part are too few"
-                " to fit on. Leave it out, or use a data set with more subjects."
+                " to fit on. The models themselves are fitted and kept. Leave the option out, or use a data"
+                " set with more subjects."
             )
 
     def open(self, run: Run, plan: Plan, seen: Manifest) -> tuple[CurveFile | None, list[int]]:
         """Return the file of a run, None if it has too few subjects, and the parts that are to be fitted."""
-        rows = np.flatnonzero(self._has_face & seen.labelled(plan.target))
-        y, labels = labels_of(seen, plan.target, rows)
-        subjects = seen.subjects[rows]
-        folds = self._comparison.folds.folds(rows, labels, subjects)
-        parts = parts_of(folds, y, subjects, plan.target, tune=run.tuned, seed=self._comparison.seed)
-        if run.target not in self._told:
-            self._told.add(run.target)
-            _tell_of_parts(run.target, parts, self._say)
+        key = (run.target, run.tuned)
+        if key not in self._known:
+            self._known[key] = self._parts(plan.target, seen, tune=run.tuned)
+            _tell_of_parts(run.target, self._known[key][0], self._say)
+        parts, sizes = self._known[key]
         folder = self._comparison.folder
         table = from_predictions(ComparisonFolder(folder).prediction(run.name), seen) if parts else None
         if table is None:
             return None, []
-        file = CurveFile(folder, run, plan.target, table, **sizes_of(folds, subjects))
+        file = CurveFile(folder, run, plan.target, table, **sizes)
         self.opened.append(file)
         return file, [one_in for one_in in parts if one_in not in file.known]
+
+    def _parts(self, target: Target, seen: Manifest, *, tune: bool) -> tuple[list[int], dict[str, float]]:
+        """Return the parts of a target with enough subjects, and the sizes of the whole training parts."""
+        rows = np.flatnonzero(self._has_face & seen.labelled(target))
+        y, labels = labels_of(seen, target, rows)
+        folds = self._comparison.folds.folds(rows, labels, seen.subjects[rows])
+        # Numbers are compared faster than names, and have their order.
+        subjects = np.unique(seen.subjects[rows], return_inverse=True)[1]
+        parts = parts_of(folds, y, subjects, target, tune=tune, seed=self._comparison.seed)
+        return parts, training_sizes(folds, subjects)
 
 
 def _tell_of_parts(target: str, parts: Sequence[int], say: Callable[[str], None]) -> None:

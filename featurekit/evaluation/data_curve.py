@@ -42,9 +42,9 @@ class Point:
         std: standard deviation over the folds.
         folds: the score in each fold; None for a fold without a score.
         low, high: 95 % confidence interval of the score over the tested subjects.
-        gain: by how much the score is better than that of the point before, in which half as many subjects
-            are trained on, for all faces together; with its 95 % interval over the tested subjects. None for
-            the first point.
+        gain: by how much the score is better than that of the point before, for all faces together, with its
+            95 % interval over the tested subjects. The point before has half as many training subjects,
+            unless a part in between is missing. None for the first point.
     """
 
     one_in: int

@@ -21,7 +21,7 @@ from featurekit.evaluation.estimates import Estimate, losses_of, mean_of_faces
 from featurekit.evaluation.outcomes import Outcomes
 from featurekit.evaluation.slices import Slice, different, in_order, labels_of_faces
 from featurekit.registry import unknown
-from featurekit.uncertainty.resampling import FEWEST, RESAMPLES, interval, per_subject, resampled_sums
+from featurekit.uncertainty.resampling import FEWEST, RESAMPLES, interval, per_subject, ratio, resampled_sums
 
 # Disparities of the score of any target: between two groups, and between a group and all faces of the groups.
 OF_SCORE = ("difference", "ratio", "difference_to_overall", "ratio_to_overall")
@@ -281,18 +281,18 @@ class _Compared:
         for number, label in enumerate(self.groups):
             if number != at:
                 found[_GAP, label] = self.sign * (score[..., number] - score[..., at])
-                found[_RATIO, label] = _ratio(score[..., number], score[..., at])
+                found[_RATIO, label] = ratio(score[..., number], score[..., at])
         all_groups, all_real = _of_score(sums.sum(-2)), _of_score(real.sum(-2))
         farthest = int(np.argmax(np.abs(of_real - all_real)))
         sign = -1 if of_real[farthest] < all_real else 1
-        ratios = np.minimum(_ratio(of_real, all_real), _ratio(all_real, of_real))
+        ratios = np.minimum(ratio(of_real, all_real), ratio(all_real, of_real))
         other = int(np.argmin(ratios))
         pair = (score[..., other], all_groups)
         found |= {
             ("difference", ""): _range(score, of_real),
             ("ratio", ""): _least_ratio(score, of_real),
             ("difference_to_overall", ""): sign * (score[..., farthest] - all_groups),
-            ("ratio_to_overall", ""): _ratio(*(pair if of_real[other] <= all_real else pair[::-1])),
+            ("ratio_to_overall", ""): ratio(*(pair if of_real[other] <= all_real else pair[::-1])),
         }
         return found | self._values_of_classes(sums, real)
 
@@ -324,13 +324,13 @@ class _Compared:
 
 def _of_score(sums: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the mean score from sums, shape (..., n_columns)."""
-    return _ratio(sums[..., 1], sums[..., 0])
+    return ratio(sums[..., 1], sums[..., 0])
 
 
 def _rates(sums: NDArray[np.float64], number: int) -> tuple[NDArray[np.float64], ...]:
     """Return the selection rate of a class, and the rates of true and of false positives, in each group."""
     n, (true, said, both) = sums[..., 0], np.moveaxis(sums[..., 2 + 3 * number : 5 + 3 * number], -1, 0)
-    return _ratio(said, n), _ratio(both, true), _ratio(said - both, n - true)
+    return ratio(said, n), ratio(both, true), ratio(said - both, n - true)
 
 
 # Rates of groups, shape (..., n_groups), and the same rates without resampling, shape (n_groups,).
@@ -351,18 +351,10 @@ def _range(values: NDArray[np.float64], real: NDArray[np.float64]) -> NDArray[np
 def _least_ratio(values: NDArray[np.float64], real: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the ratio of the groups with the smallest and the largest real value."""
     least, most = _ends(real)
-    return _ratio(values[..., least], values[..., most])
+    return ratio(values[..., least], values[..., most])
 
 
 def _ends(real: NDArray[np.float64]) -> tuple[int, int]:
     """Return the numbers of two groups, with the smallest and the largest value, NaN counting as largest."""
     order = np.argsort(real, kind="stable")
     return int(order[0]), int(order[-1])
-
-
-def _ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return part / whole, NaN where whole is 0 or one of them is NaN."""
-    part, whole = np.broadcast_arrays(part, whole)
-    ratio = np.full(part.shape, np.nan)
-    np.divide(part, whole, out=ratio, where=whole > 0)
-    return ratio

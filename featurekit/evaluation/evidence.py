@@ -192,8 +192,8 @@ def gather(
         manifest: manifest of the faces; None to use only the outcomes that are saved in the folder.
         margin_points: points of accuracy that a cheaper model may lose compared with the best one, above 0.
         margin_years: years by which the mean error of a cheaper model may be larger, above 0.
-        legal_ages: legal ages in years, in the order of the report; None for LEGAL_AGES. If saved statistics
-            are of other legal ages, only these checks are computed again.
+        legal_ages: legal ages in years, in the order of the report; None for LEGAL_AGES. Only their checks
+            are computed again if they change.
         seed: seed of the random number generator.
         any_margin: whether saved statistics with other margins and legal ages are accepted.
         known: statistics that were computed before; None to look only in the folder.
@@ -201,7 +201,7 @@ def gather(
         progress: called with (steps done, steps to do).
 
     Returns:
-        Statistics of the runs that have outcomes; None if no run has any.
+        Statistics of the runs that have outcomes; None if none has.
 
     Raises:
         WorkspaceError: a margin is not a number above 0, or a file is damaged.
@@ -220,11 +220,12 @@ def gather(
     if kept and any_margin:
         return kept
     runs = [run for run in runs if run.name in outcomes.tables]
-    found = _at_legal_ages(
-        kept or Evidence(of=hashes, seed=seed, targets=_of_targets(outcomes, runs, margins, seed, progress)),
-        outcomes,
-        legal_ages,
-    )
+    ages = _checked(legal_ages, outcomes, runs)
+    if kept:
+        found = _at_legal_ages(kept, outcomes, ages)
+    else:
+        targets = _of_targets(outcomes, runs, margins, ages, seed, progress)
+        found = Evidence(of=hashes, seed=seed, targets=targets)
     if found is kept or not keep:
         return found
     found.save(folder)
@@ -239,21 +240,23 @@ def _margins(points: float, years: float) -> dict[str, float]:
     return {"accuracy": points / 100, "mae_years": years}
 
 
-def _at_legal_ages(of: Evidence, outcomes: Outcomes, legal_ages: Sequence[int] | None) -> Evidence:
-    """Return statistics with checks of other legal ages; the same ones if they have those of these ages.
+def _checked(legal_ages: Sequence[int] | None, outcomes: Outcomes, runs: Sequence[Run]) -> tuple[int, ...]:
+    """Return the legal ages of the report, after checking those that were asked for."""
+    if legal_ages is None:
+        return tuple(LEGAL_AGES)
+    for run in runs:
+        if not run.classes:
+            check_legal_ages(outcomes.tables[run.name], list(legal_ages))
+    return tuple(legal_ages)
 
-    Args:
-        of: the statistics.
-        outcomes: the outcomes that they are from.
-        legal_ages: legal ages in years; None for LEGAL_AGES.
-    """
-    wanted, targets = list(LEGAL_AGES if legal_ages is None else legal_ages), {}
+
+def _at_legal_ages(of: Evidence, outcomes: Outcomes, legal_ages: Sequence[int]) -> Evidence:
+    """Return statistics with checks of other legal ages; the same ones if they have those of these ages."""
+    targets = {}
     for name, one in of.targets.items():
-        if one.legal_ages and [found.plain.legal_age for found in one.legal_ages] != wanted:
+        if one.legal_ages and [found.plain.legal_age for found in one.legal_ages] != list(legal_ages):
             table = outcomes.tables[one.sliced]
-            if legal_ages is not None:
-                check_legal_ages(table, wanted)
-            targets[name] = replace(one, legal_ages=legal_ages_of(table, of.seed, wanted))
+            targets[name] = replace(one, legal_ages=legal_ages_of(table, of.seed, legal_ages))
     return replace(of, targets={**of.targets, **targets}) if targets else of
 
 
@@ -269,6 +272,7 @@ def _of_targets(
     outcomes: Outcomes,
     runs: Sequence[Run],
     margins: Mapping[str, float],
+    legal_ages: Sequence[int],
     seed: int,
     progress: Progress | None,
 ) -> dict[str, TargetEvidence]:
@@ -283,7 +287,8 @@ def _of_targets(
                 progress(next(steps), n_steps)
 
     def found(name: str) -> TargetEvidence:
-        return _of_target(outcomes, [run for run in runs if run.target == name], margins, seed, step)
+        own = [run for run in runs if run.target == name]
+        return _of_target(outcomes, own, margins, legal_ages, seed, step)
 
     # For small products, several threads wait for each other most of the time, but whole targets do not.
     with one_blas_thread(), ThreadPoolExecutor(min(usable_cores(), len(names))) as pool:
@@ -294,6 +299,7 @@ def _of_target(
     outcomes: Outcomes,
     runs: Sequence[Run],
     margins: Mapping[str, float],
+    legal_ages: Sequence[int],
     seed: int,
     step: Callable[[], None],
 ) -> TargetEvidence:
@@ -328,7 +334,7 @@ def _of_target(
         sliced=best,
         slices=slices,
         disparities=disparities_of(outcomes, target, tables[best], seed, known=slices),
-        legal_ages=legal_ages_of(tables[best], seed) if target.is_regression else (),
+        legal_ages=legal_ages_of(tables[best], seed, legal_ages) if target.is_regression else (),
         challenge=age_checks(outcomes, tables[best], *CHALLENGE, seed) if target.is_regression else (),
         years=year_errors(outcomes, tables[best], seed) if target.is_regression else (),
         ages=statistics_of(outcomes, tables[best], seed) if target.is_regression else None,

@@ -30,12 +30,12 @@ def rivals_of(ranked: Sequence[Run], best: str, differences: Sequence[Difference
         differences: tested differences between the runs.
 
     Returns:
-        The best off-the-shelf network, if there is one. Then the best trained run that is not level with the
-        best one, which means that there is evidence of a difference; if all of them are level, the second run
-        of the ranking.
+        The best off-the-shelf network, if there is one. Then the best trained run that is significantly worse
+        than the best one; if there is none, the second run of the ranking.
     """
     pairs = [{one.first, one.second} for one in differences if one.is_shown]
     trained = [run.name for run in ranked if not run.is_baseline and run.name != best]
     clear = [name for name in trained if {name, best} in pairs]
     shelf = [run.name for run in ranked if run.is_baseline and run.classifier != "majority"]
+    shelf = [name for name in shelf if name != best]
     return [*shelf[:1], *(clear or trained)[:1]]

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurekit.data.targets import Target
+from featurekit.uncertainty.resampling import ratio
 
 # The predicted class of a row in which no face was found.
 NO_FACE = -1
@@ -147,7 +148,7 @@ def accuracy(counts: NDArray[np.float64], *, within: int = 0) -> NDArray[np.floa
     >>> float(accuracy(counts)), float(accuracy(counts, within=1))
     (0.5, 0.75)
     """
-    return _ratio((counts[..., :-1] * (_distances(counts) <= within)).sum((-2, -1)), counts.sum((-2, -1)))
+    return ratio((counts[..., :-1] * (_distances(counts) <= within)).sum((-2, -1)), counts.sum((-2, -1)))
 
 
 def balanced_accuracy(counts: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -157,7 +158,7 @@ def balanced_accuracy(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     0.5
     """
     recall = recalls(counts)
-    return _ratio(np.nansum(recall, axis=-1), np.isfinite(recall).sum(-1).astype(np.float64))
+    return ratio(np.nansum(recall, axis=-1), np.isfinite(recall).sum(-1).astype(np.float64))
 
 
 def recalls(counts: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -166,7 +167,7 @@ def recalls(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     >>> recalls(counts_of(np.array([0, 0, 1]), np.array([0, 1, 1]), 3))
     array([0.5, 1. , nan])
     """
-    return _ratio(_hits(counts), counts.sum(-1))
+    return ratio(_hits(counts), counts.sum(-1))
 
 
 def macro_f1(counts: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -176,8 +177,8 @@ def macro_f1(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     0.6666666666666666
     """
     both = counts.sum(-1) + counts[..., :-1].sum(-2)
-    f1 = np.nan_to_num(_ratio(2 * _hits(counts), both))
-    return _ratio(f1.sum(-1), (both > 0).sum(-1).astype(np.float64))
+    f1 = np.nan_to_num(ratio(2 * _hits(counts), both))
+    return ratio(f1.sum(-1), (both > 0).sum(-1).astype(np.float64))
 
 
 def mae_groups(counts: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -186,7 +187,7 @@ def mae_groups(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     >>> float(mae_groups(counts_of(np.array([0, 1, 5]), np.array([1, 1, 3]), 6)))
     1.0
     """
-    return _ratio((counts[..., :-1] * _distances(counts)).sum((-2, -1)), counts.sum((-2, -1)))
+    return ratio((counts[..., :-1] * _distances(counts)).sum((-2, -1)), counts.sum((-2, -1)))
 
 
 def quadratic_kappa(counts: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -200,8 +201,8 @@ def quadratic_kappa(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     """
     inside, weights = counts[..., :-1], _distances(counts) ** 2
     by_chance = inside.sum(-1)[..., :, None] * inside.sum(-2)[..., None, :]
-    expected = _ratio((by_chance * weights).sum((-2, -1)), inside.sum((-2, -1)))
-    return 1 - _ratio((inside * weights).sum((-2, -1)), expected)
+    expected = ratio((by_chance * weights).sum((-2, -1)), inside.sum((-2, -1)))
+    return 1 - ratio((inside * weights).sum((-2, -1)), expected)
 
 
 def _hits(counts: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -212,13 +213,6 @@ def _distances(counts: NDArray[np.float64]) -> NDArray[np.intp]:
     """Return the distance in groups of each true and predicted class, shape (n_classes, n_classes)."""
     numbers = np.arange(counts.shape[-2])
     return np.asarray(np.abs(numbers[:, None] - numbers))
-
-
-def _ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return part / whole, NaN if whole is 0."""
-    ratio = np.full(np.shape(part), np.nan)
-    np.divide(part, whole, out=ratio, where=np.asarray(whole) > 0)
-    return ratio
 
 
 def log_losses(y_true: NDArray[np.intp], proba: NDArray[np.float64]) -> NDArray[np.float64]:

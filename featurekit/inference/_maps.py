@@ -11,7 +11,6 @@ predicts each time. The check blurs the tenth of the face that a map calls most
 important, and other tenths.
 """
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -24,7 +23,7 @@ from featurekit.estimators._networks.augmentation import NOTHING, changed
 from featurekit.faces.align import LANDMARKS, TEMPLATES, CropKind, similarity
 from featurekit.faces.detectors._frame import import_cv2
 from featurekit.inference.model import TrainedModel
-from featurekit.networks.weights import home
+from featurekit.networks.weights import keep_fonts_at_home
 
 if TYPE_CHECKING:
     import torch
@@ -209,8 +208,7 @@ def gradcam(cnn: "CNN", maps: Sequence[_Map], crop: NDArray[np.uint8], number: i
     """Return how much each pixel of an image adds to the score of a class or to the years, by Grad-CAM."""
     import torch
 
-    # captum imports matplotlib, which would otherwise keep its list of fonts elsewhere in the user's home.
-    os.environ.setdefault("MPLCONFIGDIR", str(home() / "matplotlib"))
+    keep_fonts_at_home()  # captum imports Matplotlib
     from captum.attr import LayerGradientXActivation
 
     head = next(head for head in cnn.heads_ if head.target == cnn.target)

@@ -140,7 +140,7 @@ def _drawn(face: NDArray[np.uint8], heat: NDArray[np.float32], title: str, note:
     pen.text((12, width + 6), title, fill=_INK, font=ImageFont.load_default(size=20), anchor="la")
     small = ImageFont.load_default(size=14)
     pen.text((12, width + 34), note[:1].upper() + note[1:], fill=_FAINT, font=small, anchor="la")
-    scale = heat_colors(np.tile(np.linspace(0, 1, 90, dtype=np.float32), (10, 1)))
+    scale = heat_scale(90, 10)
     left = width - 12 - scale.shape[1]
     drawing.paste(Image.fromarray(scale), (left, width + 14))
     pen.text((left, width + 34), "little", fill=_FAINT, font=small, anchor="la")
@@ -162,6 +162,11 @@ def heat_over(face: NDArray[np.uint8], heat: NDArray[np.floating[Any]], side: in
     opacity = _OPACITY * smooth[..., None]
     colored = large * (1 - opacity) + heat_colors(smooth) * opacity
     return np.asarray(colored.round(), np.uint8)
+
+
+def heat_scale(width: int, height: int) -> NDArray[np.uint8]:
+    """Return the colors from the least heat on the left to the most on the right, shape (h, w, 3)."""
+    return heat_colors(np.tile(np.linspace(0, 1, width, dtype=np.float32), (height, 1)))
 
 
 def heat_colors(heat: NDArray[np.float32]) -> NDArray[np.uint8]:

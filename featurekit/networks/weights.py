@@ -240,6 +240,11 @@ def home() -> Path:
     return Path(os.environ.get("FEATUREKIT_HOME") or platformdirs.user_cache_dir("featurekit")).expanduser()
 
 
+def keep_fonts_at_home() -> None:
+    """Have Matplotlib, which is not imported yet, keep its list of fonts in home(), not elsewhere."""
+    os.environ.setdefault("MPLCONFIGDIR", str(home() / "matplotlib"))
+
+
 def path_of(name: str) -> Path:
     """Return the path of a weight file, whether or not it exists."""
     return home() / "weights" / entry_of(name).file_name

@@ -223,6 +223,11 @@ def one_target(runs: Sequence[Run], target: str | None) -> str:
     return target or names[0]
 
 
+def is_named(run: Run, model: str) -> bool:
+    """Whether a name may mean a run: it is that of the run, or of its model as run_named() takes it."""
+    return model in (run.name, run.classifier, run.classifier_name, model_name(run))
+
+
 def run_named(runs: Sequence[Run], model: str, target: str | None = None) -> Run:
     """Return a run by its own name, or by the name of its model if only one run has this model.
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import pandas as pd
 
 from featurekit.embeddings.closest_pairs import FEWEST_NUMBERS
-from featurekit.embeddings.description import NEAR_CONSTANT, VectorFacts
+from featurekit.embeddings.description import VectorFacts
+from featurekit.embeddings.variation import NEAR_CONSTANT
 from featurekit.report.cells import ABSENT, count_cell, sentences
 from featurekit.report.model import Cell, Column, Table
 from featurekit.text import first_few

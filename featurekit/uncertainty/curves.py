@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.uncertainty.resampling import RESAMPLES, check_lengths, pieces_of_resampled_sums
+from featurekit.uncertainty.resampling import RESAMPLES, check_lengths, pieces_of_resampled_sums, ratio
 
 # Thresholds of a resample; with more distinct scores, neighbouring scores share a threshold.
 _MOST_THRESHOLDS = 1_000
@@ -33,7 +33,7 @@ def roc_areas(positives: NDArray[np.float64], negatives: NDArray[np.float64]) ->
     """
     below = negatives.sum(axis=-1, keepdims=True) - negatives.cumsum(axis=-1)
     won = (positives * (below + negatives / 2)).sum(axis=-1)
-    return _ratio(won, positives.sum(axis=-1) * negatives.sum(axis=-1))
+    return ratio(won, positives.sum(axis=-1) * negatives.sum(axis=-1))
 
 
 def average_precisions(positives: NDArray[np.float64], negatives: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -49,8 +49,8 @@ def average_precisions(positives: NDArray[np.float64], negatives: NDArray[np.flo
         negatives: number of negative faces at each threshold, shape (..., k).
     """
     found = positives.cumsum(axis=-1)
-    precision = _ratio(found, found + negatives.cumsum(axis=-1))
-    return _ratio((positives * np.nan_to_num(precision)).sum(axis=-1), found[..., -1])
+    precision = ratio(found, found + negatives.cumsum(axis=-1))
+    return ratio((positives * np.nan_to_num(precision)).sum(axis=-1), found[..., -1])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,10 +129,3 @@ def _thresholds(scores: NDArray[np.float64], is_positive: NDArray[np.bool_]) -> 
         )
     places = len(edges) - np.searchsorted(edges, scores, side="right")
     return places.astype(np.intp), len(edges) + 1
-
-
-def _ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return part / whole, NaN if whole is 0."""
-    ratio = np.full(np.shape(part), np.nan)
-    np.divide(part, whole, out=ratio, where=np.asarray(whole) > 0)
-    return ratio

@@ -215,3 +215,11 @@ def on_others(
         fitted[fold] = fit(read[others], y[others], subjects[others])
         into[folds == fold] = answer(fitted[fold], read[folds == fold])
     return into, fitted
+
+
+def ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return part / whole, NaN where whole is 0 or one of them is NaN; shapes are broadcast."""
+    part, whole = np.broadcast_arrays(part, whole)
+    found = np.full(part.shape, np.nan)
+    np.divide(part, whole, out=found, where=whole > 0)
+    return found

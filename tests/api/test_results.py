@@ -83,16 +83,16 @@ def test_the_tables_are_those_of_the_report_and_the_card_has_their_scores(result
     ranking = next(table for caption, table in tables.items() if "Gender: all models" in caption)
     frame = results.frame("gender")
     assert ranking["Accuracy, % (on the faces found)"].tolist() == pytest.approx(100 * frame.accuracy)
-    card = results.model_card("gender", path=tmp_path / "card.md")
+    card = results.model_card(target="gender", path=tmp_path / "card.md")
     assert (tmp_path / "card.md").read_text() == card
     best = results.best("gender")
     assert f'name: "{best.name}"' in card
     assert f"value: {best.scores['accuracy']:.6f}".rstrip("0") in card
     other = next(name for name in MODELS if name != best.run.classifier)
-    assert f'name: "gender--mean_color--{other}"' in results.model_card("gender", model=other)
+    assert f'name: "gender--mean_color--{other}"' in results.model_card(other, "gender")
     assert results.model_card().count("- task:") == 2
     with pytest.raises(fk.FeaturekitError, match="Unknown model of these results"):
-        results.model_card("gender", model="xgb")
+        results.model_card("xgb", "gender")
 
 
 def test_the_long_frame_has_every_number_of_the_wide_one(results):

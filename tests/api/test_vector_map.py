@@ -13,7 +13,7 @@ def test_a_map_has_the_place_the_label_and_the_error_of_each_face(data, X, how):
     from sklearn.decomposition import PCA
     from sklearn.preprocessing import StandardScaler
 
-    results = fk.evaluate(data, X, ["logistic_regression"], target="gender", **how)
+    results = fk.evaluate(data, X, ["logistic_regression", "majority"], target="gender", **how)
     shown = X.map(label="gender", results=results)
     table = shown.frame()
     places = PCA(2, svd_solver="full").fit_transform(StandardScaler().fit_transform(X.vectors.astype(float)))
@@ -22,8 +22,11 @@ def test_a_map_has_the_place_the_label_and_the_error_of_each_face(data, X, how):
         np.testing.assert_allclose(sign * table[name], expected, atol=1e-6)
     assert list(table["face_id"]) == list(X.face_ids)
     assert list(table["label"]) == list(X.labels("gender"))
-    said = results.predictions("logistic_regression", "gender").set_index("face_id").loc[table["face_id"]]
-    assert list(table["error"] == "wrong") == list(said["true"] != said["predicted"])
+    for model in ("logistic_regression", "majority"):  # which is wrong about every other face
+        errors = X.map(label="gender", results=results, model=model).frame().set_index("face_id")["error"]
+        said = results.predictions(model, "gender").set_index("face_id").loc[errors.index]
+        assert list(errors == "wrong") == list(said["true"] != said["predicted"])
+    assert set(errors) == {"right", "wrong"}
     assert "logistic_regression · mean_color" in shown.help()
     assert f"{100 * sum(shown.plane.shares):.1f} % of the variance" in shown.help()
 
@@ -44,8 +47,8 @@ def test_errors_are_in_years_and_come_from_outcomes_where_there_are_no_predictio
     other = fk.embed(
         fk.Dataset(turned, data.info), "mean_color", detector="whole_image", project=how["project"]
     )
-    with pytest.raises(WorkspaceError, match="was scored on other faces or labels"):
-        other.map(results=kept)
+    with pytest.raises(UnknownNameError, match="is set apart, so it is not shown"):
+        other.map(results=kept, label="gender", model=results.best("gender").run.name)
 
 
 def test_a_map_is_drawn_and_saved(X, tmp_path):
@@ -75,3 +78,16 @@ def test_what_is_asked_wrongly_is_one_line(X):
         X.map("tsne")
     with pytest.raises(TargetError, match="height"):
         X.map(label="height")
+
+
+def test_a_run_that_is_set_apart_shows_no_errors_and_is_not_the_best(data, X, how):
+    results = fk.evaluate(data, X, ["logistic_regression", "majority"], target="gender", **how)
+    run = results["logistic_regression"].run
+    turned = data.table.assign(gender=data.table["gender"].iloc[::-1].to_numpy())
+    other = fk.embed(
+        fk.Dataset(turned, data.info), "mean_color", detector="whole_image", project=how["project"]
+    )
+    with pytest.raises(UnknownNameError, match=f"{run.name} is set apart, so it is not shown: "):
+        other.map(label="gender", results=results, model=run.name)
+    with pytest.raises(WorkspaceError, match="No run can be compared with other runs"):
+        other.map(label="gender", results=results)

@@ -26,6 +26,9 @@ from featurekit.faces.find import cut_out
 from featurekit.faces.settings import default_settings
 from featurekit.inference._maps import Reader, occlusion
 from featurekit.inference.model import TrainedModel
+from featurekit.ops.purge import look
+from featurekit.ops.traces import find_traces
+from featurekit.project import ComparisonFolder
 from tests.inference.made_up import people
 from tests.report.made_up import make_run
 
@@ -383,8 +386,11 @@ def test_without_a_saved_model_the_mean_faces_are_written_and_the_reason_is_told
         (["--average", "--how", "gradcam"], ["--how gradcam has no effect without images"]),
         (["--average", "--sample", "0", "--seed", "1"], ["--seed has no effect with --sample 0"]),
         (["--average", "--sample", "0", "--device", "cpu"], ["--device has no effect with --sample 0"]),
-        (["models/x", "a.png", "--average", "--sample", "20"], ["--sample has no effect on given images"]),
-        (["models/x", "a.png", "--run", "svm"], ["--run has no effect on given images"]),
+        (
+            ["models/x", "a.png", "--average", "--sample", "20"],
+            ["--sample has an effect only on the faces"],
+        ),
+        (["models/x", "a.png", "--run", "svm"], ["--run has an effect only on the faces"]),
         ([], ["No model is given", "featurekit explain --average"]),
     ],
 )
@@ -462,3 +468,13 @@ def test_a_replaced_comparison_takes_its_means_along(work):
     replaced = set_aside(comparison)
     assert not list((comparison / "average").glob("*/*"))
     assert len(list((replaced / "average").glob("*/*.png"))) == 1
+
+
+def test_a_purge_tells_of_mean_faces_and_of_what_was_exported(work):
+    comparison = work / "reports" / "table"
+    fk.load_results(comparison).average.save(sample=0, **QUIET)
+    for name in ("model_card.md", "report.pdf"):
+        (comparison / name).write_text("x")
+    project = ComparisonFolder(comparison).project
+    found = look(project, find_traces(project, ["s0"], []))
+    assert found.learned == {"runs": 1, "reports": 2, "mean faces": 1}

@@ -23,7 +23,7 @@ NOT_RUN = {
     "featurekit embeddings map --features dlib_age --method umap --label age_group --output umap.png": (
         "half a minute, in which UMAP is compiled"
     ),
-    "featurekit report --pdf": "needs a browser; tests/report/test_pdf.py runs it",
+    "featurekit report --pdf": "needs a browser; tests/cli/test_report.py runs it with a made-up one",
     "featurekit weights fetch builtin": "uses the network",
     "featurekit weights add ~/Downloads/resnet50-0676ba61.pth": "a file to download",
     "featurekit weights add timm:resnet18 resnet18.safetensors": "a file to download",

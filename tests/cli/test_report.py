@@ -116,3 +116,19 @@ def test_a_data_set_with_one_kind_of_label_has_its_report(featurekit, portraits,
     code, output, _ = featurekit("predict", portraits / "photos", "--model", models[0])
     assert code == 0
     assert output.count("\tok\t") == 24
+
+
+def test_a_printed_report_is_written_beside_the_page(featurekit, extracted, tmp_path, monkeypatch):
+    program = tmp_path / "browser"
+    program.write_text(
+        "#!/bin/sh\nfor one; do\n"
+        'case "$one" in --print-to-pdf=*) printf "%s" "%PDF- of $one" > "${one#*=}";; esac\ndone\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("CHROME_PATH", str(program))
+    assert featurekit(*FIT, "--no-models")[0] == 0
+    code, output, errors = featurekit("report", "--pdf")
+    assert code == 0, errors
+    printed = tmp_path / "work" / "reports" / "table" / "report.pdf"
+    assert printed.read_bytes().startswith(b"%PDF-")
+    assert str(printed) in output

@@ -15,6 +15,7 @@ from featurekit.evaluation.changes import compare_runs
 from featurekit.evaluation.estimates import Estimate
 from featurekit.evaluation.evidence import Evidence, gather
 from featurekit.evaluation.outcomes import Outcomes
+from featurekit.evaluation.rivals import rivals_of
 from featurekit.evaluation.scores import score
 from featurekit.evaluation.slices import worst_slice
 from featurekit.uncertainty.resampling import FEWEST
@@ -590,3 +591,12 @@ def test_the_worst_slice_of_a_model_is_the_label_with_most_errors_that_has_enoug
     assert found.estimate.low < 0.75 < found.estimate.high
     few = table[hats == "rare"]
     assert worst_slice(Outcomes(labels=labels, tables={"r": few}), target, few, seed=0) is None
+
+
+def test_an_off_the_shelf_network_that_is_the_best_is_not_its_own_rival():
+    shelf, constant = (
+        SimpleNamespace(name=name, is_baseline=True, classifier=name, scores={"accuracy": {"mean": mean}})
+        for name, mean in (("off_the_shelf", 0.9), ("majority", 0.5))
+    )
+    assert rivals_of([shelf, constant], "off_the_shelf", ()) == []
+    assert rivals_of([shelf, constant], "svm", ()) == ["off_the_shelf"]
