@@ -127,8 +127,7 @@ def _first_screen(runs: Sequence[Run], evidence: Evidence) -> list[str]:
     lines = ["For age groups, the summary of the report says:", ""]
     of_target = best_first([run for run in runs if run.target == "age_group"])
     answered = answer(Ranked("age_group", of_target, evidence.targets["age_group"]), Audit.load(FOLDER))
-    best = f"{answered.model}: {answered.score} {answered.between}."
-    for what, said in (("Best model", best), *answered.lines):
+    for what, said in (("Best model", answered.best), *answered.lines):
         for features, name in NAMES.items():
             said = said.replace(f"on {features}", f"on {name}").replace(f" · {features}", f" on {name}")
         lines.append(f"- **{what}.** {said}")

@@ -58,6 +58,11 @@ class Point:
     gain: Estimate | None = None
 
     @property
+    def part(self) -> str:
+        """The part of the training subjects as text, e.g. "1/16", or "all"."""
+        return "all" if self.one_in == 1 else f"1/{self.one_in}"
+
+    @property
     def is_gain_shown(self) -> bool:
         """Whether the interval of the gain does not contain 0."""
         return self.gain is not None and (self.gain.low > 0 or self.gain.high < 0)

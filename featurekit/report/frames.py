@@ -14,6 +14,7 @@ from featurekit.evaluation.disparities import Disparities
 from featurekit.evaluation.estimates import Estimate
 from featurekit.evaluation.evidence import Evidence
 from featurekit.evaluation.results import Run
+from featurekit.evaluation.slices import Slice
 from featurekit.report.cells import finite
 from featurekit.report.select import in_order, model_name, ranked_targets, role
 from featurekit.text import readable_name
@@ -139,11 +140,9 @@ def slices_frame(runs: Sequence[Run], evidence: Evidence) -> pd.DataFrame:
         {
             "target": of.name,
             "model": model_name(by_name[of.evidence.sliced]),
-            "slice": ", ".join(map(" ".join, zip(one.columns, one.labels, strict=True))),
+            "slice": labels_of(one),
             "score": of.evidence.score,
-            "value": one.estimate.value if one.estimate else _NAN,
-            "low": one.estimate.low if one.estimate else _NAN,
-            "high": one.estimate.high if one.estimate else _NAN,
+            **_estimate(one.estimate),
             "gap": _number(one.gap),
             "p_value": _number(one.gap_p),
             "n_faces": one.n_faces,
@@ -154,6 +153,11 @@ def slices_frame(runs: Sequence[Run], evidence: Evidence) -> pd.DataFrame:
         for one in of.evidence.slices
     ]
     return pd.DataFrame(rows, columns=None if rows else _SLICES)
+
+
+def labels_of(one: Slice) -> str:
+    """Return the labels of a slice as frames name it, e.g. "gender female, age_group 4-6"."""
+    return readable_name(", ".join(map(" ".join, zip(one.columns, one.labels, strict=True))))
 
 
 def disparities_frame(found: Sequence[Disparities], model: str, score: str) -> pd.DataFrame:
@@ -181,7 +185,6 @@ def disparities_frame(found: Sequence[Disparities], model: str, score: str) -> p
         ]
         numbers += [(each.name, "", each.predicted, each.value, whole) for each in one.disparities]
         for measure, label, predicted, value, (n_faces, n_subjects) in numbers:
-            value = value or Estimate(_NAN, _NAN, _NAN)
             rows.append(
                 {
                     "model": model,
@@ -190,9 +193,7 @@ def disparities_frame(found: Sequence[Disparities], model: str, score: str) -> p
                     "group": label,
                     "reference": one.reference,
                     "predicted": predicted,
-                    "value": value.value,
-                    "low": value.low,
-                    "high": value.high,
+                    **_estimate(value),
                     "n_faces": n_faces,
                     "n_subjects": n_subjects,
                 }
@@ -269,11 +270,8 @@ def age_checks_frame(checks: Sequence[AgeCheck], model: str) -> pd.DataFrame:
 
 
 def _rate(name: str, side: str, rate: Rate) -> dict[str, Any]:
-    share = rate.share or Estimate(_NAN, _NAN, _NAN)
     return {
-        name: share.value,
-        f"{name}_low": share.low,
-        f"{name}_high": share.high,
+        **_estimate(rate.share, name, f"{name}_"),
         f"n_{side}": rate.n_faces,
         f"subjects_{side}": rate.n_subjects,
     }
@@ -288,27 +286,20 @@ def year_errors_frame(errors: Sequence[YearError], model: str) -> pd.DataFrame:
         within_3 and within_5 (share of the faces with an error of at most so many years); n_faces and
         n_subjects.
     """
-    rows = []
-    for one in errors:
-        error = one.error or Estimate(_NAN, _NAN, _NAN)
-        rows.append(
-            {
-                "model": model,
-                "age": one.age,
-                "gender": readable_name(one.gender),
-                "mean_absolute_error": error.value,
-                "low": error.low,
-                "high": error.high,
-                "mean_error": _number(one.bias),
-                "root_mean_square_error": _number(one.rmse),
-                **{
-                    f"within_{years}": _number(share) for years, share in zip(WITHIN, one.within, strict=True)
-                },
-                "n_faces": one.n_faces,
-                "n_subjects": one.n_subjects,
-            }
-        )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(
+        {
+            "model": model,
+            "age": one.age,
+            "gender": readable_name(one.gender),
+            **_estimate(one.error, "mean_absolute_error"),
+            "mean_error": _number(one.bias),
+            "root_mean_square_error": _number(one.rmse),
+            **{f"within_{years}": _number(share) for years, share in zip(WITHIN, one.within, strict=True)},
+            "n_faces": one.n_faces,
+            "n_subjects": one.n_subjects,
+        }
+        for one in errors
+    )
 
 
 def group_errors_frame(errors: Sequence[GroupErrors], model: str) -> pd.DataFrame:
@@ -323,13 +314,17 @@ def group_errors_frame(errors: Sequence[GroupErrors], model: str) -> pd.DataFram
     return pd.DataFrame(
         {
             "model": model,
-            "gender": one.gender,
-            **_estimate("mean_absolute_error", one.error),
-            **_estimate("mean_error", one.bias),
-            **_estimate("root_mean_square_error", one.rmse),
-            **_estimate("within_1", one.within[0]),
-            **_estimate("within_3", one.within[1]),
-            **_estimate("within_5", one.within[2]),
+            "gender": readable_name(one.gender),
+            **{
+                column: value
+                for name, estimate in (
+                    ("mean_absolute_error", one.error),
+                    ("mean_error", one.bias),
+                    ("root_mean_square_error", one.rmse),
+                    *((f"within_{years}", share) for years, share in zip(WITHIN, one.within, strict=True)),
+                )
+                for column, value in _estimate(estimate, name, f"{name}_").items()
+            },
             "n_faces": one.n_faces,
             "n_subjects": one.n_subjects,
         }
@@ -337,9 +332,16 @@ def group_errors_frame(errors: Sequence[GroupErrors], model: str) -> pd.DataFram
     )
 
 
-def _estimate(name: str, estimate: Estimate | None) -> dict[str, float]:
+def _estimate(estimate: Estimate | None, name: str = "value", prefix: str = "") -> dict[str, float]:
+    """Return the columns of an estimate and of its interval, NaN for None.
+
+    Args:
+        estimate: the estimate.
+        name: name of the column of the estimate.
+        prefix: beginning of the names of the columns of its interval, before "low" and "high".
+    """
     known = estimate or Estimate(_NAN, _NAN, _NAN)
-    return {name: known.value, f"{name}_low": known.low, f"{name}_high": known.high}
+    return {name: known.value, f"{prefix}low": known.low, f"{prefix}high": known.high}
 
 
 def band_rates_frame(rates: Sequence[BandRates], model: str) -> pd.DataFrame:
@@ -353,15 +355,12 @@ def band_rates_frame(rates: Sequence[BandRates], model: str) -> pd.DataFrame:
     rows = []
     for one in rates:
         for other, count, share in zip(rates, one.counts, one.shares, strict=True):
-            known = share or Estimate(_NAN, _NAN, _NAN)
             rows.append(
                 {
                     "model": model,
                     "true_band": one.band,
                     "predicted_band": other.band,
-                    "share": known.value,
-                    "low": known.low,
-                    "high": known.high,
+                    **_estimate(share, "share"),
                     "n_predicted": count,
                     "n_faces": one.n_faces,
                     "n_subjects": one.n_subjects,

@@ -99,6 +99,7 @@ class Table:
         n_names: number of columns, from the left, that name the row, e.g. features and model.
         is_folded: whether the table is hidden until the reader clicks on it.
         is_sortable: whether the reader can sort the table by its columns.
+        is_legend: whether the table explains the numbers by which the page calls the models.
     """
 
     caption: str
@@ -108,6 +109,7 @@ class Table:
     n_names: int = 1
     is_folded: bool = False
     is_sortable: bool = False
+    is_legend: bool = False
 
     @property
     def groups(self) -> list[tuple[str, bool, int]]:
@@ -166,6 +168,11 @@ class Answer:
     between: str = ""
     lines: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def best(self) -> str:
+        """The best model with its score as one sentence; only the model if it has no score."""
+        return f"{self.model}: {self.score} {self.between}." if self.score else self.model
+
 
 @dataclass(frozen=True)
 class Answers:
@@ -190,16 +197,16 @@ class Figure:
         note: explanation of the figure.
         wide: the figure for wide screens.
         narrow: the figure for narrow screens.
+        csv: every number that is drawn, as CSV; shares are between 0 and 1.
         is_folded: whether the figure is hidden until the reader clicks on it.
-        csv: every number that is drawn, as CSV; "" if the next table has all of them.
     """
 
     caption: str
     note: str
     wide: Markup
     narrow: Markup
+    csv: str
     is_folded: bool = False
-    csv: str = ""
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ from featurekit.report.model import (
 from featurekit.report.page import numbered
 from featurekit.report.sections import caveats
 from featurekit.report.sections.dropped import terms_of
-from featurekit.report.sections.made_by import PATH, made_by
+from featurekit.report.sections.made_by import PATH, made_by, report_command
 from featurekit.report.sections.provenance import weights_of, weights_table
 from featurekit.report.sections.slices import slices_table
 from featurekit.report.select import Ranked, headline, in_order, mean_of, target_title
@@ -84,7 +84,7 @@ def render_model_card(
         section_of("Data", _data(models, runs)),
         section_of("Metrics", _metrics(models, slices)),
         section_of("Limitations", caveats.blocks(models, is_synthetic=is_synthetic)),
-        section_of("How to reproduce the results", _reproduced(runs, known, title, audit)),
+        section_of("How to reproduce the results", _reproduced(models, known, title, audit)),
     ]
     what = counted(len(runs), "model", "models")
     lines = [
@@ -165,8 +165,9 @@ def _details(models: Sequence[Ranked], runs: Sequence[Run]) -> Blocks:
     weights = weights_of(runs)
     return [
         Text(
-            "A face is found and aligned, pretrained networks compute a vector of it, and the model predicts"
-            f" the label from the vector. Targets: {'; '.join(answers)}."
+            "A face is found and aligned, and each model predicts its label from the features in the table."
+            f"{' The weight files of the networks that are used are listed below.' if weights else ''}"
+            f" Targets: {'; '.join(answers)}."
         ),
         Text(f"Fitted with featurekit {', '.join(versions)}; this card was written by {__version__}.")
         if versions
@@ -267,11 +268,12 @@ def _slices_table(run: Run, slices: Sequence[Slice], caption: str) -> Table | No
     return slices_table(slices, headline([run]), caption, note) if slices else None
 
 
-def _reproduced(runs: Sequence[Run], known: Sequence[Run], title: str, audit: Audit | None) -> Blocks:
-    commands = made_by(runs, known, title, audit)
+def _reproduced(models: Sequence[Ranked], known: Sequence[Run], title: str, audit: Audit | None) -> Blocks:
+    evidence = [of.evidence for of in models if of.evidence]
+    command = report_command(title, known, evidence, has_card=True)
     return [
         Text(f"These commands made the results ({PATH} is the folder of the data set):"),
-        Code((*commands[:-1], f"{commands[-1]} --model-card")),
+        Code(made_by([of.runs[0] for of in models], known, title, audit, command)),
     ]
 
 

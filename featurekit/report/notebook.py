@@ -78,9 +78,8 @@ def results_html(
 
 def _ranking(of: Ranked) -> Section:
     said = answer(replace(of, numbers={}))
-    best = f"{said.model}: {said.score} {said.between}." if said.score else said.model
     sure = [(f"{what}:", text) for what, text in said.lines if what == "How sure"]
-    return Section(of.title, (Points((("Best model:", best), *sure)), ranking_table(of)))
+    return Section(of.title, (Points((("Best model:", said.best), *sure)), ranking_table(of)))
 
 
 def ranking_table(of: Ranked) -> Table:

@@ -51,14 +51,15 @@ from featurekit.report.sections import (
     worst_errors,
 )
 from featurekit.report.sections import audit as audited
-from featurekit.report.sections.made_by import report_command
+from featurekit.report.sections.made_by import made_by, report_command
 from featurekit.report.select import Ranked, apart_from, ranked_targets, target_title, targets_of
 from featurekit.text import counted, first_few
 
 # The parts of the section on one target, from top to bottom.
 _OF_TARGET = (ranking, folds, differences, cost, classes, curves, slices, disparities, ages, calibration)
 # Readers for whom the report is arranged: for age assurance, ages and what is stated of them come first.
-PROFILES = ("age-assurance",)
+AGE_ASSURANCE = "age-assurance"
+PROFILES = (AGE_ASSURANCE,)
 
 
 def compose(
@@ -98,10 +99,11 @@ def compose(
     compared = [run for run in known if run.name not in reasons]
     names = targets_of(known)
     ranked = ranked_targets(compared, evidence)
+    command = report_command(title, known, evidence.targets.values() if evidence else (), profile=profile)
     is_synthetic = any(bool(run.dataset.get("synthetic")) for run in known)
     sections = (
         section_of("Summary", verdict.blocks(ranked, audit, is_synthetic=is_synthetic)),
-        *(_ages_first(ranked) if profile == "age-assurance" else ()),
+        *(_ages_first(ranked) if profile == AGE_ASSURANCE else ()),
         *(
             _target_section(name, ranked, known, reasons, errors or {}, profile, data_curves or {})
             for name in names
@@ -109,23 +111,21 @@ def compose(
         *anchors.sections(ranked, compared),
         section_of("Audit of the data", audited.blocks(audit, compared)),
         section_of("Limitations", caveats.blocks(ranked, is_synthetic=is_synthetic)),
-        *_appendices(ranked, compared, known, title, audit),
+        *_appendices(ranked, compared, made_by(compared, known, title, audit, command)),
     )
     sections = (*sections, _appendix("terms", terms.blocks(sections)))
     sections = tuple(section for section in sections if section.blocks)
-    facts = _facts(known, title, evidence, len(reasons))
+    facts = (*_facts(known, evidence, len(reasons)), command)
     sources = ("runs/*.json", *(("evidence.json",) if evidence else ()), *(("audit.json",) if audit else ()))
     return Page(title, facts, is_synthetic, tuple(numbered(sections, is_synthetic)), sources)
 
 
-def _appendices(
-    ranked: Sequence[Ranked], runs: Sequence[Run], known: Sequence[Run], title: str, audit: Audit | None
-) -> list[Section]:
+def _appendices(ranked: Sequence[Ranked], runs: Sequence[Run], commands: Sequence[str]) -> list[Section]:
     """Return what few readers need, and what is needed to repeat the runs."""
     return [
         _appendix("models of this page", legend.blocks(ranked)),
         _appendix("rows that were not used", dropped.blocks(ranked, runs)),
-        _appendix("how the models were evaluated", provenance.blocks(ranked, runs, known, title, audit)),
+        _appendix("how the models were evaluated", provenance.blocks(ranked, runs, commands)),
         _appendix("training of the networks", [block for of in ranked for block in training.blocks(of)]),
     ]
 
@@ -145,7 +145,7 @@ def _target_section(
 ) -> Section:
     """Return the section on one target: its ranking, and the runs that are set apart."""
     of = next((one for one in ranked if one.name == name), None)
-    shown = [part for part in _OF_TARGET if part is not ages or profile != "age-assurance"]
+    shown = [part for part in _OF_TARGET if part is not ages or profile != AGE_ASSURANCE]
     parts = [part.blocks(of) for part in shown] if of else []
     faces = worst_errors.blocks(of, errors.get(name)) if of else []
     parts += [learning.blocks(of, data_curves)] if of else []
@@ -193,7 +193,7 @@ def _apart_table(target: str, runs: Sequence[Run], reasons: Mapping[str, str]) -
     return Table(caption, columns, rows, note, n_names=2) if rows else None
 
 
-def _facts(runs: Sequence[Run], title: str, evidence: Evidence | None, n_apart: int) -> tuple[str, ...]:
+def _facts(runs: Sequence[Run], evidence: Evidence | None, n_apart: int) -> tuple[str, ...]:
     """Return what the runs are of, and when and with what they were made."""
     datasets = list(dict.fromkeys(str(run.dataset.get("name", "data set without a name")) for run in runs))
     n_rows = max(run.dataset.get("n_rows") or 0 for run in runs)
@@ -211,7 +211,6 @@ def _facts(runs: Sequence[Run], title: str, evidence: Evidence | None, n_apart: 
         f"{n_targets} targets" if n_targets > 1 else "",
         f"made {' to '.join(dict.fromkeys((days[0], days[-1])))}" if days else "",
         f"featurekit {first_few(made_with)}" if made_with else "",
-        report_command(title, datasets),
     )
     return tuple(filter(None, facts))
 

@@ -92,7 +92,7 @@ def print_pdf(page: Path, browser: str) -> bytes:
 
 
 def _options(folder: Path) -> Iterator[str]:
-    """Return options for a browser without a window, a profile of its own, and the network."""
+    """Return options for a browser without a window and without the network, with a profile of its own."""
     yield from (
         "--headless=new",
         "--disable-gpu",

@@ -208,7 +208,7 @@ if (numbers.length > 1) {
     unfolded = picker.value ? [...document.querySelectorAll("details:not([open])")].filter((details) =>
       details.querySelector("summary").textContent.includes(` of ${picker.value} · `)) : [];
     for (const details of unfolded) details.open = true;
-    const found = document.querySelectorAll(".picked").length;
+    const found = document.querySelectorAll("tr.picked, .plot.wide .picked").length;
     said.textContent = picker.value ? `${picker.value} is marked in ${found} rows and figures.` : "No model is marked.";
   });
   label.append("Mark a model ", picker);
@@ -224,15 +224,11 @@ new ResizeObserver(() => {
   document.documentElement.style.setProperty("--bar", `${bar.offsetHeight}px`);
 }).observe(bar);
 
-// The numbers of a figure: its own ones, or those of the table that follows it.
+// A figure brings its numbers with it.
 for (const plot of document.querySelectorAll(".plot.wide")) {
   const figure = plot.closest(".block");
-  let beside = figure.nextElementSibling;
-  while (beside && !beside.querySelector("table")) beside = beside.nextElementSibling;
-  const table = beside?.querySelector("table");
-  if (figure.dataset.csv === undefined && !table) continue;
   const caption = figure.querySelector("figcaption, summary");
-  const csv = () => figure.dataset.csv?.replaceAll("\n", "\r\n") ?? csvOf(table);
+  const csv = () => figure.dataset.csv.replaceAll("\n", "\r\n");
   const button = copyButton(caption.querySelector("[id]").id, "figure's data", csv);
   if (caption.tagName === "SUMMARY") plot.before(button);
   else addToCaption(caption, button);

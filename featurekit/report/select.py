@@ -93,6 +93,11 @@ def mean_of(run: Run, name: str) -> float | None:
     return finite(run.scores.get(name, {}).get("mean"))
 
 
+def folds_of(run: Run, name: str) -> tuple[float | None, ...]:
+    """Return a score of a run in each fold, None for a fold without it; nothing if no fold was scored."""
+    return tuple(map(finite, run.scores.get(name, {}).get("folds") or ()))
+
+
 def best_first(runs: Sequence[Run]) -> list[Run]:
     """Return the runs of one target, sorted by their score, best first; runs without a score come last."""
     kind = headline(runs)

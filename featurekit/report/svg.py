@@ -1,8 +1,8 @@
 """Figures of the report, drawn as SVG.
 
 The plots are written as SVG without a plotting library. They have the colors and the font of
-the page, light or dark, are sharp on paper, and have the same bytes on every machine.
-Trained models and baselines, and slices with and without a gap, differ in shape, not only in color.
+the page, light or dark, are sharp on paper, and have the same bytes on every machine. Plots with
+code of their own are in dot_plot.py and density_plot.py.
 """
 
 import math
@@ -40,9 +40,9 @@ def figure(
     note: str,
     summary: str,
     draw: Callable[..., Markup],
-    *data: Sequence[Any] | ScoreKind,
+    *data: Any,
+    numbers: pd.DataFrame,
     is_folded: bool = False,
-    numbers: pd.DataFrame | None = None,
 ) -> Figure:
     """Return a figure, drawn for wide and for narrow screens.
 
@@ -50,14 +50,14 @@ def figure(
         caption: title of the figure.
         note: explanation of the figure.
         summary: description for readers who cannot see the figure.
-        draw: function of this module that draws the figure.
+        draw: function that draws the figure, e.g. one of this module.
         *data: data that this function draws.
+        numbers: every number of the figure, for a copy as CSV, in the units of the frames in Python: shares
+            are between 0 and 1, not in percent, and errors of ages are in years.
         is_folded: whether the figure is hidden until the reader clicks on it.
-        numbers: every number of the figure, for a copy as CSV; None if the next table has all of them.
     """
     wide, narrow = (draw(*data, is_narrow=is_narrow, summary=summary) for is_narrow in (False, True))
-    csv = "" if numbers is None else csv_of_frame(numbers)
-    return Figure(caption, note, wide, narrow, is_folded=is_folded, csv=csv)
+    return Figure(caption, note, wide, narrow, csv_of_frame(numbers), is_folded=is_folded)
 
 
 @dataclass(frozen=True)
@@ -286,12 +286,12 @@ def confidence_plot(
     return whole(svg)
 
 
-# A curve of errors by age: the style of its line, and the age and the value of each of its points.
-AgeCurve = tuple[str, tuple[tuple[float, float], ...]]
+# A curve with the style of its line, and the place and the value of each of its points.
+StyledCurve = tuple[str, tuple[tuple[float, float], ...]]
 
 
 def age_plot(
-    errors: Sequence[AgeCurve], biases: Sequence[AgeCurve], *, is_narrow: bool, summary: str
+    errors: Sequence[StyledCurve], biases: Sequence[StyledCurve], *, is_narrow: bool, summary: str
 ) -> Markup:
     """Draw the mean absolute error and the mean error by age, a line for each group of people.
 
@@ -341,7 +341,7 @@ class LinePlot:
 
     title: str
     along: str
-    curves: tuple[AgeCurve, ...]
+    curves: tuple[StyledCurve, ...]
     across: tuple[float, float]
     up: tuple[float, float]
     names: tuple[str, ...] = ()

@@ -83,7 +83,7 @@ def frame_of(table: Table) -> pd.DataFrame:
     return pd.DataFrame(rows_of(table), columns=headings_of(table))
 
 
-def csv_of(table: Table) -> str:
+def csv_of_table(table: Table) -> str:
     """Return a table as CSV, as the page copies it."""
     return csv_text([headings_of(table), *rows_of(table)])
 

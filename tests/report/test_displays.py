@@ -16,8 +16,9 @@ from featurekit.evaluation.estimates import Estimate
 from featurekit.evaluation.evidence import Evidence
 from featurekit.evaluation.results import load_runs
 from featurekit.evaluation.slices import AgeError
+from featurekit.report.density_plot import density_plot
 from featurekit.report.displays.accuracy import AccuracyDisplay
-from featurekit.report.displays.age_density import AgeDensityDisplay, density_plot
+from featurekit.report.displays.age_density import AgeDensityDisplay
 from featurekit.report.displays.age_error import AgeErrorDisplay
 from featurekit.report.displays.calibration import CalibrationDisplay
 from featurekit.report.displays.confusion import ConfusionDisplay
@@ -470,7 +471,7 @@ def test_cells_of_ages_are_those_of_the_predictions():
 @pytest.mark.parametrize("is_narrow", [False, True])
 @pytest.mark.parametrize("counts", [((7, 1), (0, 120)), ((0,),), ((9_000,),)])
 def test_a_drawn_density_stays_inside_its_frame(counts, is_narrow):
-    drawn = str(density_plot([AgeDensity(cell=2, counts=counts)], is_narrow=is_narrow, summary="s"))
+    drawn = str(density_plot(AgeDensity(cell=2, counts=counts), is_narrow=is_narrow, summary="s"))
     width, height = map(float, re.search(r'viewBox="0 0 (\S+) (\S+)"', drawn).groups())
     places = re.findall(r"M([\d.]+) ([\d.]+)h([\d.]+)v([\d.]+)", drawn)
     assert places

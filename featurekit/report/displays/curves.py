@@ -27,6 +27,7 @@ from featurekit.report.displays._drawing import (
 from featurekit.report.displays.base import Display
 from featurekit.report.displays.calibration import check_probabilities
 from featurekit.report.select import Ranked, model_name, target_title
+from featurekit.text import readable_name
 from featurekit.uncertainty.resampling import FEWEST
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ class CurvesDisplay(Display):
         """Return the points of all curves with these names of the axes and of the area."""
         rows = [
             (
-                *(line.run, line.model, line.positive, *point),
+                *(*map(readable_name, (line.run, line.model, line.positive)), *point),
                 *(number.value, number.low, number.high),
             )
             for line in self.lines

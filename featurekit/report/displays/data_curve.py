@@ -64,7 +64,9 @@ class DataCurveDisplay(RunDisplay):
         return cls.of(run, curve)
 
     def answer(self, name: str = "") -> str:
-        """Return a sentence that says what the last doubling of the training subjects changed.
+        """Return a sentence that says what the step from the last part to all training subjects changed.
+
+        The step is a doubling, unless the fit was stopped before the half was done.
 
         Args:
             name: name of the model in the sentence; "" for its full name.
@@ -72,20 +74,26 @@ class DataCurveDisplay(RunDisplay):
         before, last = self.points[-2:]
         assert last.gain is not None
         kind, gain = self.kind, last.gain
+        is_doubled = before.one_in == 2
         faces = f"from {before.n_faces:,.0f} to {last.n_faces:,.0f} faces"
-        score = f"{score_word(kind)} of {name or self.model}"
+        score = f"the {score_word(kind)} of {name or self.model}"
         between = f"95 % interval {signed(kind, gain.low)} to {signed(kind, gain.high)}"
+        size = amount(kind, gain.value)
         if not last.is_gain_shown:
-            change = f"{signed(kind, gain.value)} {kind.unit_of_difference}".strip()
+            got = f"got {size} {'better' if gain.value > 0 else 'worse'}"
+            got = got if float(kind.format(abs(gain.value))) else "stayed the same after rounding"
             return (
-                f"It is not shown that more training faces would help: {faces}, the {score} changed by"
-                f" {change} ({between}, which contains 0)."
+                "It is not shown that more training faces would help: with"
+                f" {'twice' if is_doubled else f'{before.one_in} times'} as many training subjects, {faces},"
+                f" {score} {got} ({between}, which contains 0; above 0 is better)."
             )
         verb = "improved" if gain.value > 0 else "worsened"
+        step = "Doubling the" if is_doubled else f"With {before.one_in} times as many"
+        change = f"{verb} {score}" if is_doubled else f"{score} {verb}"
         so = ", so the curve has not levelled off, and more faces of the same kind may help"
         return (
-            f"Doubling the training subjects, {faces}, {verb} the {score} by {amount(kind, gain.value)}"
-            f" ({between}){so if gain.value > 0 else ''}."
+            f"{step} training subjects, {faces}, {change} by {size} ({between}; above 0 is"
+            f" better){so if gain.value > 0 else ''}."
         )
 
     @property
@@ -143,13 +151,9 @@ class DataCurveDisplay(RunDisplay):
             alpha=0.5,
         )
         ax.set_xscale("log", base=2)
-        ax.set_xticks(faces, [f"{one.n_faces:,.0f}\n{_share(one)}" for one in self.points])
+        ax.set_xticks(faces, [f"{one.n_faces:,.0f}\n{one.part}" for one in self.points])
         ax.xaxis.set_minor_locator(NullLocator())
         ax.set(xlabel="Training faces in a fold, and share of the training subjects")
         ax.set_ylabel(axis_label(self.kind).replace(" (", "\n("))
         in_unit(ax.yaxis, self.kind)
         tidy(ax, self.title, self.model, grid="y")
-
-
-def _share(one: Point) -> str:
-    return "all" if one.one_in == 1 else f"1/{one.one_in}"

@@ -8,11 +8,12 @@ import pandas as pd
 from featurekit.errors import ModelError
 from featurekit.evaluation.results import Run
 from featurekit.evaluation.scores import ScoreKind, score_word
-from featurekit.report.cells import axis_label, better, finite
+from featurekit.report.cells import axis_label, better
 from featurekit.report.displays._drawing import BLUE, MARKS, height_of, in_unit, names_at_left, tidy
 from featurekit.report.displays.accuracy import MOST
 from featurekit.report.displays.base import Display
-from featurekit.report.select import Ranked, headline, mean_of, model_name, role
+from featurekit.report.select import Ranked, folds_of, headline, mean_of, model_name, role
+from featurekit.text import readable_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,7 +63,7 @@ class FoldsDisplay(Display):
         """
         kind = headline(ranked.runs)
         found = [
-            FoldScores(run=run, mean=mean, folds=tuple(map(finite, run.scores[kind.name].get("folds") or ())))
+            FoldScores(run=run, mean=mean, folds=folds_of(run, kind.name))
             for run in ranked.runs
             if (mean := mean_of(run, kind.name)) is not None
         ]
@@ -91,7 +92,8 @@ class FoldsDisplay(Display):
         """
         rows = [
             (
-                *(one.run.name, one.run.classifier_name, one.run.features, role(one.run)),
+                *map(readable_name, (one.run.name, one.run.classifier_name, one.run.features)),
+                role(one.run),
                 *(self.kind.name, number, value, one.mean),
             )
             for one in self.scores

@@ -25,6 +25,7 @@ from featurekit.report.displays._drawing import (
     tidy,
 )
 from featurekit.report.displays.base import RunDisplay
+from featurekit.report.frames import labels_of
 from featurekit.report.select import Ranked
 from featurekit.uncertainty.resampling import FEWEST
 
@@ -120,7 +121,7 @@ class SlicesDisplay(RunDisplay):
         """
         rows = [
             (
-                *(", ".join(map(" ".join, zip(one.columns, one.labels, strict=True))), self.kind.name),
+                *(labels_of(one), self.kind.name),
                 *(one.estimate.value, one.estimate.low, one.estimate.high),
                 *(one.gap, one.gap_p, one.n_faces, one.n_subjects),
             )

@@ -27,11 +27,12 @@ from featurekit.report.cells import (
     gain_interval_cell,
     sentences,
 )
-from featurekit.report.displays.age_density import decades, density_frame, density_plot
+from featurekit.report.density_plot import density_plot
+from featurekit.report.displays.age_density import decades, density_frame
 from featurekit.report.frames import year_errors_frame
 from featurekit.report.model import Blocks, Cell, Column, Figure, Table
 from featurekit.report.select import Ranked
-from featurekit.report.svg import AgeCurve, age_plot, figure
+from featurekit.report.svg import StyledCurve, age_plot, figure
 from featurekit.text import counted
 from featurekit.uncertainty.resampling import FEWEST
 
@@ -106,7 +107,7 @@ def _density(of: Ranked, density: AgeDensity) -> Figure:
         " age is the true age; above it people are predicted to be older than they are. Predictions under 0"
         f" or over {OLDEST} years are in the outermost cells."
     )
-    return figure(caption, note, summary, density_plot, [density], numbers=density_frame(density).round(6))
+    return figure(caption, note, summary, density_plot, density, numbers=density_frame(density).round(6))
 
 
 def _decades(of: Ranked, density: AgeDensity) -> Table:
@@ -187,7 +188,7 @@ def _by_age(of: Ranked, years: Sequence[YearError]) -> Figure | None:
     styles = dict(zip(genders, ("learned", ""), strict=False))
     known = {gender: [one for one in years if one.gender == gender and one.error] for gender in genders}
 
-    def curves(value: str) -> list[AgeCurve]:
+    def curves(value: str) -> list[StyledCurve]:
         return [
             (styles[gender] if len(genders) > 1 else "", tuple((one.age, _value(one, value)) for one in ones))
             for gender, ones in known.items()

@@ -6,7 +6,7 @@ met only if its whole confidence interval meets the target. Nothing is claimed t
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,12 +22,12 @@ from featurekit.evaluation.ages import (
     LegalAge,
     Rate,
 )
+from featurekit.evaluation.disparities import Disparities
 from featurekit.evaluation.estimates import Estimate
 from featurekit.evaluation.evidence import TargetEvidence
 from featurekit.evaluation.results import Run
 from featurekit.evaluation.scores import score_kind, signed
-from featurekit.evaluation.slices import Slice
-from featurekit.report.cells import SHARE, p_value, words
+from featurekit.report.cells import SHARE, words
 from featurekit.report.model import Blocks, Cell, Column, Table, Text
 from featurekit.report.select import Ranked
 from featurekit.text import counted
@@ -149,16 +149,24 @@ def _functionality(of: Ranked, run: Run) -> Point:
 
 
 def _accuracy(errors: GroupErrors, evidence: TargetEvidence) -> Iterator[Point]:
-    def point(what: str, achieved: str) -> Point:
-        result: Result = "not measured" if achieved == _FEW else "no target"
-        return Point(part="Accuracy", what=what, source=_NIST, achieved=achieved, result=result)
+    def point(what: str, found: Estimate | None, achieved: str) -> Point:
+        return Point(
+            part="Accuracy", what=what, source=_NIST, achieved=achieved, result=_without_target(found)
+        )
 
-    yield point("Mean absolute error", _years(errors.error))
+    yield point("Mean absolute error", errors.error, _years(errors.error))
     yield from _cells(evidence)
-    yield point("Mean error (predicted minus true age)", _years(errors.bias, is_signed=True))
-    yield point("Root mean square error", _years(errors.rmse))
+    bias = _years(errors.bias, is_signed=True)
+    yield point("Mean error (predicted minus true age)", errors.bias, bias)
+    yield point("Root mean square error", errors.rmse, _years(errors.rmse))
     for years, share in zip(WITHIN, errors.within, strict=True):
-        yield point(f"Share of faces within {counted(years, 'year', 'years')}", _share(share))
+        what = f"Share of faces within {counted(years, 'year', 'years')}"
+        yield point(what, share, _share(share))
+
+
+def _without_target(*found: object) -> Result:
+    """Return the result of a point without a target: whether anything was measured."""
+    return "no target" if any(one is not None for one in found) else "not measured"
 
 
 def _cells(evidence: TargetEvidence) -> Iterator[Point]:
@@ -215,7 +223,7 @@ def _challenge(checks: Sequence[AgeCheck]) -> Iterator[Point]:
             target=target,
             source=_NIST,
             achieved=_rate(rate),
-            result="no target" if rate.share else "not measured",
+            result=_without_target(rate.share),
         )
 
 
@@ -229,45 +237,60 @@ def _adolescents(ages: AgeStatistics) -> Iterator[Point]:
             what=f"People {one.band} who are predicted to be {band.replace('-', ' to ')}",
             source=_NIST,
             achieved=_share(share),
-            result="no target" if share else "not measured",
+            result=_without_target(share),
         )
 
 
 def _fairness(evidence: TargetEvidence, errors: Sequence[GroupErrors]) -> Iterator[Point]:
-    """Yield the largest gaps between genders and between the values of other labels."""
+    """Yield the largest gaps between genders, between age groups and between the values of other labels."""
 
-    def point(what: str, achieved: str) -> Point:
-        result: Result = "not measured" if achieved == _NOT_TESTED else "no target"
+    def point(what: str, found: Iterable[object], achieved: str) -> Point:
+        result = _without_target(*found)
         return Point(part="Bias and fairness", what=what, source=_NIST, achieved=achieved, result=result)
 
-    yield point("Largest gap between genders", _gap(evidence.slices, lambda name: name == "gender"))
-    biases = [f"{one.gender} {_years(one.bias, is_signed=True)}" for one in errors if one.gender]
-    if biases:
-        yield point("Mean error by gender", "; ".join(biases))
-    rates = [
-        f"{one.label} {_rate(one.passing)}"
-        for one in evidence.challenge
-        if one.column == "gender" and one.label
+    def gap(what: str, is_wanted: Callable[[str], bool]) -> Point:
+        found = _largest(evidence.disparities, is_wanted)
+        return point(what, [found], _gap(*found) if found else _NOT_TESTED)
+
+    yield gap("Largest gap between genders", lambda name: name == "gender")
+    of_gender = [one for one in errors if one.gender]
+    if of_gender:
+        biases = [one.bias for one in of_gender]
+        said = [f"{one.gender} {_years(one.bias, is_signed=True)}" for one in of_gender]
+        yield point("Mean error by gender", biases, "; ".join(said) if any(biases) else _FEW)
+    checks = [one for one in evidence.challenge if one.column == "gender" and one.label]
+    if checks:
+        shares = [one.passing.share for one in checks]
+        what = f"Challenge {CHALLENGE[1]}: false positive rate by gender"
+        said = [f"{one.label} {_rate(one.passing)}" for one in checks]
+        yield point(what, shares, "; ".join(said) if any(shares) else _FEW)
+    yield gap("Largest gap between age groups", lambda name: name == "age_group")
+    what = "Largest gap between the values of another label"
+    yield gap(what, lambda name: name not in ("gender", "age_group"))
+
+
+def _largest(
+    disparities: Sequence[Disparities], is_wanted: Callable[[str], bool]
+) -> tuple[Disparities, Estimate] | None:
+    """Return the label whose groups differ most, with the largest difference between two of its groups."""
+    found = [
+        (of, one.value)
+        for of in disparities
+        if is_wanted(of.column)
+        for one in of.disparities
+        if one.name == "difference"
     ]
-    if rates:
-        yield point(f"Challenge {CHALLENGE[1]}: false positive rate by gender", "; ".join(rates))
-    yield point("Largest gap between age groups", _gap(evidence.slices, lambda name: name == "age_group"))
-    yield point(
-        "Largest gap between the values of another label",
-        _gap(evidence.slices, lambda name: name not in ("gender", "age_group")),
-    )
+    return max(found, key=lambda one: one[1].value, default=None)
 
 
-def _gap(slices: Sequence[Slice], is_wanted: Callable[[str], bool]) -> str:
-    """Return the slice of one label that is worse than all other faces by most, with its p-value."""
-    tested = [one for one in slices if len(one.columns) == 1 and is_wanted(one.columns[0])]
-    worst = min((one for one in tested if one.gap is not None), key=lambda one: one.gap or 0.0, default=None)
-    if worst is None or worst.estimate is None or worst.gap is None or worst.gap_p is None:
-        return _NOT_TESTED
+def _gap(of: Disparities, difference: Estimate) -> str:
+    """Return the groups of a label that differ most, with their errors and the difference."""
+    errors = {group.label: group.score for group in of.groups if group.score}
+    ordered = sorted(errors, key=lambda label: errors[label].value)
+    ends = f"{_YEARS.format(difference.low)} to {_YEARS.format(difference.high)}".replace("-", "−")
     return (
-        f"{words(worst.columns[0])} {worst.labels[0]}: mean absolute error {_years(worst.estimate)},"
-        f" {_YEARS.format(abs(worst.gap))} years {'worse' if worst.gap < 0 else 'better'} than on all other"
-        f" faces ({p_value(worst.gap_p)})"
+        f"{_YEARS.format(difference.value)} years ({ends}) between {words(of.column)} {ordered[-1]}, mean"
+        f" absolute error {_years(errors[ordered[-1]])}, and {ordered[0]}, {_years(errors[ordered[0]])}"
     )
 
 
@@ -304,17 +327,31 @@ def _coverage(run: Run, evidence: TargetEvidence) -> Iterator[Point]:
         achieved=_share(Estimate(found.value, found.between.low, found.between.high)),
         result=_at_least(found.between.low, found.between.high, 1 - MISSED),
     )
+    yield _coverage_of_slices(evidence, promised)
+
+
+def _coverage_of_slices(evidence: TargetEvidence, promised: str) -> Point:
+    """Return the point that the coverage of each slice is as high as promised, also of the worst one."""
     low = evidence.broken
-    yield Point(
+    slices = [one for column, one in evidence.coverage if column]
+    n_shown = sum(one.between is not None and one.between.low >= 1 - MISSED for one in slices)
+    n_few = sum(one.between is None for one in slices)
+    achieved = f"shown to be at least {promised} for {n_shown} of {counted(len(slices), 'slice', 'slices')}"
+    if low:
+        achieved += (
+            f" and under it for {len(low)}: the lowest is {SHARE.format(low[0][1].value or 0.0)} % for"
+            f" {words(low[0][0])} {low[0][1].label}"
+        )
+    elif n_few:
+        achieved += f"; {counted(n_few, 'slice has', 'slices have')} too few subjects"
+    is_met = n_shown == len(slices)
+    return Point(
         part="Coverage",
         what="The same for each age and label",
-        target=f"not shown to be under {promised} for any",
+        target=f"at least {promised} for each",
         source=_OURS,
-        achieved=f"under it for {counted(len(low), 'slice', 'slices')}: the lowest is"
-        f" {SHARE.format(low[0][1].value or 0.0)} % for {words(low[0][0])} {low[0][1].label}"
-        if low
-        else "shown to be under it for no slice",
-        result="not met" if low else "met",
+        achieved=achieved if slices else "not measured",
+        result="not measured" if not slices else "not met" if low else "met" if is_met else "not shown",
     )
 
 

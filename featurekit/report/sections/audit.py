@@ -4,10 +4,33 @@ from collections.abc import Sequence
 
 from featurekit.checks.audit import Audit
 from featurekit.evaluation.results import Run
+from featurekit.findings import Finding
 from featurekit.report.cells import ABSENT, sentences
 from featurekit.report.model import Blocks, Cell, Column, Table, Text
+from featurekit.text import counted
 
 _GRAVEST_FIRST = ("error", "warning", "note", "ok")
+OLD = "The audit checked other folds than those of these runs. Run it again: featurekit audit"
+
+
+def is_old(audit: Audit, runs: Sequence[Run]) -> bool:
+    """Whether an audit checked other folds than those of some runs; an audit without folds is not old."""
+    return bool(audit.folds) and {run.folds.get("sha256") for run in runs} != {audit.folds}
+
+
+def grave(audit: Audit) -> list[Finding]:
+    """Return the findings that should be looked at before the scores are trusted."""
+    return [one for one in audit.findings if one.severity in ("error", "warning")]
+
+
+def n_idle(audit: Audit) -> int:
+    """Return the number of checks that had nothing to check, e.g. because there are no folds yet."""
+    return sum(not one.of and one.severity not in ("error", "warning") for one in audit.findings)
+
+
+def not_run(audit: Audit) -> str:
+    """Return a sentence on the checks that could not run; "" if all ran."""
+    return f"{counted(n_idle(audit), 'check', 'checks')} could not run." if n_idle(audit) else ""
 
 
 def blocks(audit: Audit | None, runs: Sequence[Run]) -> Blocks:
@@ -24,12 +47,10 @@ def blocks(audit: Audit | None, runs: Sequence[Run]) -> Blocks:
                 " findings here."
             )
         ]
-    old = "The audit checked other folds than those of these runs. Run it again: featurekit audit"
-    is_old = audit.folds and {run.folds.get("sha256") for run in runs} != {audit.folds}
-    grave = sum(one.severity in ("error", "warning") for one in audit.findings)
     about = sentences(
-        f"{grave} of {len(audit.findings)} checks found an error or a warning. Look at these findings"
-        " before you trust the scores.",
+        f"{len(grave(audit))} of {len(audit.findings) - n_idle(audit)} checks found an error or a warning."
+        " Look at these findings before you trust the scores.",
+        not_run(audit),
         f"Similar faces were searched for with the features {audit.features}." if audit.features else "",
     )
     columns = (Column("Severity"), Column("Finding"), Column("What to do"))
@@ -37,7 +58,7 @@ def blocks(audit: Audit | None, runs: Sequence[Run]) -> Blocks:
     rows = tuple((Cell(one.severity), Cell(one.what), Cell(one.advice or ABSENT)) for one in ordered)
     note = "The faces that each finding is about are listed in audit_rows.csv, but not on this page."
     return [
-        Text(old, is_caution=True) if is_old else None,
+        Text(OLD, is_caution=True) if is_old(audit, runs) else None,
         Text(about),
         Table("Findings of the audit", columns, rows, note),
     ]

@@ -1,6 +1,6 @@
 """ROC and precision–recall curves of the best models, and the areas under them for each class."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import floor
 
@@ -17,10 +17,10 @@ from featurekit.evaluation.estimates import Estimate
 from featurekit.evaluation.results import Run
 from featurekit.evaluation.scores import score_kind
 from featurekit.report.cells import SHARE, count_cell, estimate_cell, sentences, value_cell
-from featurekit.report.displays.curves import MEAN
+from featurekit.report.displays.curves import MEAN, PrecisionRecallDisplay, RocDisplay
 from featurekit.report.model import Blocks, Cell, Column, Figure, Table
 from featurekit.report.select import Ranked, mean_of
-from featurekit.report.svg import AgeCurve, LinePlot, figure, line_plots
+from featurekit.report.svg import LinePlot, StyledCurve, figure, line_plots
 from featurekit.text import readable_name
 from featurekit.uncertainty.resampling import FEWEST
 
@@ -48,22 +48,21 @@ def _positive(shown: _Shown) -> str:
     return shown[0][1][0].positive or MEAN
 
 
-def _numbers(curves: Sequence[Curve], names: Sequence[str]) -> pd.DataFrame:
-    """Return each point of the curves of some models, in percent."""
-    rows = [
-        (readable_name(name), what, round(100 * place, 6), round(100 * value, 6))
-        for what, places, of_models in (
-            (
-                "true positive rate by false positive rate, %",
-                FALSE_POSITIVE_RATES,
-                [curve.true_positive_rates for curve in curves],
-            ),
-            ("precision by recall, %", RECALLS, [curve.precisions for curve in curves]),
-        )
-        for name, values in zip(names, of_models, strict=False)
-        for place, value in zip(places, values, strict=True)
+def _numbers(of: Ranked, names: Mapping[str, str]) -> pd.DataFrame:
+    """Return each point of the curves of the models, as the figures in Python have them.
+
+    Args:
+        of: the runs of the target.
+        names: name of each run → name of its model in the figure, both as frames write them.
+    """
+    areas = [f"{area}{end}" for area in ("roc_auc", "average_precision") for end in ("", "_low", "_high")]
+    frames = [
+        display.frame().assign(model=lambda frame: frame["run"].map(names))
+        for display in (RocDisplay.find(of), PrecisionRecallDisplay.find(of))
+        if display
     ]
-    return pd.DataFrame(rows, columns=["model", "curve", "at", "value"])
+    # The areas have intervals in the table; here they would stand beside each point.
+    return pd.concat(frames).drop(columns=["run", *areas])
 
 
 def _figure(of: Ranked, shown: _Shown) -> Figure:
@@ -87,7 +86,7 @@ def _figure(of: Ranked, shown: _Shown) -> Figure:
         if QUOTED_RECALLS[0] <= recall <= QUOTED_RECALLS[-1]
     )
 
-    def lines(places: Sequence[float], of_models: Sequence[Sequence[float]]) -> tuple[AgeCurve, ...]:
+    def lines(places: Sequence[float], of_models: Sequence[Sequence[float]]) -> tuple[StyledCurve, ...]:
         return tuple(
             (style, tuple(zip((100 * place for place in places), values, strict=True)))
             for style, values in zip(_STYLES, of_models, strict=False)
@@ -114,9 +113,12 @@ def _figure(of: Ranked, shown: _Shown) -> Figure:
         " ".join(
             f"{style.capitalize()} line: {name}." for style, name in zip(_IN_WORDS, names, strict=False)
         ),
-        "Higher curves are better. Only the part of the curves is drawn in which models differ most.",
+        f"Higher curves are better. The plots show false positive rates up to {end} % and recalls from"
+        f" {100 * QUOTED_RECALLS[0]:g} %; the copy as CSV has the whole curves.",
     )
-    return figure(caption, note, summary, line_plots, plots, is_folded=True, numbers=_numbers(mains, names))
+    named = [(run.name, name) for (run, _), name in zip(shown, names, strict=True)]
+    numbers = _numbers(of, {readable_name(run): readable_name(name) for run, name in named})
+    return figure(caption, note, summary, line_plots, plots, numbers=numbers, is_folded=True)
 
 
 def _round_down(value: float) -> float:

@@ -7,6 +7,7 @@ from featurekit.evaluation.disparities import Disparities, Group
 from featurekit.evaluation.scores import ScoreKind, score_kind
 from featurekit.report.cells import (
     ABSENT,
+    SHARE,
     count_cell,
     estimate_cell,
     gain_interval_cell,
@@ -84,7 +85,7 @@ def _disparity_cell(kind: ScoreKind, one: Disparities, name: str, unit: str) -> 
         return Cell(ABSENT)
     least = min(found, key=lambda each: each.value.value)
     # Rates are shares, whatever the score is.
-    shown = _RATIO if not unit else score_kind("accuracy") if unit == "points" else kind
+    shown = _RATIO if not unit else SHARE if unit == "points" else kind
     value, low, high = (least.value.value, least.value.low, least.value.high)
     ends = f"{shown.format(low)} to {shown.format(high)}".replace("-", "−")
     return replace(interval_cell(shown, value, low, high, tag=least.predicted), count=ends)

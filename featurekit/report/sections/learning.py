@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+import pandas as pd
+
 from featurekit.evaluation.data_curve import DataCurve
 from featurekit.evaluation.scores import score_word
 from featurekit.report.cells import ABSENT, count_cell, gain_interval_cell, interval_cell
@@ -9,6 +11,7 @@ from featurekit.report.displays.data_curve import DataCurveDisplay
 from featurekit.report.model import Blocks, Cell, Column, Figure, Table, Text
 from featurekit.report.select import Ranked
 from featurekit.report.svg import SizedCurve, data_curves, figure
+from featurekit.text import readable_name
 
 _MAX_CURVES = 4  # models whose curves are drawn; the table has all
 
@@ -42,12 +45,20 @@ def _figure(displays: list[DataCurveDisplay], names: Mapping[str, str], caption:
         for one in displays
     ]
     note = (
-        "Each model is fitted on 1/16, 1/8, 1/4 and 1/2 of the training subjects of each fold, as far as"
+        f"Each model is fitted on parts of the training subjects of each fold ({_parts(displays)}), as far as"
         " these are enough, and on all of them, and is scored on the same test faces. Bars: 95 % confidence"
         " intervals over the tested subjects. Each part contains the part before, and is drawn once."
     )
     summary = f"{caption}. {len(panels)} line plots; the table below has the numbers."
-    return figure(caption, note, summary, data_curves, panels, is_folded=True)
+    frames = [one.frame().assign(model=readable_name(names[one.run])) for one in displays]
+    numbers = pd.concat(frames).set_index("model").reset_index()
+    return figure(caption, note, summary, data_curves, panels, numbers=numbers, is_folded=True)
+
+
+def _parts(displays: list[DataCurveDisplay]) -> str:
+    """Return the parts that a curve has a point for, the smallest first, e.g. "1/4, 1/2"."""
+    parts = {point.one_in: point.part for one in displays for point in one.points if point.one_in > 1}
+    return ", ".join(parts[one_in] for one_in in sorted(parts, reverse=True))
 
 
 def curves_table(displays: list[DataCurveDisplay], names: Mapping[str, str], caption: str) -> Table:
@@ -64,7 +75,7 @@ def curves_table(displays: list[DataCurveDisplay], names: Mapping[str, str], cap
     rows = tuple(
         (
             Cell(names[one.run]),
-            Cell("all" if point.one_in == 1 else f"1/{point.one_in}"),
+            Cell(point.part),
             count_cell(round(point.n_faces)),
             count_cell(round(point.n_subjects)),
             interval_cell(kind, point.value, point.low, point.high),

@@ -31,4 +31,4 @@ def blocks(ranked: Sequence[Ranked]) -> Blocks:
         for number, run in sorted(runs.items())
     )
     note = "A model has the same number in all tables and figures of this page."
-    return [Table("Models and their numbers", columns, rows, note, is_folded=True)]
+    return [Table("Models and their numbers", columns, rows, note, is_folded=True, is_legend=True)]

@@ -1,11 +1,14 @@
 """The commands that repeat the runs of a report, each command once, in an order that works."""
 
+import math
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, starmap
 from typing import Any
 
 from featurekit.checks.audit import Audit
+from featurekit.evaluation.ages import LEGAL_AGES
+from featurekit.evaluation.evidence import MARGIN_POINTS, MARGIN_YEARS, TargetEvidence
 from featurekit.evaluation.results import Run
 from featurekit.networks.feature_names import feature_name, is_reference
 
@@ -15,7 +18,9 @@ PATH = "PATH"
 FILE = "FILE"
 
 
-def made_by(runs: Sequence[Run], known: Sequence[Run], title: str, audit: Audit | None) -> tuple[str, ...]:
+def made_by(
+    runs: Sequence[Run], known: Sequence[Run], title: str, audit: Audit | None, report: str = ""
+) -> tuple[str, ...]:
     """Return the commands that repeat the runs, from featurekit prepare to featurekit report.
 
     Args:
@@ -23,34 +28,61 @@ def made_by(runs: Sequence[Run], known: Sequence[Run], title: str, audit: Audit 
         known: all runs of the comparison, including the members of ensembles.
         title: title of the report, which is the name of the comparison.
         audit: findings on the data set; None if there is no audit.
+        report: the last command, from report_command(); "" for a report without options.
     """
     needed = _with_members(runs, {run.name: run for run in known})
-    name = _option_name(title, [str(run.dataset.get("name", "")) for run in runs])
     features = f" --features {shlex.quote(audit.features)}" if audit and audit.features else ""
     made = [
         *(_prepared(run.dataset) for run in needed),
         *_added(needed),
         *_extracted(needed),
         *_fitted(needed),
-        *([f"featurekit audit{name}{features}"] if audit else []),
-        f"featurekit report{name}",
+        *([f"featurekit audit{_option_name(title, known)}{features}"] if audit else []),
+        report or report_command(title, known),
     ]
     return tuple(dict.fromkeys(made))
 
 
-def report_command(title: str, datasets: Sequence[str]) -> str:
-    """Return the command that writes the page on a comparison again.
+def report_command(
+    title: str,
+    known: Sequence[Run],
+    evidence: Iterable[TargetEvidence] = (),
+    *,
+    profile: str | None = None,
+    has_card: bool = False,
+) -> str:
+    """Return the command that writes the page on a comparison again, with every option that is needed.
 
     Args:
         title: name of the comparison.
-        datasets: names of the data sets of its runs.
+        known: all runs of the comparison.
+        evidence: statistics of its targets, which have the margins and the legal ages.
+        profile: readers for whom the page is arranged; None for any readers.
+        has_card: whether the command writes the model card too.
     """
-    return f"featurekit report{_option_name(title, datasets)}"
+    options = [f"--profile {shlex.quote(profile)}"] if profile else []
+    for of in evidence:
+        option, usual, scale = _MARGINS[of.score]
+        if not math.isclose(of.margin, usual / scale):
+            options.append(f"{option} {of.margin * scale:g}")
+        ages = [one.plain.legal_age for one in of.legal_ages]
+        if ages and ages != list(LEGAL_AGES):
+            options += [f"--legal-age {age}" for age in ages]
+    options += ["--model-card"] if has_card else []
+    return " ".join([f"featurekit report{_option_name(title, known)}", *dict.fromkeys(options)])
 
 
-def _option_name(title: str, datasets: Sequence[str]) -> str:
-    """Return the option that names a comparison; "" if it has the name of its data set."""
-    return "" if set(datasets) == {title} else f" --name {shlex.quote(title)}"
+# Score → the option of its margin, the default of the option, and what a stored margin is multiplied with.
+_MARGINS = {
+    "accuracy": ("--margin-points", MARGIN_POINTS, 100),
+    "mae_years": ("--margin-years", MARGIN_YEARS, 1),
+}
+
+
+def _option_name(title: str, known: Sequence[Run]) -> str:
+    """Return the option that names a comparison; "" if it has the name of the data set of all its runs."""
+    datasets = {str(run.dataset.get("name", "")) for run in known}
+    return "" if datasets == {title} else f" --name {shlex.quote(title)}"
 
 
 def _with_members(runs: Iterable[Run], known: Mapping[str, Run]) -> list[Run]:

@@ -4,28 +4,23 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from featurekit.cache.keys import recipe_key
-from featurekit.checks.audit import Audit
 from featurekit.evaluation.results import Run
 from featurekit.evaluation.scores import SCORES
 from featurekit.networks import weights as weight_files
 from featurekit.report.cells import ABSENT, count_cell, finite, flatten, listed, words
 from featurekit.report.model import Blocks, Cell, Code, Column, Table, Text
-from featurekit.report.sections.made_by import PATH, made_by, recipe_name
+from featurekit.report.sections.made_by import PATH, recipe_name
 from featurekit.report.select import Ranked, distinct, role
 from featurekit.text import first_few
 
 
-def blocks(
-    ranked: Sequence[Ranked], runs: Sequence[Run], known: Sequence[Run], title: str, audit: Audit | None
-) -> Blocks:
+def blocks(ranked: Sequence[Ranked], runs: Sequence[Run], commands: Sequence[str]) -> Blocks:
     """Return everything that is needed to repeat the runs.
 
     Args:
         ranked: runs of each target, best first.
         runs: the runs that are compared.
-        known: all runs of the comparison, including the members of ensembles.
-        title: title of the report, which is the name of the comparison.
-        audit: findings on the data set; None if there is no audit.
+        commands: the commands that repeat the runs, from made_by().
     """
     if not runs:
         return []
@@ -39,7 +34,7 @@ def blocks(
     return [
         Text(_about(runs)),
         Text(f"These commands made the results ({PATH} is the folder of the data set):"),
-        Code(made_by(runs, known, title, audit)),
+        Code(tuple(commands)),
         facts_table(setup, "Folds and seed"),
         facts_table(
             [(run.name, run.hardware) for run in runs], "Hardware, requested and used", is_folded=True

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+
+import pandas as pd
 
 from featurekit.errors import ModelError
 from featurekit.evaluation.cost import milliseconds, timed_on
@@ -32,6 +33,7 @@ from featurekit.report.model import FOUND, Blocks, Cell, Column, Figure, Table, 
 from featurekit.report.select import (
     Ranked,
     elsewhere_note,
+    folds_of,
     headline,
     in_order,
     machine_of,
@@ -262,9 +264,11 @@ def _scores_note(
     )
 
 
-def _folds_of(run: Run, kind: ScoreKind) -> Sequence[Any]:
-    """Return the score of a run in each fold."""
-    return run.scores.get(kind.name, {}).get("folds") or ()
+def _numbers(display: AccuracyDisplay) -> pd.DataFrame:
+    """Return the numbers of the figure: those of the display, and the score of each model in each fold."""
+    folds = [folds_of(one.run, display.kind.name) for one in display.scores]
+    columns = [f"fold_{number}" for number in range(1, max(map(len, folds)) + 1)]
+    return display.frame().join(pd.DataFrame(folds, columns=columns, dtype=float))
 
 
 def _plot(of: Ranked, caption: str) -> Figure | None:
@@ -284,7 +288,7 @@ def _plot(of: Ranked, caption: str) -> Figure | None:
             one.shown,
             role(one.run),
             of.number(one.run),
-            tuple(kind.scale * value for value in map(finite, _folds_of(one.run, kind)) if value is not None),
+            tuple(kind.scale * value for value in folds_of(one.run, kind.name) if value is not None),
         )
         for one in display.scores
     ]
@@ -307,4 +311,4 @@ def _plot(of: Ranked, caption: str) -> Figure | None:
         else "",
         f"Models without a confidence interval are not drawn: {left_out}." if left_out else "",
     )
-    return figure(caption, note, summary, dot_plot, points, kind, numbers=display.frame())
+    return figure(caption, note, summary, dot_plot, points, kind, numbers=_numbers(display))

@@ -1,7 +1,10 @@
 """The scores of the best model on slices of the data: a figure of the worst, a table of all, a sentence."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
+
+import pandas as pd
 
 from featurekit.evaluation.differences import ALPHA
 from featurekit.evaluation.estimates import Estimate
@@ -65,7 +68,13 @@ def _plot(of: Ranked, display: SlicesDisplay) -> Figure:
         f"{caption}. Dot plot of {axis_label(kind)}. All faces: {points[0].shown}. Worst: {points[1].label},"
         f" {points[1].shown}. The table below has every number."
     )
-    return figure(caption, note, summary, dot_plot, points, kind)
+    return figure(caption, note, summary, dot_plot, points, kind, numbers=_numbers(display))
+
+
+def _numbers(display: SlicesDisplay) -> pd.DataFrame:
+    """Return the numbers of the figure: those of the slices, below those of all faces."""
+    overall = {"slice": "all faces", "score": display.kind.name, **asdict(display.overall)}
+    return pd.concat([pd.DataFrame([overall]), display.frame()])
 
 
 def _short_name(one: Slice) -> str:

@@ -9,6 +9,7 @@ from featurekit.evaluation.results import Run
 from featurekit.evaluation.scores import ScoreKind, score_kind, score_word, signed
 from featurekit.report.cells import amount, p_value, sentences, time_words, words
 from featurekit.report.model import Answer, Answers, Blocks, Text
+from featurekit.report.sections.audit import OLD, grave, is_old, n_idle, not_run
 from featurekit.report.sections.cost import margin_words
 from featurekit.report.sections.differences import HOW_TESTED
 from featurekit.report.sections.slices import worst_in_words
@@ -46,7 +47,7 @@ def blocks(ranked: Sequence[Ranked], audit: Audit | None = None, *, is_synthetic
     return [
         Text(synthetic, is_caution=True) if is_synthetic else None,
         Answers(tuple(answer(of, audit) for of in ranked)),
-        _data(audit) if ranked else None,
+        _data(audit, [run for of in ranked for run in of.runs]) if ranked else None,
         Text(_how_tested(ranked)),
         *(
             Text(
@@ -59,20 +60,24 @@ def blocks(ranked: Sequence[Ranked], audit: Audit | None = None, *, is_synthetic
     ]
 
 
-def _data(audit: Audit | None) -> Text:
+def _data(audit: Audit | None, runs: Sequence[Run]) -> Text:
     """Return what the audit found of the data, with a number for each finding that should be looked at."""
     if audit is None:
         return Text("The data set has not been audited: run featurekit audit.")
-    grave = [one for one in audit.findings if one.severity in ("error", "warning")]
-    if not grave:
-        return Text(f"None of the {len(audit.findings)} checks of the audit found an error in the data.")
+    if is_old(audit, runs):
+        return Text(OLD, is_caution=True)
+    n_ran = len(audit.findings) - n_idle(audit)
+    if not n_ran:
+        return Text("No check of the audit could run; the section on the audit says what is missing.")
+    to_see = grave(audit)
+    if not to_see:
+        none = f"None of the {n_ran} checks of the audit found an error in the data."
+        return Text(sentences(none, not_run(audit)))
     found = "; ".join(
-        f"{_COUNTED.get(one.name, words(one.name))}: {one.count:,} of {one.of:,}" for one in grave
+        f"{_COUNTED.get(one.name, words(one.name))}: {one.count:,} of {one.of:,}" for one in to_see
     )
-    return Text(
-        f"Look at the data: {len(grave)} of {len(audit.findings)} checks of the audit warn: {found}.",
-        is_caution=True,
-    )
+    warn = f"{len(to_see)} of {n_ran} checks of the audit warn: {found}."
+    return Text(sentences(f"Look at the data: {warn}", not_run(audit)), is_caution=True)
 
 
 def _how_tested(ranked: Sequence[Ranked]) -> str:
@@ -106,8 +111,8 @@ def answer(of: Ranked, audit: Audit | None = None) -> Answer:
     if not trained:
         return Answer(of.title, "No trained model has a score; only baselines can be shown.")
     best = trained[0]
-    score, _, between = _shown(best, kind.name, evidence).partition(" · ")
-    beside = _shown(best, "within_one_group", evidence).replace(" · ", " ")
+    score, between = _shown(best, kind.name, evidence)
+    beside = " ".join(filter(None, _shown(best, "within_one_group", evidence)))
     faces = f"on {best.n_tested:,} faces"
     lines = [
         ("How sure", _level(of, best, trained, kind)),
@@ -141,22 +146,22 @@ def _gain(kind: ScoreKind, run: Run, other: Run) -> float:
     return 0.0 if mean is None or than is None else kind.gain(mean, than)
 
 
-def _shown(run: Run, name: str, evidence: TargetEvidence | None = None) -> str:
-    """Return a score, a dot, and its name with its interval, e.g. "72.0 % · accuracy (71.1 to 72.9)".
+def _shown(run: Run, name: str, evidence: TargetEvidence | None = None) -> tuple[str, str]:
+    """Return a score, and its name with its interval, e.g. "72.0 %" and "accuracy (71.1 to 72.9)".
 
-    The text is empty if the run does not have the score.
+    Both texts are empty if the run does not have the score.
     """
     kind, mean = score_kind(name), mean_of(run, name)
     if mean is None:
-        return ""
+        return "", ""
     score = f"{kind.format(mean)} {kind.unit}".strip()
     estimate = evidence.estimates.get(run.name, {}).get(name) if evidence else None
     if estimate:
         between = f"({kind.format(estimate.low)} to {kind.format(estimate.high)})"
-        return f"{score} · {score_word(kind)} {between}"
+        return score, f"{score_word(kind)} {between}"
     std = run.scores[name].get("std")
     around = f" ± {kind.format(std)}" if std is not None else ""
-    return f"{score} · {score_word(kind)}{around}"
+    return score, f"{score_word(kind)}{around}"
 
 
 def _against(best: Run, runs: Sequence[Run], kind: ScoreKind, evidence: TargetEvidence | None) -> str:
@@ -190,20 +195,26 @@ def _level(of: Ranked, best: Run, trained: Sequence[Run], kind: ScoreKind) -> st
     pair = found[second.name]
     if pair is None:
         return f"Not tested. The second, {of.in_words(second)}, is {_behind(kind, best, second)}."
-    level = [run for run in trained[1:] if (other := found[run.name]) and not other.is_shown]
+    tested = {run.name: other for run in trained[1:] if (other := found[run.name])}
+    level = [run for run in trained[1:] if run.name in tested and not tested[run.name].is_shown]
+    n_untested = len(trained) - 1 - len(tested)
+    untested = f"; {n_untested} not tested" if n_untested else ""
     if not level:
         return (
-            f"Better than {counted(len(trained) - 1, 'other model', 'other models')}. The second,"
+            f"Better than {counted(len(tested), 'other model', 'other models')}{untested}. The second,"
             f" {of.in_words(second)}, is {_behind(kind, best, second)}"
             f" ({p_value(pair.adjusted, pair.limit)})."
         )
-    p = p_value(min(other.adjusted for run in level if (other := found[run.name])))
+    p = p_value(min(tested[run.name].adjusted for run in level))
     if len(level) == 1:
-        return f"Not shown to be better than {of.in_words(level[0])}: {_behind(kind, best, level[0])} ({p})."
+        behind = _behind(kind, best, level[0])
+        return f"Not shown to be better than {of.in_words(level[0])}: {behind} ({p}){untested}."
     names = first_few([of.number(run) or of.in_words(run) for run in level], _LEVEL_NAMED)
     last = _behind(kind, best, level[-1])
     up_to = f"up to {last}" if last[0].isdigit() else last
-    return f"Not shown to be better than {len(level)} other models ({names}): {up_to} ({p} or more)."
+    return (
+        f"Not shown to be better than {len(level)} other models ({names}): {up_to} ({p} or more){untested}."
+    )
 
 
 def _behind(kind: ScoreKind, best: Run, other: Run) -> str:
@@ -243,7 +254,7 @@ def _without_close_faces(best: Run, kind: ScoreKind, audit: Audit | None) -> str
     found = next((one for one in audit.findings if one.name == "suspiciously_close"), None) if audit else None
     scores = found.details.get(best.name, {}) if found else {}
     without = scores.get(f"{kind.name} without")
-    if found is None or without is None:
+    if audit is None or found is None or without is None or is_old(audit, [best]):
         return ""
     change = kind.gain(without, scores[kind.name])
     how = f"{amount(kind, change)} {'better' if change > 0 else 'worse'}"
@@ -251,7 +262,7 @@ def _without_close_faces(best: Run, kind: ScoreKind, audit: Audit | None) -> str
     score = f"{kind.format(without)} {kind.unit}".strip()
     return (
         f"{score} ({how}) without the test faces that are suspiciously close to a training face"
-        f" ({found.count:,} of all {found.of:,} test faces)."
+        f" ({found.count:,} of the {found.of:,} test faces that were checked)."
     )
 
 

@@ -1,5 +1,7 @@
 """What parts of the training faces say on the question whether more would help."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -40,20 +42,32 @@ def test_a_gain_is_only_claimed_if_its_interval_does_not_contain_zero():
     shown = DataCurveDisplay.of(run, make_curve(run)).answer("svm")
     assert shown == (
         "Doubling the training subjects, from 4,600 to 9,200 faces, improved the accuracy of svm by 0.8"
-        " points (95 % interval +0.3 to +1.3), so the curve has not levelled off, and more faces of the same"
-        " kind may help."
+        " points (95 % interval +0.3 to +1.3; above 0 is better), so the curve has not levelled off, and more"
+        " faces of the same kind may help."
     )
     unknown = DataCurveDisplay.of(run, make_curve(run, (0.002, -0.001, 0.005))).answer("svm")
     assert unknown == (
-        "It is not shown that more training faces would help: from 4,600 to 9,200 faces, the accuracy of svm"
-        " changed by +0.2 points (95 % interval −0.1 to +0.5, which contains 0)."
+        "It is not shown that more training faces would help: with twice as many training subjects, from 4,600"
+        " to 9,200 faces, the accuracy of svm got 0.2 points better (95 % interval −0.1 to +0.5, which contains"
+        " 0; above 0 is better)."
     )
     worse = DataCurveDisplay.of(run, make_curve(run, (-0.01, -0.02, -0.005))).answer("svm")
-    assert "worsened the accuracy of svm by 1.0 points (95 % interval −2.0 to −0.5)." in worse
+    assert (
+        "worsened the accuracy of svm by 1.0 points (95 % interval −2.0 to −0.5; above 0 is better)." in worse
+    )
     assert "may help" not in worse
     years = make_run("age")
     said = DataCurveDisplay.of(years, make_curve(years, (0.25, 0.1, 0.4))).answer("svm")
-    assert "improved the mean absolute error of svm by 0.25 years (95 % interval +0.10 to +0.40)" in said
+    assert (
+        "improved the mean absolute error of svm by 0.25 years (95 % interval +0.10 to +0.40; above 0 is better)"
+        in said
+    )
+    unsure = DataCurveDisplay.of(years, make_curve(years, (-0.05, -0.2, 0.1))).answer("svm")
+    assert (
+        "the mean absolute error of svm got 0.05 years worse (95 % interval −0.20 to +0.10, which" in unsure
+    )
+    stopped = replace(make_curve(run), points=(make_curve(run).points[0], make_curve(run).points[-1]))
+    assert "With 4 times as many training subjects" in DataCurveDisplay.of(run, stopped).answer("svm")
 
 
 @pytest.mark.parametrize("target", ["gender", "age"])

@@ -224,7 +224,7 @@ def test_the_first_screen_says_what_the_audit_warns_of_and_what_it_does_to_the_s
     text = markdown_of(runs, "t", make_evidence(runs), audit).split("## Gender")[0]
     assert (
         "Data: 77.7 % (2.3 points worse) without the test faces that are suspiciously close to a training"
-        " face (38 of all 360 test faces)."
+        " face (38 of the 360 test faces that were checked)."
     ) in text
     assert (
         "1 of 2 checks of the audit warn: test faces suspiciously close to a training face: 38 of 360" in text
