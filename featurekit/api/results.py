@@ -144,10 +144,11 @@ class Results(Exports):
         return frames.differences_frame(self._ranked(target), self._known())
 
     def slices(self, target: str | None = None) -> pd.DataFrame:
-        """Return the scores of the best model of each target on slices of the faces, worst first.
+        """Return the scores of the best models of each target on slices of the faces, worst first.
 
-        A slice has all faces with one label, such as one age group, or with two labels. The size of the face
-        on the image is a label (face_size, in bands of pixels) if the cache knows it.
+        They are those of the best three trained models, and of the off-the-shelf networks. A slice has all
+        faces with one label, such as one age group, or with two labels. The size of the face on the image is
+        a label (face_size, in bands of pixels) if the cache knows it.
 
         Args:
             target: the target; None for all targets.

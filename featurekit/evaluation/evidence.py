@@ -43,7 +43,7 @@ from featurekit.evaluation.estimates import Estimate, estimates_of
 from featurekit.evaluation.face_sizes import face_sizes
 from featurekit.evaluation.outcomes import Outcomes, SizesOf, collect, hash_of
 from featurekit.evaluation.results import Run
-from featurekit.evaluation.rivals import ranked_by, rivals_of
+from featurekit.evaluation.rivals import in_detail, ranked_by, rivals_of
 from featurekit.evaluation.scores import renamed
 from featurekit.evaluation.slices import Slice, slices_of, worst_slice
 from featurekit.networks.engines import usable_cores
@@ -53,9 +53,22 @@ from featurekit.records import read_facts, write_facts
 from featurekit.uncertainty.conformal import Coverage
 from featurekit.uncertainty.resampling import effective_subjects
 
-VERSION = 10
+VERSION = 11
 # What a cheaper model may lose compared with the best one: points of accuracy, and years.
 MARGIN_POINTS, MARGIN_YEARS = 1.0, 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelEvidence:
+    """What is known of a model that is looked at beside the best one.
+
+    Attributes:
+        slices: scores on the faces with each label, the worst first.
+        confidence: calibration of the confidence, as of TargetEvidence.
+    """
+
+    slices: tuple[Slice, ...]
+    confidence: Confidence | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +103,8 @@ class TargetEvidence:
             true age, and for each label, with p-values that are adjusted for all of these together.
         curves: ROC and precision–recall curves of this run and of up to two others, by the names of the runs,
             best first; see featurekit.evaluation.curves.curves_of(). Runs without probabilities have none.
+        beside: slices and calibration of the other runs of featurekit.evaluation.rivals.in_detail(), by the
+            names of the runs, best first.
         confusion_difference: how its confusion matrix differs from that of the first of
             featurekit.evaluation.rivals.rivals_of(); None for a regression target, or without another run.
     """
@@ -113,6 +128,7 @@ class TargetEvidence:
     confidence: Confidence | None
     coverage: tuple[tuple[str, Coverage], ...]
     curves: Mapping[str, tuple[Curve, ...]]
+    beside: Mapping[str, ModelEvidence]
     confusion_difference: ConfusionDifference | None
 
     @property
@@ -122,6 +138,11 @@ class TargetEvidence:
             (name, one) for name, one in self.coverage if one.p_value is not None and one.p_value <= ALPHA
         ]
         return tuple(sorted(found, key=lambda one: one[1].value or 0.0))
+
+    @property
+    def slices_of_runs(self) -> dict[str, tuple[Slice, ...]]:
+        """The slices of each run that is looked at, the best one first, by the names of the runs."""
+        return {self.sliced: self.slices, **{name: one.slices for name, one in self.beside.items()}}
 
     def between(self, first: str, second: str) -> Difference | None:
         """Return how the first run compares with the second, or None if they were not compared."""
@@ -320,7 +341,8 @@ def _of_target(
     best = ranked_by(trained, score)[0].name
     slices = slices_of(outcomes, target, tables[best], seed)
     step()
-    curves, confusions = _of_classes(target, ranked_by(runs, score), best, tables, differences, seed)
+    ranked = ranked_by(runs, score)
+    curves, confusions = _of_classes(target, ranked, best, tables, differences, seed)
     return TargetEvidence(
         score=score,
         n_faces=len(anyone),
@@ -341,6 +363,14 @@ def _of_target(
         confidence=confidence_of(target, tables[best], seed),
         coverage=coverage_of(outcomes, target, tables[best]),
         curves=curves,
+        beside={
+            run.name: ModelEvidence(
+                slices=slices_of(outcomes, target, tables[run.name], seed),
+                confidence=confidence_of(target, tables[run.name], seed),
+            )
+            for run in in_detail(ranked)
+            if run.name != best
+        },
         confusion_difference=confusions,
     )
 

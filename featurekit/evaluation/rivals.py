@@ -1,4 +1,4 @@
-"""The models with which the best one of a target is compared in detail, where there is no room for all."""
+"""The models that are looked at in detail, and compared with the best one, where there is no room for all."""
 
 from collections.abc import Sequence
 
@@ -6,6 +6,21 @@ import numpy as np
 
 from featurekit.evaluation.differences import Difference
 from featurekit.evaluation.results import Run
+
+N_DETAILED = 3  # trained models that are looked at in detail, the best ones
+
+
+def in_detail(ranked: Sequence[Run]) -> list[Run]:
+    """Return the runs of one target that are looked at in detail.
+
+    Args:
+        ranked: the runs of one target, best first.
+
+    Returns:
+        The best N_DETAILED trained runs, then the off-the-shelf networks, both best first.
+    """
+    shelf = [run for run in ranked if run.is_baseline and run.classifier != "majority"]
+    return [*[run for run in ranked if not run.is_baseline][:N_DETAILED], *shelf]
 
 
 def ranked_by(runs: Sequence[Run], score: str) -> list[Run]:

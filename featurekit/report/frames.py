@@ -125,9 +125,10 @@ def differences_frame(runs: Sequence[Run], evidence: Evidence) -> pd.DataFrame:
 
 
 def slices_frame(runs: Sequence[Run], evidence: Evidence) -> pd.DataFrame:
-    """Return one row for each slice (faces with one or two labels) with the scores of the best model.
+    """Return one row for each slice (faces with one or two labels) of each model that is looked at.
 
-    The slices of a target are sorted, worst first.
+    These are the best three trained models of each target and off-the-shelf networks, best first. The slices
+    of a model are sorted, worst first.
 
     Returns:
         Columns: target, model, slice ("gender female, age_group 4-6"), score (its name), value, low and high
@@ -139,7 +140,7 @@ def slices_frame(runs: Sequence[Run], evidence: Evidence) -> pd.DataFrame:
     rows = [
         {
             "target": of.name,
-            "model": model_name(by_name[of.evidence.sliced]),
+            "model": model_name(by_name[name]),
             "slice": labels_of(one),
             "score": of.evidence.score,
             **_estimate(one.estimate),
@@ -150,7 +151,8 @@ def slices_frame(runs: Sequence[Run], evidence: Evidence) -> pd.DataFrame:
         }
         for of in ranked_targets(runs, evidence)
         if of.evidence
-        for one in of.evidence.slices
+        for name, slices in of.evidence.slices_of_runs.items()
+        for one in slices
     ]
     return pd.DataFrame(rows, columns=None if rows else _SLICES)
 

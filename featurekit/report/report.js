@@ -166,6 +166,16 @@ for (const table of document.querySelectorAll("table")) {
     if (number) row.dataset.model = number[0];
   }
 
+  // A column of one model.
+  const heads = table.tHead.rows[table.tHead.rows.length - 1].cells;
+  [...heads].forEach((head, column) => {
+    const number = head.dataset.heading.match(/^M\d+(?= ·)/);
+    if (!number || column === 0) return;
+    for (const cell of [head, ...[...table.tBodies[0].rows].map((row) => row.cells[column])]) {
+      cell.dataset.model = number[0];
+    }
+  });
+
   // Only a box that scrolls is a stop for the keyboard; in one that does not, the headings stay in sight.
   new ResizeObserver(() => {
     box.classList.remove("fits");
@@ -206,10 +216,11 @@ if (numbers.length > 1) {
     mark(picker.value, "picked");
     for (const details of unfolded) details.open = false;
     unfolded = picker.value ? [...document.querySelectorAll("details:not([open])")].filter((details) =>
-      details.querySelector("summary").textContent.includes(` of ${picker.value} · `)) : [];
+      details.querySelector("summary").textContent.includes(` of ${picker.value} · `)
+      || details.querySelector("th[data-heading].picked")) : [];
     for (const details of unfolded) details.open = true;
-    const found = document.querySelectorAll("tr.picked, .plot.wide .picked").length;
-    said.textContent = picker.value ? `${picker.value} is marked in ${found} rows and figures.` : "No model is marked.";
+    const found = document.querySelectorAll("tr.picked, thead .picked, .plot.wide .picked").length;
+    said.textContent = picker.value ? `${picker.value} is marked in ${found} rows, columns and figures.` : "No model is marked.";
   });
   label.append("Mark a model ", picker);
   bar.append(label);

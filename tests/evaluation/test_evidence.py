@@ -593,6 +593,23 @@ def test_the_worst_slice_of_a_model_is_the_label_with_most_errors_that_has_enoug
     assert worst_slice(Outcomes(labels=labels, tables={"r": few}), target, few, seed=0) is None
 
 
+def test_the_next_models_are_looked_at_beside_the_best_one_with_their_own_predictions(folder, manifest):
+    gender, subject = manifest.table["gender"].to_numpy(), np.arange(N) // 2
+    means = {"m0": 0.9, "m1": 0.8, "m2": 0.7, "m3": 0.6, "shelf": 0.95}
+    runs = [a_run(name, "gender", mean=mean, is_baseline=name == "shelf") for name, mean in means.items()]
+    runs[-1].classifier = "a network"
+    # Model 0 is wrong about a tenth of the subjects, model 1 about a fifth, and so on.
+    wrong = {run.name: subject % 10 <= number for number, run in enumerate(runs)}
+    for name, of_model in wrong.items():
+        write(folder, name, manifest, GENDER, misread(gender, of_model))
+    known = gather(folder, runs, manifest).targets["gender"]
+    assert list(known.slices_of_runs) == ["m0", "m1", "m2", "shelf"]
+    for name, slices in known.slices_of_runs.items():
+        female = next(one for one in slices if one.labels == ("female",))
+        assert female.estimate.value == pytest.approx(1 - wrong[name][gender == "female"].mean())
+    assert all(one.confidence is not None for one in known.beside.values())
+
+
 def test_an_off_the_shelf_network_that_is_the_best_is_not_its_own_rival():
     shelf, constant = (
         SimpleNamespace(name=name, is_baseline=True, classifier=name, scores={"accuracy": {"mean": mean}})

@@ -29,8 +29,9 @@ from featurekit.evaluation.curves import FALSE_POSITIVE_RATES, RECALLS, Curve
 from featurekit.evaluation.differences import Difference
 from featurekit.evaluation.disparities import Disparities, Disparity, Group
 from featurekit.evaluation.estimates import Estimate
-from featurekit.evaluation.evidence import Evidence, TargetEvidence
+from featurekit.evaluation.evidence import Evidence, ModelEvidence, TargetEvidence
 from featurekit.evaluation.results import Run
+from featurekit.evaluation.rivals import in_detail
 from featurekit.evaluation.slices import Slice
 from featurekit.findings import Finding
 from featurekit.report.gallery import Errors
@@ -198,6 +199,7 @@ CONFIDENCE = Confidence(
     bins=(Bin(0.6, 0.5, 600), Bin(0.99, 0.97, 634)),
     risks=tuple(number / 100 for number in range(20)),
 )
+UNSURE = replace(CONFIDENCE, temperature=1.75, before=CalibrationError(0.12, 0.13, 0.11, 0.14))
 
 
 def _bands(*starts: int) -> tuple[BandRates, ...]:
@@ -286,6 +288,7 @@ def make_evidence(runs: list[Run], *, p: float = 0.4, **changes: Any) -> Evidenc
         ),
         Slice(columns=("hat",), labels=("yes",), n_faces=9, n_subjects=4, estimate=None),
     )
+    worst = replace(slices[0], estimate=Estimate(0.05, 0.01, 0.09), gap_p=0.2)
     plain = AgeCheck(
         legal_age=18,
         threshold=18,
@@ -321,6 +324,10 @@ def make_evidence(runs: list[Run], *, p: float = 0.4, **changes: Any) -> Evidenc
             ("hat", Coverage("yes", 9, 4, None, None, None)),
         ),
         curves={run.name: make_curves(run.classes) for run in ordered[:3] if run.classes},
+        beside={
+            run.name: ModelEvidence(slices=(worst, *slices[1:]), confidence=None if is_age else UNSURE)
+            for run in in_detail(ordered)[1:]
+        },
         confusion_difference=make_confusion_difference(ordered) if len(ordered) > 1 and not is_age else None,
     )
     known = replace(known, **changes)

@@ -34,9 +34,11 @@ from tests.report.made_up import (
 from tests.report.sections.test_learning import make_curve
 
 
-def opened(browser: Any, folder: Path, runs: list[Run], title: str) -> tuple[Any, list[str]]:
+def opened(
+    browser: Any, folder: Path, runs: list[Run], title: str, evidence: Evidence | None = None
+) -> tuple[Any, list[str]]:
     """Open the report of some runs and return the page and what went wrong so far."""
-    path = write_report(folder, runs, title)
+    path = write_report(folder, runs, title, evidence)
     page = browser.new_page()
     wrong: list[str] = []
     page.on("console", lambda message: wrong.append(message.text))
@@ -310,15 +312,23 @@ def test_in_a_browser_the_contents_and_the_headings_of_a_long_table_stay_in_sigh
     page.close()
 
 
-def test_in_a_browser_the_confusion_matrix_of_the_chosen_model_is_unfolded(browser, tmp_path):
+def test_in_a_browser_what_is_folded_of_the_chosen_model_is_unfolded_and_marked(browser, tmp_path):
     runs = [make_run(classifier=f"m{n}", scores={"accuracy": score(0.9 - n / 100)}) for n in range(4)]
-    page, wrong = opened(browser, tmp_path, runs, "t")
+    page, wrong = opened(browser, tmp_path, runs, "t", make_evidence(runs))
     folded = page.locator("details", has_text="confusion matrix of M2 ·")
+    captions = ("slices of the data, models side", "calibration and risk, models side")
+    beside = [page.locator("details", has_text=text) for text in captions]
     assert folded.get_attribute("open") is None
     picker = page.get_by_role("combobox", name="Mark a model")
     picker.select_option("M2")
     assert folded.get_attribute("open") is not None
+    for one in beside:
+        assert one.get_attribute("open") is not None
+        assert one.locator("thead .picked").count() == 1
+        assert one.locator("thead .picked").get_attribute("data-heading").startswith("M2 · m1")
+        assert one.locator("td.picked").count() == one.locator("tbody tr").count()
     picker.select_option("M4")  # of which there is none
+    assert all(one.get_attribute("open") is None for one in beside)
     assert folded.get_attribute("open") is None
     assert wrong == []
     page.close()

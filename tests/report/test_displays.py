@@ -330,7 +330,7 @@ def test_costs_are_those_of_the_reports_table(kept):
 def test_slices_are_those_of_the_reports_table_and_of_the_results_frame(kept):
     display = SlicesDisplay.find(kept, most=1000)
     frame, scale = display.frame(), display.kind.scale
-    _, table = slices.blocks(kept)
+    _, table, _ = slices.blocks(kept)
     mine = [
         tuple(scale * frame[name].to_numpy()[i] for name in ("value", "low", "high")) for i in frame.index
     ]
@@ -338,6 +338,8 @@ def test_slices_are_those_of_the_reports_table_and_of_the_results_frame(kept):
     known = [values for values in shown if len(values) == 3]
     assert np.round(mine, 6) == pytest.approx(np.array(known))
     other = slices_frame(kept.runs, Evidence(of={}, seed=0, targets={kept.name: kept.evidence}))
+    assert other["model"].nunique() == 1 + len(kept.evidence.beside)
+    other = other[other["model"] == other["model"].iloc[0]]
     same = list(frame.columns)
     pd.testing.assert_frame_equal(frame, other.dropna(subset="value")[same].reset_index(drop=True))
 
@@ -354,7 +356,7 @@ def test_counts_are_those_of_the_reports_matrix(runs):
 def test_confidence_is_that_of_the_reports_table(runs):
     of = ranked(runs)
     risks = RiskCoverageDisplay.find(of).frame().set_index("coverage")["risk"]
-    table = confidence_table(of.evidence.confidence, "")
+    table = confidence_table({"": of.evidence.confidence}, "")
     shown = [row[1].value for row in table.rows[3:]]
     assert shown == [round(100 * risks[share], 6) for share in (1.0, 0.9, 0.8, 0.5)]
     assert table.rows[0][1].text in CalibrationDisplay.find(of).help().replace(" (7.0–9.0)", "")

@@ -1,5 +1,6 @@
-"""Calibration of the best model, and the coverage of its prediction sets and prediction intervals."""
+"""Calibration of the best models, and the coverage of the best one's prediction sets and intervals."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pandas as pd
@@ -29,9 +30,19 @@ def blocks(of: Ranked) -> Blocks:
         _figure(
             of, confidence, f"{of.title}: reliability diagram and risk–coverage curve of {of.best_model}"
         ),
-        confidence_table(confidence, f"{of.title}: calibration and risk of {of.best_model}"),
+        confidence_table(_by_model(of, confidence), f"{of.title}: calibration and risk, models side by side"),
         coverage,
     ]
+
+
+def _by_model(of: Ranked, confidence: Confidence) -> dict[str, Confidence]:
+    """Return the calibration of the best model and of those that are looked at beside it, by their names."""
+    assert of.evidence is not None
+    runs = {run.name: run for run in of.runs}
+    beside = {of.named(runs[name]): one.confidence for name, one in of.evidence.beside.items()}
+    return {of.named(runs[of.evidence.sliced]): confidence} | {
+        name: one for name, one in beside.items() if one
+    }
 
 
 def _figure(of: Ranked, confidence: Confidence, caption: str) -> Figure:
@@ -50,28 +61,33 @@ def _figure(of: Ranked, confidence: Confidence, caption: str) -> Figure:
     return figure(caption, note, summary, confidence_plot, bins, risks, numbers=numbers)
 
 
-def confidence_table(confidence: Confidence, caption: str) -> Table:
-    """Return a table of the calibration error of the best model, and its risk at several coverages."""
-    columns = (Column("Measure"), Column("Value", others=("low", "high"), is_number=True))
-    risks = dict(zip(SHARES, confidence.risks, strict=True))
+def confidence_table(found: Mapping[str, Confidence], caption: str) -> Table:
+    """Return a table of the calibration error of some models, and their risk at several coverages.
 
-    def off(error: CalibrationError) -> Cell:
-        cell = interval_cell(SHARE, error.value, error.low, error.high)
-        return replace(cell, text=f"{cell.text} points")
-
+    Args:
+        found: calibration of each model, by the name in the heading of its column.
+        caption: caption of the table.
+    """
+    columns = (
+        Column("Measure"),
+        *(Column(name, others=("low", "high"), is_number=True) for name in found),
+    )
     rows = (
-        (Cell("Calibration error"), off(confidence.before)),
-        (Cell("Calibration error after temperature scaling"), off(confidence.after)),
+        (Cell("Calibration error"), *(_points_off(one.before) for one in found.values())),
+        (
+            Cell("Calibration error after temperature scaling"),
+            *(_points_off(one.after) for one in found.values()),
+        ),
         (
             Cell("Temperature, mean over the folds"),
-            Cell(f"{confidence.temperature:.2f}", confidence.temperature),
+            *(Cell(f"{one.temperature:.2f}", one.temperature) for one in found.values()),
         ),
         *(
             (
-                Cell(f"Risk at a coverage of {100 * part:.0f} %"),
-                Cell(f"{100 * risks[part]:.1f} %", round(100 * risks[part], 6)),
+                Cell(f"Risk at a coverage of {100 * share:.0f} %"),
+                *(_risk_cell(one, share) for one in found.values()),
             )
-            for part in (1.0, 0.9, 0.8, 0.5)
+            for share in (1.0, 0.9, 0.8, 0.5)
         ),
     )
     note = (
@@ -84,6 +100,16 @@ def confidence_table(confidence: Confidence, caption: str) -> Table:
         " predictions among them."
     )
     return Table(caption, columns, rows, note, is_folded=True)
+
+
+def _points_off(error: CalibrationError) -> Cell:
+    cell = interval_cell(SHARE, error.value, error.low, error.high)
+    return replace(cell, text=f"{cell.text} points")
+
+
+def _risk_cell(one: Confidence, share: float) -> Cell:
+    risk = 100 * one.risks[SHARES.index(share)]
+    return Cell(f"{risk:.1f} %", round(risk, 6))
 
 
 def coverage_table(evidence: TargetEvidence, caption: str) -> Table | None:

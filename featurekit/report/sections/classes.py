@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from featurekit.evaluation.differences import ALPHA
 from featurekit.evaluation.results import Run
+from featurekit.evaluation.rivals import in_detail
 from featurekit.evaluation.scores import signed
 from featurekit.report.cells import ABSENT, SHARE, count_cell, finite, value_cell
 from featurekit.report.displays.confusion import MOST_CLASSES, ConfusionDisplay
@@ -11,15 +12,13 @@ from featurekit.report.displays.confusion_difference import ConfusionDifferenceD
 from featurekit.report.model import Blocks, Cell, Column, Table
 from featurekit.report.select import Ranked, role
 
-_N_MODELS = 3  # trained models that are looked at, the best ones
-
 
 def blocks(of: Ranked) -> Blocks:
     """Return confusion matrices, the difference of two of them, and the recalls.
 
     The matrix of the best model is shown. Those of the next ones, and of off-the-shelf networks, are folded.
     """
-    shown = [run for run in _compared(of) if run.confusion and len(run.classes) <= MOST_CLASSES]
+    shown = [run for run in in_detail(of.runs) if run.confusion and len(run.classes) <= MOST_CLASSES]
     best = next((run for run in shown if not role(run)), None)
     return [
         *(
@@ -117,15 +116,9 @@ def difference_table(of: Ranked) -> Table | None:
     return Table(caption, columns, rows, note, is_folded=True)
 
 
-def _compared(of: Ranked) -> list[Run]:
-    """Return the runs whose classes are looked at: the best trained models, and off-the-shelf networks."""
-    best = [run for run in of.runs if not role(run)][:_N_MODELS]
-    return best + [run for run in of.runs if role(run) == "off-the-shelf"]
-
-
 def recall_table(of: Ranked, caption: str) -> Table | None:
     """Return the recall of each class, for the best trained models and for off-the-shelf networks."""
-    shown = [run for run in _compared(of) if len(run.recall) == len(run.classes) > 0]
+    shown = [run for run in in_detail(of.runs) if len(run.recall) == len(run.classes) > 0]
     if not shown:
         return None
     columns = (

@@ -1,7 +1,7 @@
-"""The scores of the best model on slices of the data: a figure of the worst, a table of all, a sentence."""
+"""The scores on slices of the data: the best model in a figure and a table, and others beside it."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import pandas as pd
@@ -34,14 +34,15 @@ _WORST = 10  # slices that are drawn
 
 
 def blocks(of: Ranked) -> Blocks:
-    """Return a figure of the slices on which the best model is worst, and a table of all slices.
+    """Return a figure of the slices on which the best model is worst, and tables of all and of other models.
 
-    The table is folded away if there is a figure. There is nothing without slices.
+    The tables are folded away if there is a figure. There is nothing without slices.
     """
     if of.evidence is None or not of.evidence.slices:
         return []
     display = SlicesDisplay.find(of, most=_WORST)
-    return [_plot(of, display) if display else None, _table(of, display)]
+    beside = _beside(of)
+    return [_plot(of, display) if display else None, _table(of, display), *([beside] if beside else [])]
 
 
 def _plot(of: Ranked, display: SlicesDisplay) -> Figure:
@@ -141,6 +142,47 @@ def _table(of: Ranked, display: SlicesDisplay | None) -> Table:
     caption = f"{of.title}: {of.best_model} on slices of the data, the table of all {len(slices)}"
     kind = score_kind(of.evidence.score)
     return slices_table(slices, kind, caption, note, is_folded=display is not None, is_sortable=True)
+
+
+def _beside(of: Ranked) -> Table | None:
+    """Return the scores of the best model and of those that are looked at beside it, a column for each."""
+    assert of.evidence is not None
+    found = {name: slices for name, slices in of.evidence.slices_of_runs.items() if slices}
+    if len(found) == 1:
+        return None
+    kind, runs = score_kind(of.evidence.score), {run.name: run for run in of.runs}
+    by_labels = {name: {(one.columns, one.labels): one for one in own} for name, own in found.items()}
+    columns = (
+        Column("Slice"),
+        *(Column(of.named(runs[name]), kind.unit, others=("low", "high"), is_number=True) for name in found),
+    )
+    rows = tuple(
+        (
+            Cell(slice_name(one)),
+            *(_slice_cell(kind, own.get((one.columns, one.labels))) for own in by_labels.values()),
+        )
+        for one in of.evidence.slices
+        if one.estimate
+    )
+    note = (
+        "Small numbers are 95 % confidence intervals over subjects. Bold: the model is significantly worse on"
+        " the slice than on all other faces (p ≤ 0.05; the gaps of a model are tested together). The slices"
+        " are sorted by the score of the first model."
+    )
+    return Table(
+        f"{of.title}: slices of the data, models side by side",
+        columns,
+        rows,
+        note,
+        is_folded=True,
+        is_sortable=True,
+    )
+
+
+def _slice_cell(kind: ScoreKind, one: Slice | None) -> Cell:
+    if one is None:
+        return Cell(ABSENT)
+    return replace(estimate_cell(kind, one.estimate), is_strong=one.is_worse)
 
 
 def _on_all_faces(display: SlicesDisplay) -> str:

@@ -25,7 +25,7 @@ def test_a_run_without_evidence_is_never_called_best():
             "M1 · a · dlib_age",
             "confusion matrix of M1 · a · dlib",
             "the best model (M1) on slices of the data",
-            "calibration and risk of the best model (M1)",
+            "calibration and risk, models side by side",
             "prediction sets of the best model (M1)",
             "worst errors of the best model (a)",
             "The table shows by how many points M1 · a · dlib",

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from featurekit.evaluation.estimates import Estimate
+from featurekit.evaluation.evidence import Evidence, ModelEvidence
 from featurekit.evaluation.slices import Slice
 from featurekit.report import frames
 from featurekit.report.model import Figure, Table
@@ -46,6 +47,24 @@ def test_the_chart_has_a_mark_where_a_gap_is_shown_and_a_line_for_all_faces():
     shown = [(cells[1].text, cells[1].count) for cells in table.rows[:3]]
     assert [f"{value} ({ends})" for value, ends in shown] == numbers[1:]
     assert "On all faces, the accuracy is 85.0 % (83.0–88.0)." in table.note
+
+
+def test_the_models_that_are_looked_at_stand_beside_each_other_in_the_order_of_the_first():
+    runs = [make_run(classifier=f"m{n}", scores={"accuracy": score(0.9 - n / 100)}) for n in range(5)]
+    better = (replace(MADE_UP[1], estimate=Estimate(0.7, 0.6, 0.8), gap=-0.2, gap_p=0.01), MADE_UP[0])
+    beside = {runs[1].name: ModelEvidence(slices=better, confidence=None)}
+    known = make_evidence(runs, slices=MADE_UP, beside=beside).targets["gender"]
+    numbers = {run.name: place for place, run in enumerate(runs, 1)}
+    _, _, table = slices.blocks(Ranked("gender", runs, known, numbers=numbers))
+    assert [column.title[:7] for column in table.columns] == ["Slice", "M1 · m0", "M2 · m1"]
+    shown = [[(cell.text, cell.is_strong) for cell in row] for row in table.rows]
+    assert shown == [
+        [("gender female, age group 4-6", False), ("80.0", True), ("80.0", True)],
+        [("gender female", False), ("80.0", False), ("70.0", True)],
+        [("gender male", False), ("91.2", False), ("—", False)],
+    ]
+    frame = frames.slices_frame(runs, Evidence(of={}, seed=0, targets={"gender": known}))
+    assert list(frame["model"].map(lambda name: name[:2])) == ["m0"] * 4 + ["m1"] * 2
 
 
 def test_what_the_marks_mean_is_said_only_where_there_are_some():
