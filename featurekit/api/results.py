@@ -148,7 +148,8 @@ class Results(Exports):
 
         They are those of the best three trained models, and of the off-the-shelf networks. A slice has all
         faces with one label, such as one age group, or with two labels. The size of the face on the image is
-        a label (face_size, in bands of pixels) if the cache knows it.
+        a label (face_size, in bands of pixels) if the cache knows it, and so is its sharpness (in thirds of
+        the faces) if the backbone "sharpness" has been extracted.
 
         Args:
             target: the target; None for all targets.

@@ -221,8 +221,9 @@ def vectors_for(
     for name in sorted(here(recipes), key=_recognizes_at):
         backbone, layer = split_feature(name)
         # A head's output is a prediction, which different subjects share. Pixels do not tell subjects apart,
-        # nor do the vectors from which features are learned.
-        if ledger is None or layer in backbone.heads or backbone.is_picture or name in starts:
+        # nor do measures of the image, or the vectors from which features are learned.
+        is_other = backbone.is_picture or backbone.is_measure or name in starts
+        if ledger is None or layer in backbone.heads or is_other:
             continue
         # A network whose extraction was stopped has too few vectors; another one may have all of them.
         with suppress(WorkspaceError):

@@ -42,7 +42,7 @@ Features = Annotated[
     typer.Option(
         help="Vectors that the models are fitted on: network, network:layer, or a name of `featurekit list"
         " fitted_features`, several joined by +. Can be given several times. Default: each extracted network"
-        " alone, and all of them joined."
+        " alone, and all of them joined, without sharpness."
     ),
 ]
 Join = Annotated[

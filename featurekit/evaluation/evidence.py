@@ -40,8 +40,8 @@ from featurekit.evaluation.curves import Curve, curves_of, stored
 from featurekit.evaluation.differences import ALPHA, Difference, common_faces, differences_of
 from featurekit.evaluation.disparities import Disparities, disparities_of
 from featurekit.evaluation.estimates import Estimate, estimates_of
-from featurekit.evaluation.face_sizes import face_sizes
-from featurekit.evaluation.outcomes import Outcomes, SizesOf, collect, hash_of
+from featurekit.evaluation.image_quality import quality_labels
+from featurekit.evaluation.outcomes import Outcomes, QualityOf, collect, hash_of
 from featurekit.evaluation.results import Run
 from featurekit.evaluation.rivals import in_detail, ranked_by, rivals_of
 from featurekit.evaluation.scores import renamed
@@ -230,7 +230,7 @@ def gather(
     """
     margins = _margins(margin_points, margin_years)
     outcomes = collect(
-        folder, [run.name for run in runs], manifest, sizes_of=_sizes_of(folder, runs, manifest)
+        folder, [run.name for run in runs], manifest, quality_of=_quality_of(folder, runs, manifest)
     )
     if not outcomes.tables:
         return None
@@ -281,12 +281,14 @@ def _at_legal_ages(of: Evidence, outcomes: Outcomes, legal_ages: Sequence[int]) 
     return replace(of, targets={**of.targets, **targets}) if targets else of
 
 
-def _sizes_of(folder: Path, runs: Sequence[Run], manifest: Manifest | None) -> SizesOf:
-    """Return the function that finds the sizes of faces in the cache of the comparison's project."""
+def _quality_of(folder: Path, runs: Sequence[Run], manifest: Manifest | None) -> QualityOf:
+    """Return the function that finds the quality of images in the cache of the comparison's project."""
     # Nearly always, all runs have the same faces.
     recipes = {str(one["faces"]): one["faces"] for run in runs for one in run.recipes if "faces" in one}
     store = Store(ComparisonFolder(folder).project.cache, read_only=True)
-    return lambda rows: face_sizes(manifest, recipes.values(), store, rows) if manifest else None
+    return lambda rows: (
+        quality_labels(manifest, recipes.values(), store, rows) if manifest else pd.DataFrame()
+    )
 
 
 def _of_targets(

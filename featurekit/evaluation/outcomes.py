@@ -5,7 +5,7 @@ no names: a face is the number of its row in the manifest, and a subject is a nu
 They are small, so that they can be stored with a comparison, and every interval and test
 in its report can be computed again on any machine.
 
-    outcomes/faces.parquet      row, the labels by which faces are grouped, and face_size where it is known
+    outcomes/faces.parquet      row, the labels by which faces are grouped; face_size and sharpness if known
     outcomes/<run>.parquet      row, subject, fold, true, predicted, p_<class>… if there are probabilities
 """
 
@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 
 from featurekit.data.manifest import COLUMNS, Manifest
 from featurekit.errors import WorkspaceError
-from featurekit.evaluation.face_sizes import FACE_SIZE, SIZE_BANDS
+from featurekit.evaluation.image_quality import QUALITY_BANDS
 from featurekit.files import make_folder, whole_file
 from featurekit.project import ComparisonFolder
 
 MOST_LABELS = 24  # in a column by which faces are sliced
-# Returns the band of the size of the face in each of some rows; None if the sizes are not known.
-SizesOf = Callable[[NDArray[np.intp]], "pd.Series[str] | None"]
+# Returns the labels of QUALITY_BANDS that are known of the faces in some rows, a column for each.
+QualityOf = Callable[[NDArray[np.intp]], pd.DataFrame]
 # Binary digits kept of the 24 of a probability: an error of 1 in 30,000, for half the size on the disk.
 _DIGITS = 14
 
@@ -53,7 +53,7 @@ def collect(
     names: Sequence[str],
     manifest: Manifest | None = None,
     *,
-    sizes_of: SizesOf = lambda rows: None,
+    quality_of: QualityOf = lambda rows: pd.DataFrame(),
 ) -> Outcomes:
     """Return the outcomes of runs, from their predictions or as saved before, and save new ones.
 
@@ -61,8 +61,8 @@ def collect(
         folder: folder of the comparison.
         names: names of the runs. Outcomes of runs that are no longer in the comparison are deleted.
         manifest: manifest of the faces; None to use only the outcomes that are saved in the folder.
-        sizes_of: returns the size of the face in each of some rows of the manifest; see face_sizes(). Where
-            it knows none, the sizes that are saved in the folder are kept.
+        quality_of: returns labels for the image of the face in each of some rows of the manifest; see
+            quality_labels(). A column that it does not know is kept if it is saved in the folder.
 
     Returns:
         Outcomes of the runs that have any. They are computed from the stored predictions if these exist and
@@ -85,7 +85,7 @@ def collect(
             tables[name] = table
     labels = read_outcomes(files.faces).set_index("row") if files.faces.is_file() else None
     if manifest is not None and is_own:
-        own = _with_sizes(_labels_of(manifest, tables), labels, sizes_of)
+        own = _with_quality(_labels_of(manifest, tables), labels, quality_of)
         if labels is None or not own.equals(labels):
             write_outcomes(files.faces, own.reset_index())
         labels = own
@@ -199,22 +199,23 @@ def _labels_of(manifest: Manifest, tables: Mapping[str, pd.DataFrame]) -> pd.Dat
     return pd.DataFrame(labels, index=pd.Index(rows, name="row"))
 
 
-def _with_sizes(own: pd.DataFrame, kept: pd.DataFrame | None, sizes_of: SizesOf) -> pd.DataFrame:
-    """Return labels with the size of each face, if it is known, and if the sizes differ.
+def _with_quality(own: pd.DataFrame, kept: pd.DataFrame | None, quality_of: QualityOf) -> pd.DataFrame:
+    """Return labels with those for the quality of the image that are known, and not all alike.
 
     Args:
-        own: labels of the faces, by row number. A column of the user's own with this name is not replaced.
+        own: labels of the faces, by row number. A column of the user's own with such a name is not replaced.
         kept: labels that were saved before.
-        sizes_of: see collect().
+        quality_of: see collect().
     """
-    if FACE_SIZE in own:
-        return own
-    sizes = sizes_of(own.index.to_numpy(np.intp))
-    # A comparison that was moved away from its cache keeps the sizes that it had.
-    if sizes is None and kept is not None and FACE_SIZE in kept and kept.index.equals(own.index):
-        sizes = kept[FACE_SIZE] if set(kept[FACE_SIZE]) <= {*SIZE_BANDS, ""} else None
-    is_useful = sizes is not None and len({*sizes} - {""}) > 1
-    return own.assign(**{FACE_SIZE: sizes}) if is_useful else own
+    known = quality_of(own.index.to_numpy(np.intp))
+    for name, bands in QUALITY_BANDS.items():
+        labels = known.get(name)
+        # A comparison that was moved away from its cache keeps the labels that it had.
+        if labels is None and kept is not None and name in kept and kept.index.equals(own.index):
+            labels = kept[name] if set(kept[name]) <= {*bands, ""} else None
+        if name not in own and labels is not None and len({*labels} - {""}) > 1:
+            own = own.assign(**{name: labels})
+    return own
 
 
 def _single(values: NDArray[Any]) -> NDArray[np.float64]:

@@ -314,12 +314,24 @@ def _some_here(ledger: Ledger) -> str:
     return found[0]
 
 
+def _is_for_any_model(feature: str) -> bool:
+    """Return whether models are fitted on a feature that is not named.
+
+    Heads and pixels are read by the models to which they belong, and a measure of the image by no model.
+    """
+    backbone, layer = split_feature(feature)
+    return not (layer in backbone.heads or feature == PIXELS or backbone.is_measure)
+
+
 def _feature_sets(ledger: Ledger, features: Sequence[str] | None, join: bool) -> list[tuple[str, ...]]:
     if features is None:
-        # Heads and pixels are read by the models to which they belong, and by others only if they are named.
         known = here(ledger.recipes)
-        heads = [f for f in known if split_feature(f)[1] in split_feature(f)[0].heads]
-        single = [f for f in known if f not in heads and f != PIXELS]
+        single = [name for name in known if _is_for_any_model(name)]
+        if known and not single and PIXELS not in known:
+            raise WorkspaceError(
+                f"Models use {', '.join(known)} only if --features names it, and nothing else has been"
+                " extracted. Next: featurekit extract"
+            )
         sets: list[tuple[str, ...]] = [(f,) for f in single]
         if len(single) > 1:
             sets = [tuple(single)] if join else [*sets, tuple(single)]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from featurekit.data.targets import TARGETS, Target
 from featurekit.evaluation.differences import ALPHA
 from featurekit.evaluation.estimates import Estimate, losses_of, mean_of_faces
-from featurekit.evaluation.face_sizes import FACE_SIZE, SIZE_BANDS
+from featurekit.evaluation.image_quality import QUALITY_BANDS
 from featurekit.evaluation.outcomes import Outcomes
 from featurekit.uncertainty.permutation import slice_gaps
 from featurekit.uncertainty.resampling import FEWEST
@@ -143,10 +143,10 @@ def different(labels: Mapping[str, NDArray[np.str_]]) -> dict[str, NDArray[np.st
 def _combined(labels: Mapping[str, NDArray[np.str_]]) -> list[tuple[str, ...]]:
     """Return which columns are combined: gender and age group, and own columns with each of these.
 
-    The size of the face is not combined: the many more slices would make every test less powerful.
+    The quality of the image is not combined: the many more slices would make every test less powerful.
     """
     known = [name for name in ("gender", "age_group") if name in labels]
-    alone = {*known, FACE_SIZE}
+    alone = {*known, *QUALITY_BANDS}
     few = [name for name, of in labels.items() if name not in alone and len({*of} - {""}) <= MOST_COMBINED]
     return [*combinations(known, 2), *product(known, few)]
 
@@ -163,7 +163,7 @@ def in_order(column: str, labels: Iterable[str]) -> list[str]:
     >>> in_order("age_group", ["25-32", "4-6", "25-32"]), in_order("hat", ["yes", "no", ""])
     (['4-6', '25-32'], ['no', 'yes'])
     """
-    order = SIZE_BANDS if column == FACE_SIZE else TARGETS[column].classes if column in TARGETS else ()
+    order = QUALITY_BANDS.get(column) or (TARGETS[column].classes if column in TARGETS else ())
     place = {label: number for number, label in enumerate(order)}
     return sorted(set(map(str, labels)) - {""}, key=lambda label: (place.get(label, len(place)), label))
 

@@ -351,6 +351,13 @@ TERMS = (
         " because the labels have changed since.",
     ),
     Term(
+        "sharpness",
+        "How strong the edges between the eyes and the mouth of a face are: the variance of the Laplacian of"
+        " the grey crop (`featurekit extract --backbone sharpness`), which is low for a blurred face. It also"
+        " depends on contrast and noise, and has no unit, so its slices are thirds of the faces of the"
+        " comparison.",
+    ),
+    Term(
         "slice",
         "The faces that share one label or two labels, e.g. all faces of one gender and age group.",
     ),

@@ -60,6 +60,7 @@ def test_folds_of_other_rows_are_refused(manifest):
         (("dlib_face:pooled", "mobilenet_v2:pooled", "dlib_face:embedding"), "dlib_face:embedding"),
         (("mobilenet_v2:pooled", "arcface:embedding"), "arcface:embedding"),
         (("dlib_age:probabilities", "dlib_age:pooled"), "dlib_age:pooled"),
+        (("sharpness:laplacian", "hog:histograms"), "hog:histograms"),
     ],
 )
 def test_close_faces_are_looked_for_with_a_network_that_is_declared_to_tell_people_apart(

@@ -2,6 +2,7 @@
 
 import json
 
+import pandas as pd
 import pytest
 
 FIT = ("fit", "--model", "logistic_regression", "--target", "gender", "--folds", "4")
@@ -20,6 +21,24 @@ def test_the_report_repeats_byte_for_byte_but_for_times(featurekit, extracted, t
             content.pop(cost_or_command)
         reports.append(content)
     assert reports[0] == reports[1]
+
+
+def test_sharpness_that_has_been_extracted_groups_the_faces_and_is_no_feature(
+    featurekit, extracted, tmp_path
+):
+    extract = ("extract", "--backbone", "sharpness", "--detector", "whole_image")
+    assert featurekit(*extract)[0] == 0
+    assert featurekit(*FIT, "--no-models")[0] == 0
+    assert featurekit("report")[0] == 0
+    folder = tmp_path / "work" / "reports" / "table"
+    assert {path.stem.split("--")[1] for path in (folder / "runs").iterdir()} == {"mean_color"}
+    faces = pd.read_parquet(folder / "outcomes" / "faces.parquet")
+    assert faces["sharpness"].value_counts().to_dict() == dict.fromkeys(
+        ("lowest third", "middle third", "highest third"), 8
+    )
+    page = (folder / "report.md").read_text()
+    assert "sharpness lowest third" in page
+    assert "variance of the Laplacian" in page
 
 
 def test_the_margin_of_a_cheaper_model_is_an_option_of_the_report(featurekit, one_line, extracted, tmp_path):

@@ -173,7 +173,7 @@ def test_what_is_said_of_a_backbone_can_be_looked_up(name):
 
 
 # Backbones without weights, and how many faces they are quick enough to be tried on.
-HAND_CRAFTED = {"hog": 10, "lbp": 10, "bif": 5, "landmarks": 40}
+HAND_CRAFTED = {"hog": 10, "lbp": 10, "bif": 5, "landmarks": 40, "sharpness": 40}
 
 
 @pytest.mark.parametrize("name", ["dlib_age", "dlib_gender", "mobilenet_v2", "mean_color", *HAND_CRAFTED])

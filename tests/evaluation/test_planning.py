@@ -27,17 +27,30 @@ def test_a_plan_names_what_is_wrong(world):
 def test_features_are_taken_alone_and_joined(world):
     manifest, ledger, _ = world
     recipe = next(iter(ledger.recipes.values()))
-    names = ("dlib_age:pooled", "dlib_age:probabilities", "mobilenet_v2:pooled")
+    names = ("sharpness:laplacian", "dlib_age:pooled", "dlib_age:probabilities", "mobilenet_v2:pooled")
     ledger = replace(ledger, recipes=dict.fromkeys(names, recipe))
     plans = plan(manifest, ledger, models=["svm"], targets=["gender"])
     svm = [one.feature_name for one in plans if one.kind.name == "svm"]
-    assert svm == ["dlib_age", "mobilenet_v2", "dlib_age+mobilenet_v2"]  # a head is nobody's default
+    assert svm == [
+        "dlib_age",
+        "mobilenet_v2",
+        "dlib_age+mobilenet_v2",
+    ]  # a head or a measure is nobody's default
     joined = plan(manifest, ledger, models=["svm"], targets=["gender"], join=True)
     assert [one.feature_name for one in joined if one.kind.name == "svm"] == ["dlib_age+mobilenet_v2"]
     asked = plan(
-        manifest, ledger, models=["svm"], targets=["gender"], features=["mobilenet_v2+dlib_age:probabilities"]
+        manifest,
+        ledger,
+        models=["svm"],
+        targets=["gender"],
+        features=["mobilenet_v2+dlib_age:probabilities", "sharpness"],
     )
     assert asked[0].features == ("mobilenet_v2:pooled", "dlib_age:probabilities")
+    assert asked[1].features == ("sharpness:laplacian",)
+    ledger = replace(ledger, recipes={"sharpness:laplacian": recipe})
+    with pytest.raises(WorkspaceError, match=r"Models use sharpness:laplacian only if --features names it"):
+        plan(manifest, ledger, models=["svm"], targets=["gender"])
+    plan(manifest, ledger, models=["majority"], targets=["gender"])
 
 
 def test_every_baseline_is_run_on_one_feature_set_only(world):

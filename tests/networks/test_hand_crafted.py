@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from featurekit.faces.align import LANDMARKS, TEMPLATES
-from featurekit.networks.backbones import BACKBONES, bif, hog, landmarks, lbp
+from featurekit.networks.backbones import BACKBONES, bif, hog, landmarks, lbp, sharpness
 from featurekit.networks.backbones._grey import grey
 
 
@@ -206,6 +206,27 @@ def test_a_face_without_usable_landmarks_has_the_geometry_of_an_average_face_and
 
 def test_points_at_one_place_still_give_finite_numbers():
     assert np.isfinite(landmarks.landmarks(np.ones((1, 5, 2), np.float32))).all()
+
+
+def test_sharpness_is_the_variance_of_the_laplacian(face):
+    crops, image = face(sharpness.SIDE)
+    neighbours = image[:-2, 1:-1] + image[2:, 1:-1] + image[1:-1, :-2] + image[1:-1, 2:]
+    middle = (neighbours - 4 * image[1:-1, 1:-1])[27:83, 27:83]  # from the 28th to the 84th of 112 pixels
+    np.testing.assert_allclose(computed("sharpness", crops), [[middle.var()]], rtol=1e-6)
+    assert computed("sharpness", np.full_like(crops, 77)).tolist() == [[0.0]]
+
+
+def test_a_blurred_copy_is_less_sharp_and_a_mirrored_or_brighter_one_as_sharp(face):
+    import cv2
+
+    (crop,) = face(sharpness.SIDE)[0] // 2
+    copies = [crop, *(cv2.GaussianBlur(crop, (0, 0), sigma) for sigma in (0.5, 1, 2, 4))]
+    found = computed("sharpness", np.stack(copies))[:, 0]
+    assert (np.diff(found) < 0).all()
+    outside = crop.copy()
+    outside[:, :20] = outside[90:] = 0  # the crop reaches beyond the image
+    same = computed("sharpness", np.stack([crop, crop[:, ::-1], crop + 100, outside]))[:, 0]
+    assert len(set(same.tolist())) == 1
 
 
 def test_listing_the_backbones_imports_no_library_that_computes_them():

@@ -57,6 +57,8 @@ class Backbone:
             layers that are not networks. None if load or compute is given.
         is_picture: whether the vector is the face crop itself, as bytes, for networks that are trained end to
             end.
+        is_measure: whether the vector measures the image of the face, such as its sharpness, by which a
+            report groups the faces. Models are fitted on it only if it is named.
         recognizes: layers that were trained to recognize people, the best one first. `featurekit audit` uses
             them to search for the same person in the training and the test part of a split.
         is_fixed_size: whether the network takes no other size of image than input_size. Networks with the
@@ -83,6 +85,7 @@ class Backbone:
     compute: Callable[[NDArray[Any]], NDArray[Any]] | None = None
     prepare: Callable[[bytes, Sequence[str]], Callable[[NDArray[Any]], Sequence[NDArray[Any]]]] | None = None
     is_picture: bool = False
+    is_measure: bool = False
     recognizes: tuple[str, ...] = ()
     is_fixed_size: bool = False
     kinds_of_layers: Mapping[str, str] = field(default_factory=dict)

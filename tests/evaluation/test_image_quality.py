@@ -1,5 +1,6 @@
-"""The size of a face is a label where the cache knows it, and nowhere else."""
+"""The size and the sharpness of a face are labels where the cache knows them, and nowhere else."""
 
+from dataclasses import asdict
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,9 +10,17 @@ import pytest
 from featurekit.cache.store import Store
 from featurekit.data.manifest import COLUMNS, Manifest
 from featurekit.data.targets import GENDER
-from featurekit.embeddings.recipe import row_keys
+from featurekit.embeddings.recipe import make_recipes, row_keys
 from featurekit.evaluation.evidence import gather
-from featurekit.evaluation.face_sizes import FACE_SIZE, SIZE_BANDS, face_sizes, size_bands
+from featurekit.evaluation.image_quality import (
+    FACE_SIZE,
+    SHARPNESS,
+    SHARPNESS_BANDS,
+    SIZE_BANDS,
+    quality_labels,
+    size_bands,
+    thirds,
+)
 from featurekit.evaluation.outcomes import Outcomes, collect, read_outcomes
 from featurekit.evaluation.slices import in_order, slices_of
 from featurekit.faces.settings import default_settings
@@ -71,11 +80,11 @@ def test_the_size_is_the_shorter_side_of_the_box_in_the_cache(comparison, manife
     folder, run = comparison
     store = Store(ComparisonFolder(folder).project.cache)
     rows = np.array([0, 1, 2, 7, 8])
-    found = face_sizes(manifest, [{"detector": "none"}, run.recipes[0]["faces"]], store, rows)
-    assert found.to_dict() == {0: "", 1: BANDS[1], 2: BANDS[2], 7: BANDS[3], 8: BANDS[0]}
-    assert face_sizes(manifest, [], store, rows) is None
+    found = quality_labels(manifest, [{"detector": "none"}, run.recipes[0]["faces"]], store, rows)
+    assert found.to_dict() == {FACE_SIZE: {0: "", 1: BANDS[1], 2: BANDS[2], 7: BANDS[3], 8: BANDS[0]}}
     other = {**run.recipes[0]["faces"], "min_face": 99}
-    assert face_sizes(manifest, [other], store, rows) is None
+    for recipes in ([], [other]):
+        assert quality_labels(manifest, recipes, store, rows).columns.empty
 
 
 def test_sizes_make_slices_that_are_not_combined_with_other_labels(comparison, manifest):
@@ -103,25 +112,94 @@ def test_a_comparison_that_was_moved_away_from_its_cache_keeps_its_sizes(compari
     assert faces[FACE_SIZE].tolist()[:4] == ["", *BANDS[1:]]
 
 
-def test_sizes_that_are_unknown_or_all_alike_are_no_label(comparison, manifest):
-    """Outcomes of before, which have no sizes, stay as they are."""
+def extract_sharpness(comparison, manifest, *, mirrored=False):
+    """Put the sharpness of all rows but the first into the cache: their numbers, in a mixed order."""
     folder, _ = comparison
-    for sizes_of in (
-        lambda rows: None,
-        lambda rows: pd.Series(["", *["32-63 px"] * (len(rows) - 1)], index=rows),
-    ):
-        assert FACE_SIZE not in collect(folder, ["svm"], manifest, sizes_of=sizes_of).labels
-    own = manifest.table.assign(**{FACE_SIZE: np.where(np.arange(N) < 40, "small", "large")})
-    kept = collect(
-        folder, ["svm"], Manifest(own, manifest.root), sizes_of=lambda rows: pytest.fail("it is the user's")
+    settings = default_settings("whole_image")
+    recipe = make_recipes(["sharpness"], settings, device="cpu", mirrored=mirrored)["sharpness:laplacian"]
+    shelf = Store(ComparisonFolder(folder).project.cache).shelf("embeddings", asdict(recipe))
+    values = np.arange(N, dtype=np.float32)[:, None] * 37 % N
+    shelf.append(row_keys(manifest, settings)[1:], {"vectors": values[1:]})
+    return shelf, values[:, 0]
+
+
+def test_each_band_of_sharpness_has_a_third_of_the_faces():
+    rng = np.random.default_rng(0)
+    for n in (3, 10, 79, 300):
+        values = rng.permutation(n).astype(float)
+        found = thirds(values)
+        counts = [(found == band).sum() for band in SHARPNESS_BANDS]
+        assert max(counts) - min(counts) <= 1
+        assert values[found == "lowest third"].max() < values[found == "middle third"].min()
+        assert values[found == "middle third"].max() < values[found == "highest third"].min()
+    assert set(thirds(np.full(9, 4.0))) == {"lowest third"}
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_sharpness_makes_slices_once_it_has_been_extracted(comparison, manifest, mirrored):
+    folder, run = comparison
+    before = gather(folder, [run], manifest)
+    assert SHARPNESS not in read_outcomes(ComparisonFolder(folder).faces)
+    _, values = extract_sharpness(comparison, manifest, mirrored=mirrored)
+    after = gather(folder, [run], manifest)
+    assert after.of["faces"] != before.of["faces"]
+    own = [one for one in after.targets["gender"].slices if SHARPNESS in one.columns]
+    assert {(one.columns, one.labels[0]): one.n_faces for one in own} == {
+        ((SHARPNESS,), band): count for band, count in zip(SHARPNESS_BANDS, (27, 26, 26), strict=True)
+    }
+    (by_sharpness,) = [one for one in after.targets["gender"].disparities if one.column == SHARPNESS]
+    assert by_sharpness.column == SHARPNESS
+    faces = read_outcomes(ComparisonFolder(folder).faces)
+    assert faces[SHARPNESS].tolist() == ["", *thirds(values[1:])]
+
+
+def test_sharpness_is_kept_without_a_cache_and_without_a_manifest(comparison, manifest):
+    folder, run = comparison
+    extract_sharpness(comparison, manifest)
+    first = gather(folder, [run], manifest)
+    elsewhere = folder.parents[2] / "elsewhere" / "reports" / "one"
+    elsewhere.parent.mkdir(parents=True)
+    folder.rename(elsewhere)
+    for known in (manifest, None):
+        assert gather(elsewhere, [run], known).of == first.of
+    assert set(read_outcomes(ComparisonFolder(elsewhere).faces)[SHARPNESS]) == {"", *SHARPNESS_BANDS}
+
+
+def test_a_damaged_cache_has_no_sharpness_and_is_no_error(comparison, manifest):
+    folder, run = comparison
+    shelf, _ = extract_sharpness(comparison, manifest)
+    for shard in shelf.folder.glob("*.safetensors"):
+        shard.write_bytes(shard.read_bytes()[:-40])
+    gather(folder, [run], manifest)
+    faces = read_outcomes(ComparisonFolder(folder).faces)
+    assert (FACE_SIZE in faces, SHARPNESS in faces) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("name", "alike"), [(FACE_SIZE, "32-63 px"), (SHARPNESS, "lowest third")], ids=[FACE_SIZE, SHARPNESS]
+)
+def test_a_quality_that_is_unknown_or_all_alike_is_no_label(comparison, manifest, name, alike):
+    """Outcomes of before, which have no such column, stay as they are."""
+    folder, _ = comparison
+
+    def labels(first, others):
+        return lambda rows: pd.DataFrame({name: ["", first, *[others] * (len(rows) - 2)]}, index=rows)
+
+    for quality_of in (lambda rows: pd.DataFrame(), labels("", alike), labels(alike, alike)):
+        assert name not in collect(folder, ["svm"], manifest, quality_of=quality_of).labels
+    own = Manifest(
+        manifest.table.assign(**{name: np.where(np.arange(N) < 40, "small", "large")}), manifest.root
     )
-    assert set(kept.labels[FACE_SIZE]) == {"small", "large"}
-    # Without the user's column, nothing of it is taken for a size.
-    assert FACE_SIZE not in collect(folder, ["svm"], manifest).labels
+    kept = collect(folder, ["svm"], own, quality_of=labels("other", alike))
+    assert set(kept.labels[name]) == {"small", "large"}
+    assert in_order(name, kept.labels[name]) == ["large", "small"]
+    # Without the user's column, nothing of it is taken for a quality.
+    assert name not in collect(folder, ["svm"], manifest).labels
 
 
-def test_bands_are_listed_from_small_to_large():
+def test_bands_are_listed_from_low_to_high():
     assert in_order(FACE_SIZE, sorted(SIZE_BANDS)) == list(SIZE_BANDS)
+    assert in_order(SHARPNESS, ["middle third", "highest third", "lowest third"]) == list(SHARPNESS_BANDS)
 
 
 def test_ethnicity_is_a_slice_only_of_a_table_whose_column_was_asked_for(tmp_path):
