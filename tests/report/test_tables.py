@@ -126,12 +126,14 @@ def numbers(text):
 
 
 def rounds_to(value, number, digits):
-    return abs(abs(value) - abs(number)) <= 0.5 * 10**-digits * (1 + 1e-9) + 1e-9
+    """Whether a number that is shown with so many digits is the value, with its sign."""
+    return abs(value - number) <= 0.5 * 10**-digits * (1 + 1e-9) + 1e-9
 
 
 def is_label(small, row):
-    """Whether what stands small in a cell is the text of another cell of its row."""
-    return bool(small) and small in [cell["bdi"] for cell in row]
+    """Whether what stands small in a cell is a name in another cell of its row: a number is never a name."""
+    names = [cell["bdi"] for cell in row if "data-value" not in cell]
+    return bool(re.search(r"[^\W\d_]", small)) and small in names
 
 
 def check(page, text, found):
@@ -162,6 +164,21 @@ def check(page, text, found):
                 )
                 n_numbers += 1
     return n_numbers
+
+
+def test_a_lost_minus_sign_is_no_rounding_and_a_number_is_no_label():
+    """The comparison itself: with a laxer one, numbers without their sign would pass, or none be compared."""
+    ((lost, digits, _),) = numbers("0.71")
+    ((kept, _, _),) = numbers("−0.71")
+    assert rounds_to(-0.712, kept, digits)
+    assert not rounds_to(-0.712, lost, digits)
+    assert not rounds_to(0.712, kept, digits)
+    name, number = {"bdi": "age group 38-43"}, {"bdi": "390", "data-value": "390"}
+    assert is_label("age group 38-43", [name, number])
+    assert not is_label("390", [name, number])
+    assert not is_label("390", [{"bdi": "390"}])
+    assert not is_label("p 0.20", [{"bdi": "p 0.20", "data-value": "0.2"}])
+    assert not is_label("", [{"bdi": ""}])
 
 
 def of_page(page):

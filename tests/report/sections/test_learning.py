@@ -47,9 +47,9 @@ def test_a_gain_is_only_claimed_if_its_interval_does_not_contain_zero():
     )
     unknown = DataCurveDisplay.of(run, make_curve(run, (0.002, -0.001, 0.005))).answer("svm")
     assert unknown == (
-        "It is not shown that more training faces would help: with twice as many training subjects, from 4,600"
-        " to 9,200 faces, the accuracy of svm got 0.2 points better (95 % interval −0.1 to +0.5, which contains"
-        " 0; above 0 is better)."
+        "It is not shown that more training faces would help: with twice as many training subjects, from"
+        " 4,600 to 9,200 faces, the accuracy of svm got 0.2 points better (95 % interval −0.1 to +0.5, which"
+        " contains 0; above 0 is better)."
     )
     worse = DataCurveDisplay.of(run, make_curve(run, (-0.01, -0.02, -0.005))).answer("svm")
     assert (
@@ -59,8 +59,8 @@ def test_a_gain_is_only_claimed_if_its_interval_does_not_contain_zero():
     years = make_run("age")
     said = DataCurveDisplay.of(years, make_curve(years, (0.25, 0.1, 0.4))).answer("svm")
     assert (
-        "improved the mean absolute error of svm by 0.25 years (95 % interval +0.10 to +0.40; above 0 is better)"
-        in said
+        "improved the mean absolute error of svm by 0.25 years (95 % interval +0.10 to +0.40; above 0 is"
+        " better)" in said
     )
     unsure = DataCurveDisplay.of(years, make_curve(years, (-0.05, -0.2, 0.1))).answer("svm")
     assert (
