@@ -51,6 +51,15 @@ def opened(browser: Any, folder: Path, runs: list[Run], title: str) -> tuple[Any
     return page, wrong
 
 
+def milliseconds_to_open(page: Any) -> float:
+    """Return how long the browser worked on a page, from its last byte to the end of its load event."""
+    # The event has no end while it is still being handled, also where goto() has returned.
+    timing = "performance.getEntriesByType('navigation')[0]"
+    page.wait_for_function(f"{timing}.loadEventEnd > 0")
+    took: float = page.evaluate(f"{timing}.loadEventEnd - {timing}.responseEnd")
+    return took
+
+
 def first_table(page: Any) -> Any:
     return page.locator("figure:has(table)").first
 
@@ -185,7 +194,7 @@ def test_a_page_of_many_runs_is_small_and_soon_there(browser, runs, tmp_path):
     assert path.stat().st_size < 5e6
     page = browser.new_page()
     page.goto(path.as_uri())
-    assert page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd") < 2000
+    assert 0 < milliseconds_to_open(page) < 2000
     page.close()
 
 
@@ -334,7 +343,6 @@ def test_in_a_browser_a_page_of_120_runs_is_open_in_two_seconds(browser, tmp_pat
         runs += own
     path = write_report(tmp_path, runs, "t", Evidence(of={}, seed=0, targets=targets))
     page = browser.new_page()
-    page.goto(path.as_uri(), wait_until="load")
-    took = page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd")
-    assert 0 < took < 2000
+    page.goto(path.as_uri())
+    assert 0 < milliseconds_to_open(page) < 2000
     page.close()
