@@ -6,6 +6,7 @@ words that are used, with one line each.
 
 import inspect
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,8 @@ from featurekit.inference.model import TrainedModel
 from featurekit.report.changes import compose_changes
 from featurekit.report.displays.accuracy import AccuracyDisplay
 from featurekit.report.displays.age_density import AgeDensityDisplay
+from featurekit.report.displays.age_error import AgeErrorDisplay
+from featurekit.report.displays.base import Display
 from featurekit.report.displays.calibration import CalibrationDisplay
 from featurekit.report.displays.confusion import ConfusionDisplay
 from featurekit.report.displays.confusion_difference import ConfusionDifferenceDisplay
@@ -169,13 +172,26 @@ def notebook():
     return "\n".join(shown)
 
 
+def cards_for_hugging_face():
+    """Return the model cards of all targets together, of one alone and of synthetic images."""
+    from tests.report.test_model_card import RUNS, card_of
+
+    synthetic = make_run(dataset={**make_run().dataset, "synthetic": True})
+    return "\n".join(
+        [card_of(RUNS, audit=make_audit()), card_of([trained_run()], bare=True), card_of([synthetic])]
+    )
+
+
 def displays():
-    """Return the titles and explanations of the figures."""
+    """Return the titles and explanations of the figures: of each kind, and of each kind of map."""
+    from tests.report.test_displays import BANDS, make_map
+
     runs = best_first([make_run(), make_run(classifier="mlp"), make_run(classifier="majority")])
     ranked = Ranked("gender", runs, make_evidence(runs).targets["gender"])
     made = [
         AccuracyDisplay.of(ranked),
         AgeDensityDisplay(run="r", model="svm", target="Age", density=AGES.density),
+        AgeErrorDisplay(run="r", model="svm", target="Age", bands=BANDS),
         CalibrationDisplay.find(ranked),
         ConfusionDisplay.of(runs[0]),
         ConfusionDifferenceDisplay.find(ranked),
@@ -187,8 +203,21 @@ def displays():
         LearningCurvesDisplay.of(trained_run()),
         RiskCoverageDisplay.find(ranked),
         SlicesDisplay.find(ranked),
+        make_map(),
+        make_map(
+            plane=replace(make_map().plane, method="umap", shares=None, n_all=90),
+            model="svm",
+            error_of="Gender",
+        ),
     ]
-    return "\n".join(f"{one.title}\n{one.help()}\n{one!r}" for one in made if one)
+    assert {type(one) for one in made} == set(kinds_of(Display))
+    return "\n".join(f"{one.title}\n{one.help()}\n{one!r}" for one in made)
+
+
+def kinds_of(kind):
+    """Return the classes below a class of which objects are made."""
+    below = kind.__subclasses__()
+    return [one for one in below if not inspect.isabstract(one)] + [o for one in below for o in kinds_of(one)]
 
 
 def scores():
@@ -240,6 +269,7 @@ def old_words_in(text):
         made_up_pages,
         kept_page,
         model_cards,
+        cards_for_hugging_face,
         notebook,
         displays,
         scores,

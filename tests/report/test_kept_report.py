@@ -4,6 +4,7 @@ import html
 import re
 import shutil
 from dataclasses import asdict
+from functools import lru_cache
 from importlib.util import module_from_spec, spec_from_file_location
 from itertools import product
 from pathlib import Path
@@ -187,6 +188,19 @@ def as_before(years, true, folds):
     return ranges
 
 
+@lru_cache  # several tests look at the same ranges, and both kinds take long
+def ranges_of(name):
+    """The true ages of a run of age, the ranges around what it read, and those that were drawn before."""
+    table = pd.read_parquet(FOLDER / "outcomes" / f"{name}.parquet")
+    years, true = (table[column].to_numpy(float) for column in ("predicted", "true"))
+    folds, subjects = table["fold"].to_numpy(np.intp), table["subject"].to_numpy()
+    ranges = cross_fitted_ranges(years, true, folds, subjects, alpha=MISSED)
+    found = true, ranges, as_before(years, true, folds)
+    for one in found:
+        one.flags.writeable = False
+    return found
+
+
 BANDS = {
     "age groups and what lies between": (3, 4, 7, 8, 13, 15, 21, 25, 33, 38, 44, 48, 54, 60, 70, 80),
     "decades": tuple(range(10, 120, 10)),
@@ -198,13 +212,7 @@ BANDS = {
 @pytest.mark.parametrize("bands", BANDS)
 def test_ranges_hold_people_of_every_age_and_are_hardly_wider_than_before(runs, bands):
     best = best_first([run for run in runs if run.target == "age" and run.classifier == "svm"])[0]
-    table = pd.read_parquet(FOLDER / "outcomes" / f"{best.name}.parquet")
-    years, true = (table[name].to_numpy(float) for name in ("predicted", "true"))
-    folds, subjects = table["fold"].to_numpy(np.intp), table["subject"].to_numpy()
-    ranges, before = (
-        cross_fitted_ranges(years, true, folds, subjects, alpha=MISSED),
-        as_before(years, true, folds),
-    )
+    true, ranges, before = ranges_of(best.name)
     band = np.digitize(true, BANDS[bands])
     below = []
     for each in (ranges, before):
@@ -221,16 +229,13 @@ def test_ranges_hold_people_of_every_age_for_every_model(runs):
     trained = [run for run in runs if run.target == "age" and not run.is_baseline]
     assert len(trained) > 10
     for run in trained:
-        table = pd.read_parquet(FOLDER / "outcomes" / f"{run.name}.parquet")
-        years, true = (table[name].to_numpy(float) for name in ("predicted", "true"))
-        folds, subjects = table["fold"].to_numpy(np.intp), table["subject"].to_numpy()
-        ranges = cross_fitted_ranges(years, true, folds, subjects, alpha=MISSED)
+        true, ranges, before = ranges_of(run.name)
         held = (ranges[:, 0] <= true) & (true <= ranges[:, 1])
         band = np.digitize(true, BANDS["age groups and what lies between"])
         large = [number for number in np.unique(band) if (band == number).sum() >= 100]
         below = [number for number in large if held[band == number].mean() < 0.85]
         assert len(below) <= 1, (run.name, below)
-        width = np.ptp(ranges, axis=1).mean() / np.ptp(as_before(years, true, folds), axis=1).mean()
+        width = np.ptp(ranges, axis=1).mean() / np.ptp(before, axis=1).mean()
         assert width < 1.1, (run.name, width)
 
 

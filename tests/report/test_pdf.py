@@ -10,7 +10,7 @@ import pytest
 from featurekit.errors import EngineError
 from featurekit.report import pdf
 from featurekit.report.pdf import VARIABLE, find_browser, print_pdf
-from tests.report.made_up import COPY, make_evidence, make_run, make_runs, write_report
+from tests.report.made_up import COPY, html_of, make_evidence, make_run, make_runs, write_report
 
 
 def program(folder, name, script):
@@ -60,7 +60,7 @@ def test_a_browser_that_fails_or_hangs_is_an_error_and_leaves_nothing(tmp_path, 
 
 
 @pytest.mark.slow
-def test_a_printed_report_has_two_pages_of_summary_and_page_numbers(tmp_path):
+def test_a_printed_report_is_text_on_several_a4_pages_without_images(tmp_path):
     if shutil.which("chromium") is None:
         pytest.skip("chromium is not installed")
     runs = make_runs()[::3]
@@ -75,6 +75,17 @@ def test_a_printed_report_has_two_pages_of_summary_and_page_numbers(tmp_path):
     streams = re.findall(rb"stream\r?\n(.*?)\r?\nendstream", data, re.DOTALL)
     assert any(b"Tj" in zlib.decompress(one) for one in streams if one[:1] == b"x")
     assert b"/DCTDecode" not in data  # no image
+
+
+def test_on_paper_each_page_has_its_number_and_the_number_of_pages():
+    """Only on paper: the rule is in the style sheet of the page, within what is for print."""
+    style = html_of([make_run()], "t").split("<style>")[1].split("</style>")[0]
+    before, print_ = re.sub(r"/\*.*?\*/", "", style, flags=re.DOTALL).split("@media print", 1)
+    assert "@page" not in before
+    page = re.search(r"@page \{(.*?\}[^{}]*)\}", print_, re.DOTALL)[1]
+    assert "size: A4 landscape;" in page
+    corner = re.search(r"@bottom-right \{([^}]*)\}", page)[1]
+    assert 'content: counter(page) " / " counter(pages);' in corner
 
 
 def test_on_paper_everything_is_unfolded_nothing_is_cut_off_and_the_summary_is_first(browser, tmp_path):

@@ -6,20 +6,24 @@ import io
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from math import nan
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import featurekit as fk
 from featurekit.checks.audit import Audit
 from featurekit.evaluation.evidence import Evidence
 from featurekit.evaluation.results import load_runs
+from featurekit.report.frames import ranking_frame, slices_frame
 from featurekit.report.html import render_html
 from featurekit.report.markdown import render_markdown
-from featurekit.report.model import Table
+from featurekit.report.model import Figure, Table
 from featurekit.report.page import compose
 from featurekit.report.tables import csv_of_frame, csv_of_table, frame_of, headings_of, rows_of, tables_of
 from featurekit.report.workbook import render_workbook
+from featurekit.text import visible
 from tests.report.made_up import (
     COPY,
     HOSTILE,
@@ -32,6 +36,7 @@ from tests.report.made_up import (
     trained_run,
     write_report,
 )
+from tests.report.sections.test_learning import make_curve
 
 KEPT = Path(__file__).parents[2] / "reports" / "utkface-builtin"
 ABSENT = "—"
@@ -126,12 +131,14 @@ def numbers(text):
 
 
 def rounds_to(value, number, digits):
-    return abs(abs(value) - abs(number)) <= 0.5 * 10**-digits * (1 + 1e-9) + 1e-9
+    """Whether a number that is shown with so many digits is the value, with its sign."""
+    return abs(value - number) <= 0.5 * 10**-digits * (1 + 1e-9) + 1e-9
 
 
 def is_label(small, row):
-    """Whether what stands small in a cell is the text of another cell of its row."""
-    return bool(small) and small in [cell["bdi"] for cell in row]
+    """Whether what stands small in a cell is a name in another cell of its row: a number is never a name."""
+    names = [cell["bdi"] for cell in row if "data-value" not in cell]
+    return bool(re.search(r"[^\W\d_]", small)) and small in names
 
 
 def check(page, text, found):
@@ -162,6 +169,21 @@ def check(page, text, found):
                 )
                 n_numbers += 1
     return n_numbers
+
+
+def test_a_lost_minus_sign_is_no_rounding_and_a_number_is_no_label():
+    """The comparison itself: with a laxer one, numbers without their sign would pass, or none be compared."""
+    ((lost, digits, _),) = numbers("0.71")
+    ((kept, _, _),) = numbers("−0.71")
+    assert rounds_to(-0.712, kept, digits)
+    assert not rounds_to(-0.712, lost, digits)
+    assert not rounds_to(0.712, kept, digits)
+    name, number = {"bdi": "age group 38-43"}, {"bdi": "390", "data-value": "390"}
+    assert is_label("age group 38-43", [name, number])
+    assert not is_label("390", [name, number])
+    assert not is_label("390", [{"bdi": "390"}])
+    assert not is_label("p 0.20", [{"bdi": "p 0.20", "data-value": "0.2"}])
+    assert not is_label("", [{"bdi": ""}])
 
 
 def of_page(page):
@@ -307,22 +329,91 @@ def is_unfolded_by_its_link(tab, folded):
     assert link.is_visible()
 
 
-def test_a_figure_has_the_numbers_that_it_draws():
-    runs = [make_run(), make_run(classifier="mlp")]
-    page = compose(runs, "t", make_evidence(runs))
-    figure = next(
-        block for section in page.sections for block in section.blocks if type(block).__name__ == "Figure"
+# ---------------------------------------------------------------- the numbers of a figure
+
+
+def with_folds(classifier, mean, step, target="gender"):
+    """A run whose score differs from fold to fold; with step 0 it has none of them."""
+    of = {"mean": mean, "std": 0.01, "folds": [mean + number * step for number in (-2, -1, 0, 1, 2)]}
+    if not step:
+        del of["folds"]
+    return make_run(
+        target, classifier=classifier, scores={"mae_years" if target == "age" else "accuracy": of}
     )
-    rows = list(csv.DictReader(io.StringIO(figure.csv)))
-    assert [row["model"] for row in rows] == ["mlp", "svm"]
-    assert {row["value"] for row in rows} == {"0.8"}
-    assert csv_of_frame(frame_of_one(0.123456789)) == "x\r\n0.123457\r\n"
 
 
-def frame_of_one(value):
-    import pandas as pd
+@pytest.fixture(scope="module", params=["gender", "age_group", "age"])
+def drawn(request):
+    """A page with each figure of a target: its runs, its evidence, and caption → numbers of the copy."""
+    target, (scale, unit) = request.param, (10, 1) if request.param == "age" else (1, 0.1)
+    runs = [
+        with_folds(name, scale * mean, unit * step, target)
+        for name, mean, step in (("svm", 0.8, 0.03), ("mlp", 0.6, 0.02), ("majority", 0.5, 0))
+    ]
+    runs += [trained_run()] if target == "gender" else []
+    evidence = make_evidence(runs)
+    curves = {runs[0].name: make_curve(runs[0])}
+    page = compose(runs, "t", evidence, data_curves=curves)
+    figures = [block for section in page.sections for block in section.blocks if isinstance(block, Figure)]
+    copies = {one.caption.split(": ", 1)[1]: pd.read_csv(io.StringIO(one.csv, newline="")) for one in figures}
+    assert len(copies) == len(figures)
+    return runs, evidence, copies
 
-    return pd.DataFrame({"x": [value]})
+
+def test_every_figure_can_be_copied_and_its_shares_are_between_0_and_1(drawn):
+    """As in the frames of Python and unlike in the tables of the page, whose headings have their units."""
+    runs, _, copies = drawn
+    assert len(copies) >= 5
+    for caption, frame in copies.items():
+        assert len(frame), caption
+        assert not [name for name in frame if "%" in name]
+        own = frame[frame["measure"] != "loss"] if "measure" in frame else frame
+        for name, column in own.select_dtypes("number").items():
+            if name in COUNTED or (runs[0].target == "age" and name not in SHARES):
+                continue
+            lowest = -1 if name.startswith(("gap", "gain")) else 0
+            assert column.dropna().between(lowest, 1).all(), (caption, name)
+
+
+COUNTED = ("n_faces", "n_subjects", "epoch", "seconds_per_1000_faces")
+SHARES = ("share", "part", "p_value")
+
+
+def test_a_copied_ranking_has_the_numbers_of_the_frame_and_each_fold(drawn):
+    runs, evidence, copies = drawn
+    copy = next(frame for caption, frame in copies.items() if caption.endswith("of all models"))
+    frame = ranking_frame(runs, evidence)
+    name = copy["score"].iloc[0]
+    assert copy["run"].tolist() == frame["run"].tolist()
+    for ours, theirs in (("value", name), ("low", f"{name}_low"), ("high", f"{name}_high")):
+        assert copy[ours].tolist() == pytest.approx(frame[theirs].tolist())
+    known = {run.name: run.scores[name].get("folds", [nan] * 5) for run in runs}
+    folds = copy[[f"fold_{number}" for number in range(1, 6)]].to_numpy()
+    assert list(map(list, folds)) == [pytest.approx(known[run], nan_ok=True) for run in copy["run"]]
+    assert [column for column in copy if column.startswith("fold_")][-1] == "fold_5"
+
+
+def test_copied_slices_have_the_score_of_all_faces_above_the_numbers_of_the_frame(drawn):
+    runs, evidence, copies = drawn
+    copy = next(frame for caption, frame in copies.items() if "on slices of the data" in caption)
+    first, rest = copy.iloc[0], copy.iloc[1:]
+    known = evidence.targets[runs[0].target]
+    overall = known.estimates[known.sliced][known.score]
+    assert first[["slice", "score"]].tolist() == ["all faces", known.score]
+    assert first[["value", "low", "high"]].tolist() == pytest.approx(
+        [overall.value, overall.low, overall.high]
+    )
+    assert first[["gap", "p_value"]].isna().all()
+    frame = slices_frame(runs, evidence).dropna(subset="value")
+    columns = ["slice", "value", "low", "high", "gap", "p_value", "n_faces", "n_subjects"]
+    assert len(rest) == len(frame) == 2
+    for ours, theirs in zip(rest[columns].to_numpy(), frame[columns].to_numpy(), strict=True):
+        assert [ours[0], *ours[1:]] == [visible(theirs[0]), *map(pytest.approx, theirs[1:])]
+
+
+def test_a_number_of_a_copied_figure_has_six_digits():
+    frame = pd.DataFrame({"x": [0.123456789, 1234567.0]})
+    assert csv_of_frame(frame) == "x\r\n0.123457\r\n1234567\r\n"
 
 
 # ---------------------------------------------------------------- the workbook

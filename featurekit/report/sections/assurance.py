@@ -332,7 +332,7 @@ def _coverage(run: Run, evidence: TargetEvidence) -> Iterator[Point]:
 
 def _coverage_of_slices(evidence: TargetEvidence, promised: str) -> Point:
     """Return the point that the coverage of each slice is as high as promised, also of the worst one."""
-    low = evidence.broken
+    low = [(column, one) for column, one in evidence.broken if column]
     slices = [one for column, one in evidence.coverage if column]
     n_shown = sum(one.between is not None and one.between.low >= 1 - MISSED for one in slices)
     n_few = sum(one.between is None for one in slices)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import zip_longest
 
 import pandas as pd
 
@@ -266,9 +267,9 @@ def _scores_note(
 
 def _numbers(display: AccuracyDisplay) -> pd.DataFrame:
     """Return the numbers of the figure: those of the display, and the score of each model in each fold."""
-    folds = [folds_of(one.run, display.kind.name) for one in display.scores]
-    columns = [f"fold_{number}" for number in range(1, max(map(len, folds)) + 1)]
-    return display.frame().join(pd.DataFrame(folds, columns=columns, dtype=float))
+    folds = zip_longest(*(folds_of(one.run, display.kind.name) for one in display.scores))
+    columns = {f"fold_{number}": values for number, values in enumerate(folds, start=1)}
+    return display.frame().join(pd.DataFrame(columns, dtype=float))
 
 
 def _plot(of: Ranked, caption: str) -> Figure | None:

@@ -1,5 +1,7 @@
 """What cannot be compared is not ranked."""
 
+import re
+
 from tests.report.made_up import html_of, make_errors, make_evidence, make_run, markdown_of, rows_of, score
 
 
@@ -33,6 +35,11 @@ def test_a_run_without_evidence_is_never_called_best():
             assert caption in text.replace("\\_", "_"), caption
         assert text.count("untested") == 1
     text = markdown_of([*tested, better], "t", make_evidence(tested))
+    # The first screen announces the best of the runs that are compared, and its score.
+    announced = re.findall(r"^- \*\*Gender\*\*: .*$", text.replace("\\_", "_"), re.MULTILINE)
+    assert announced == [
+        "- **Gender**: M1 · a · dlib_age: **80.0 %** accuracy (78.0 to 83.0) on 1,234 faces",
+    ]
     assert [cells[1] for cells in rows_of(text, "Gender")] == ["a", "b"]
     assert "| dlib_age | untested | its predictions are missing | featurekit fit --model x |" in apart_of(
         text, "Gender"

@@ -58,7 +58,10 @@ def test_a_gain_is_only_claimed_if_its_interval_does_not_contain_zero():
     assert "may help" not in worse
     years = make_run("age")
     said = DataCurveDisplay.of(years, make_curve(years, (0.25, 0.1, 0.4))).answer("svm")
-    assert "improved the mean absolute error of svm by 0.25 years (95 % interval +0.10 to +0.40;" in said
+    assert (
+        "improved the mean absolute error of svm by 0.25 years (95 % interval +0.10 to +0.40; above 0 is"
+        " better)" in said
+    )
     unsure = DataCurveDisplay.of(years, make_curve(years, (-0.05, -0.2, 0.1))).answer("svm")
     assert (
         "the mean absolute error of svm got 0.05 years worse (95 % interval −0.20 to +0.10, which" in unsure

@@ -241,3 +241,94 @@ def test_a_worst_slice_that_may_be_chance_is_said_not_to_be_shown():
         slices = (replace(one, gap=-0.5, gap_p=p),)
         text = markdown_of(runs, "t", make_evidence(runs, slices=slices))
         assert ("None is shown to be worse than all other faces. The worst is" in text) != is_shown
+
+
+def of_tested(runs: list[Run], n_tested: int, p: float) -> str:
+    """Return what the summary says if the best model was compared with only some of the others."""
+    evidence = make_evidence(runs, p=p)
+    known = evidence.targets["gender"]
+    tested = {run.name for run in best_first(runs)[: n_tested + 1]}
+    differences = tuple(one for one in known.differences if {one.first, one.second} <= tested)
+    evidence = replace(evidence, targets={"gender": replace(known, differences=differences)})
+    return markdown_of(runs, "t", evidence).split("How sure: ")[1].split("\n")[0]
+
+
+@pytest.mark.parametrize(
+    ("n_tested", "p", "words"),
+    [
+        (
+            2,
+            0.4,
+            "Not shown to be better than 2 other models (M2, M3): up to 2.0 points worse (p 0.40 or more)",
+        ),
+        (1, 0.4, "Not shown to be better than m1 on dlib_age (M2): 1.0 points worse (p 0.40); 2 not tested."),
+        (2, 0.01, "Better than 2 other models; 1 not tested. The second, m1 on dlib_age (M2), is 1.0 points"),
+        (3, 0.01, "Better than 3 other models. The second"),
+        (0, 0.01, "Not tested. The second, m1 on dlib_age (M2), is 1.0 points worse."),
+    ],
+)
+def test_models_that_were_not_tested_are_counted_apart(n_tested, p, words):
+    """A model without a test is neither one that the best is better than, nor one level with it."""
+    runs = [make_run(classifier=f"m{n}", scores={"accuracy": score(0.8 - n / 100)}) for n in range(4)]
+    said = of_tested(runs, n_tested, p)
+    assert said.startswith(markdown(words))
+    assert said.count("not tested") == (n_tested in (1, 2))
+
+
+IDLE = Finding(name="label_suspects", severity="ok", count=0, of=0, what="No predictions are available.")
+CLEAN = Finding(name="class_balance", severity="ok", count=0, of=8, what="Fine.")
+WARNING = Finding(name="near_duplicates", severity="warning", count=3, of=8, what="Some.")
+FAILED = Finding(name="unreadable_files", severity="error", count=0, of=0, what="No file can be read.")
+
+
+@pytest.mark.parametrize(
+    ("findings", "words", "section"),
+    [
+        (
+            [CLEAN, IDLE, CLEAN],
+            "None of the 2 checks of the audit found an error in the data. 1 check could not run.",
+            "0 of 2 checks found an error or a warning. Look at these findings before you trust the scores. 1"
+            " check could not run.",
+        ),
+        (
+            [IDLE, WARNING, IDLE],
+            "Look at the data: 1 of 1 checks of the audit warn: faces with a near duplicate: 3 of 8. 2 checks"
+            " could not run.",
+            "1 of 1 checks found",
+        ),
+        # What found an error without a case to count did run.
+        (
+            [CLEAN, FAILED],
+            "1 of 2 checks of the audit warn: unreadable files: 0 of 0.",
+            "1 of 2 checks found",
+        ),
+        ([IDLE], "No check of the audit could run; the section on the audit says what is missing.", "0 of 0"),
+        ([CLEAN], "None of the 1 checks of the audit found an error in the data.", "0 of 1 checks found"),
+    ],
+)
+def test_checks_that_could_not_run_are_not_counted_as_clean(findings, words, section):
+    runs = [make_run(), make_run(classifier="mlp")]
+    audit = Audit(findings=tuple(findings), folds="", features="", runs=(), seed=0)
+    text = markdown_of(runs, "t", make_evidence(runs), audit)
+    first = text.split("\n## ")[1]
+    assert words in first
+    assert section in text.split("## Audit of the data")[1].split("\n## ")[0]
+    if IDLE not in findings:
+        assert "could not run" not in text
+
+
+def test_an_audit_of_other_folds_is_said_on_the_first_screen_and_its_numbers_are_not():
+    runs = [make_run(), make_run(classifier="mlp")]
+    close = {best_first(runs)[0].name: {"accuracy": 0.8, "accuracy without": 0.777}}
+    found = replace(WARNING, name="suspiciously_close", details=close)
+    own, other = (
+        Audit(findings=(found,), folds=folds, features="dlib_face", runs=(), seed=0)
+        for folds in (runs[0].folds["sha256"], "0" * 64)
+    )
+    for audit, is_own in ((own, True), (other, False)):
+        first = markdown_of(runs, "t", make_evidence(runs), audit).split("\n## ")[1]
+        old = "The audit checked other folds than those of these runs. Run it again: featurekit audit"
+        assert (old in first) != is_own
+        assert ("Data: 77.7 %" in first) == is_own
+        assert ("suspiciously close" in first) == is_own
+        assert ("checks of the audit" in first) == is_own
