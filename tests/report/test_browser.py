@@ -308,21 +308,23 @@ def test_in_a_browser_a_chosen_model_is_marked_in_the_rankings_and_the_figures(b
     page.close()
 
 
-def test_in_a_browser_the_rows_and_figures_of_a_chosen_model_are_counted_once_aloud(browser, runs, tmp_path):
+def test_in_a_browser_the_places_of_a_chosen_model_are_counted_once_aloud(browser, runs, tmp_path):
     """Each figure is there twice, for wide and for narrow screens, and a listener hears of one."""
     page, wrong = opened(browser, tmp_path, runs, "t")
     picker = page.get_by_role("combobox", name="Mark a model")
-    rows_and_figures = """number => [
+    places = """number => [
         [...document.querySelectorAll("tr")].filter(row => row.dataset.model === number).length,
+        [...document.querySelectorAll("thead th")].filter(head => head.dataset.model === number).length,
         [...document.querySelectorAll(".block")].filter(
             block => block.querySelector(`.plot svg [data-model="${number}"]`)).length,
     ]"""
     for number in ("M1", "M2"):
         picker.select_option(number)
-        n_rows, n_figures = page.evaluate(rows_and_figures, number)
+        n_rows, n_columns, n_figures = page.evaluate(places, number)
         assert n_rows >= 2
+        assert n_columns >= 1
         assert n_figures >= 2
-        said = f"{number} is marked in {n_rows + n_figures} rows and figures."
+        said = f"{number} is marked in {n_rows + n_columns + n_figures} rows, columns and figures."
         assert page.locator("#said").inner_text() == said
         assert page.locator("svg g.picked").count() == 2 * n_figures
     picker.select_option("")

@@ -85,14 +85,14 @@ def said(read):
         "model": rf"^{read['model']}\b",
         "score": rf"^{score} {name}\b",
         "interval": rf"{name} \({low} to {high}\)",
-        "n_level": rf"^How sure\s*Not shown to be better than {others}" if n_level else r"^How sure\s*Better",
-        "ms": rf"^Cost\s*{read['ms']} ms per face",
+        "n_level": rf"^How sure: Not shown to be better than {others}" if n_level else r"^How sure: Better",
+        "ms": rf"^Cost: {read['ms']} ms per face",
         "faster_and_as_good": rf"A faster one, .+ \({faster}\), takes \d+ ms and is shown to lose less than"
         if faster
         else "No faster model is shown to lose less than",
-        "worst_label": rf"^Worst slice\s*(None is .*The worst is )?{label}:",
+        "worst_label": rf"^Worst slice: (None is .*The worst is )?{label}:",
         "worst_score": rf"{label}: {name} {worst} \(",
-        "score_without_close_faces": rf"^Data\s*{re.escape(without)} \(",
+        "score_without_close_faces": rf"^Data: {re.escape(without)} \(",
     }
 
 

@@ -257,7 +257,7 @@ def test_the_answers_are_on_the_first_screen(browser):
     page = browser.new_page(viewport={"width": 1280, "height": 800})
     page.goto((FOLDER / "report.html").as_uri())
     for word in ("How sure", "Baselines", "Cost", "Worst slice", "Low coverage", "Data"):
-        box = page.get_by_text(word, exact=True).first.bounding_box()
+        box = page.get_by_text(f"{word}:", exact=True).first.bounding_box()
         assert box is not None
         assert box["y"] + box["height"] < 800, word
     page.close()
