@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from featurekit.api.tune import tune
     from featurekit.api.upkeep import audit, doctor, log_mlflow, purge, verify
     from featurekit.api.weights import add_network, add_weights
+    from featurekit.embeddings.executors.ray import RayExecutor
     from featurekit.errors import FeaturekitError
 
 
@@ -78,6 +79,7 @@ _ROOMS = {
     "log_mlflow": "featurekit.api.upkeep",
     "purge": "featurekit.api.upkeep",
     "verify": "featurekit.api.upkeep",
+    "RayExecutor": "featurekit.embeddings.executors.ray",
     "FeaturekitError": "featurekit.errors",
 }
 
@@ -89,6 +91,7 @@ __all__ = [
     "FoundFaces",
     "Model",
     "Project",
+    "RayExecutor",
     "Result",
     "Results",
     "__version__",

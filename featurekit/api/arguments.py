@@ -1,12 +1,15 @@
 """Check arguments that several public functions share."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from featurekit.api.telling import LOG
 from featurekit.errors import EngineError, UnknownNameError
 from featurekit.faces.photographs import Photograph, Photographs
 from featurekit.inference.inputs import photographs_in
 from featurekit.registry import unknown
+
+if TYPE_CHECKING:
+    from featurekit.embeddings.executors import Executor
 
 _CHOICES = ("all", "center", "largest", "only")
 
@@ -25,6 +28,33 @@ def threads_of(n_jobs: int | None) -> int:
     if n_jobs < 1:
         raise EngineError(f"n_jobs must be -1 or at least 1. Got {n_jobs} instead.")
     return n_jobs
+
+
+def executor_of(executor: "str | Executor", n_jobs: int | None) -> "Executor":
+    """Return where vectors are computed, for the name of an executor or an executor itself.
+
+    Args:
+        executor: "local", "ray", or an object such as fk.RayExecutor().
+        n_jobs: number of threads of the local executor; None or -1 for one per core.
+
+    Raises:
+        UnknownNameError: there is no executor with this name.
+        EngineError: n_jobs is not possible, or has no effect.
+    """
+    from featurekit.embeddings.executors.local import LocalExecutor
+    from featurekit.embeddings.executors.ray import RayExecutor
+
+    threads = threads_of(n_jobs)
+    if executor == "local":
+        return LocalExecutor(threads)
+    if executor != "ray" and not hasattr(executor, "opened"):
+        raise UnknownNameError(unknown("executor", str(executor), ["local", "ray"]))
+    if threads:
+        raise EngineError(
+            "--threads is the number of threads of this machine, and has no effect with --executor ray. Leave"
+            " it out; --workers is the number of workers."
+        )
+    return RayExecutor() if isinstance(executor, str) else executor
 
 
 def as_list(value: Any) -> list[Any]:

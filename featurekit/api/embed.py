@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurekit.api.arguments import as_list, threads_of
+from featurekit.api.arguments import as_list, executor_of
 from featurekit.api.description import Description, describe_in
 from featurekit.api.project import Project, project_of
 from featurekit.api.telling import Shown, note, shown, warn_of_first
 from featurekit.api.vector_map import HasRuns, map_in
 from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
+from featurekit.embeddings.executors import Executor
 from featurekit.embeddings.extractor import Extraction
 from featurekit.embeddings.index import BUILTIN_BACKBONES, Ledger, extract_into, some_ledger_of
 from featurekit.embeddings.recipe import Recipe, row_keys
@@ -242,6 +243,7 @@ def embed(
     device: str = "auto",
     precision: str = "auto",
     n_jobs: int | None = None,
+    executor: "str | Executor" = "local",
     project: Project | str | Path | None = None,
     progress: Shown = True,
 ) -> Embeddings:
@@ -266,6 +268,8 @@ def embed(
         device: "auto", "cpu" or "cuda". With "cuda", an error is raised if no GPU can be used.
         precision: "auto", "fp32", "bf16" or "int8".
         n_jobs: number of threads, which does not change the results; None or -1 for one per core.
+        executor: "local" for this machine, "ray" for the Ray cluster that it belongs to, or an object such as
+            ``fk.RayExecutor(address="local", workers=4)``. On a CPU the vectors are the same.
         project: the project; None for the project of the current folder.
         progress: whether to show a progress bar, or a function that is called with (images read, images to
             read).
@@ -275,7 +279,7 @@ def embed(
         of all rows.
 
     Raises:
-        UnknownNameError: there is no network, layer or detector with a given name.
+        UnknownNameError: there is no network, layer, detector or executor with a given name.
         WeightsError: a weight file is missing; the message says how to get it.
         EngineError: the device or the precision cannot be used, or a package is not installed.
         EmbeddingError: a feature is computed from landmarks, and the detector gives none.
@@ -319,7 +323,7 @@ def embed(
             device=device,
             precision=precision,
             mirrored=mirror,
-            threads=threads_of(n_jobs),
+            executor=executor_of(executor, n_jobs),
             progress=told,
         )
     _tell_of_unread(extraction)

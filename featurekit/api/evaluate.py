@@ -13,6 +13,7 @@ from featurekit.api.results import Results
 from featurekit.api.telling import Shown, note, say, shown, warn
 from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
+from featurekit.embeddings.executors.local import LocalExecutor
 from featurekit.embeddings.index import Ledger, extract_into, some_ledger_of
 from featurekit.errors import ModelError, WorkspaceError
 from featurekit.estimators import ClassifierKind, candidates, fresh
@@ -293,7 +294,12 @@ def _with_pixels(ledger: Ledger, data: Manifest, place: Project, threads: int, p
     """Extract the pixels of the faces, which networks are trained on, and return a ledger with them."""
     with shown(progress, "extracting", "images") as told:
         extract_into(
-            place.folder, data, [backbone_of(PIXELS)], ledger.settings, threads=threads, progress=told
+            place.folder,
+            data,
+            [backbone_of(PIXELS)],
+            ledger.settings,
+            executor=LocalExecutor(threads),
+            progress=told,
         )
     pixels = some_ledger_of(place.folder)
     return replace(

@@ -87,7 +87,7 @@ class Shelf:
         return np.flatnonzero(self._find(as_keys(row_keys)) < 0)
 
     @in_one_line()
-    def append(self, row_keys: RowKeys, columns: Mapping[str, NDArray[Any]]) -> None:
+    def append(self, row_keys: RowKeys, columns: Mapping[str, NDArray[Any]]) -> Path | None:
         """Write rows as one new shard; the file is on the disk when this returns.
 
         A row that is on the shelf already is not written again: the same recipe gives exactly the same values
@@ -97,6 +97,9 @@ class Shelf:
             row_keys: keys of the rows, shape (n_rows, 32).
             columns: name → one value for each row, shape (n_rows, ...); every call must give the same
                 columns, dtypes and shapes.
+
+        Returns:
+            Path of the new shard, which is named by its sha256; None if every row is on the shelf already.
 
         Raises:
             StoreError: the columns differ from the shelf's, or do not have one value for each row.
@@ -109,12 +112,14 @@ class Shelf:
             fresh = np.sort(first)
             fresh = fresh[self._find(keys[fresh]) < 0]
             if not len(fresh):
-                return
+                return None
             tensors = {
                 name: np.ascontiguousarray(np.asarray(values)[fresh]) for name, values in columns.items()
             }
             write_recipe(self._storage, self.folder, self.recipe)
-            self._add([write_shard(self._storage, self.folder, self.kind, self.recipe, keys[fresh], tensors)])
+            shard = write_shard(self._storage, self.folder, self.kind, self.recipe, keys[fresh], tensors)
+            self._add([shard])
+            return shard.path
 
     @in_one_line()
     def read(self, row_keys: RowKeys, columns: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:

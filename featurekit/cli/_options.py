@@ -15,6 +15,7 @@ from featurekit.project import ProjectFolder
 from featurekit.text import one_line
 
 if TYPE_CHECKING:
+    from featurekit.embeddings.executors.ray import RayExecutor
     from featurekit.inference.inputs import Asked
     from featurekit.inference.model import TrainedModel
 
@@ -30,6 +31,23 @@ Precision = Annotated[str, typer.Option(help="Precision of the networks: auto, f
 Threads = Annotated[
     int,
     typer.Option(help="Number of threads, which does not change the results; 0 means one per core.", min=0),
+]
+ExecutorName = Annotated[
+    str, typer.Option("--executor", help="Where to compute: local (this machine), or ray (a Ray cluster).")
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        help="Ray cluster: auto (the one that this machine belongs to), local (a new one on this machine"
+        " alone), or its address. Default: auto."
+    ),
+]
+Workers = Annotated[
+    int | None, typer.Option(help="Number of Ray workers. Default: one per core, or one per GPU.", min=1)
+]
+GpusPerWorker = Annotated[
+    float | None,
+    typer.Option(help="GPUs of a Ray worker; 0.5 if two workers share one. Default: 1."),
 ]
 Profile = Annotated[
     bool,
@@ -58,6 +76,25 @@ ComparisonName = Annotated[
         help="Name of the comparison. Default: the name of the data set.", callback=_name_of_comparison
     ),
 ]
+
+
+def executor_of(
+    name: str, address: str | None, workers: int | None, gpus_per_worker: float | None
+) -> "str | RayExecutor":
+    """Return the executor that the options of a command ask for.
+
+    Raises:
+        WorkspaceError: an option has no effect.
+    """
+    if name == "ray":
+        from featurekit.embeddings.executors.ray import RayExecutor
+
+        return RayExecutor(address or "auto", workers, gpus_per_worker or 1.0)
+    options = {"--address": address, "--workers": workers, "--gpus-per-worker": gpus_per_worker}
+    unused = next((option for option, value in options.items() if value is not None), None)
+    if unused:
+        raise WorkspaceError(f"{unused} has no effect without --executor ray. Leave it out, or add that.")
+    return name
 
 
 def pairs(texts: Sequence[str] | None, option: str) -> dict[str, Any]:

@@ -5,7 +5,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import featurekit as fk
-from featurekit.cli._options import Device, Precision, Profile, Threads
+from featurekit.cli._options import (
+    Address,
+    Device,
+    ExecutorName,
+    GpusPerWorker,
+    Precision,
+    Profile,
+    Threads,
+    Workers,
+    executor_of,
+)
 from featurekit.cli._output import print_profile, print_table
 from featurekit.cli._workspace import dataset_of_command, project_of_command
 from featurekit.errors import WorkspaceError
@@ -60,6 +70,10 @@ def extract(
     precision: Precision = "auto",
     threads: Threads = 0,
     mirror: Mirror = False,
+    executor: ExecutorName = "local",
+    address: Address = None,
+    workers: Workers = None,
+    gpus_per_worker: GpusPerWorker = None,
     profile: Profile = False,
 ) -> None:
     """Find the face in each image and compute its vectors.
@@ -70,6 +84,7 @@ def extract(
       featurekit extract --backbone dlib_age --backbone mobilenet_v2
       featurekit extract --mirror
       featurekit extract --detector insightface_scrfd --detector-weights scrfd_10g.onnx
+      featurekit extract --executor ray --address local
     """
     from featurekit.embeddings.index import feature_names
 
@@ -83,6 +98,7 @@ def extract(
         device=device,
         precision=precision,
         n_jobs=threads or None,
+        executor=executor_of(executor, address, workers, gpus_per_worker),
         project=project_of_command(context),
     ).extraction
     _print_extraction(extraction)

@@ -12,10 +12,11 @@ extraction that was stopped continues where it stopped, and a second extraction 
 
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -95,6 +96,7 @@ def extract(
     store: Store,
     *,
     threads: int = 0,
+    run: "Run | None" = None,
     progress: Progress | None = None,
 ) -> Extraction:
     """Find the face of every image of a manifest, and store its vectors in the cache.
@@ -105,6 +107,7 @@ def extract(
         settings: how faces are found; the recipes must contain the same settings.
         store: the cache, which stores faces and vectors.
         threads: number of threads, which does not change the vectors; 0 for one thread for each core.
+        run: function that does the work elsewhere than in run_here(), with as many threads as it likes.
         progress: called with (images done, images to do).
 
     Raises:
@@ -121,29 +124,20 @@ def extract(
             " --column y2=NAME)."
         )
     keys = row_keys(manifest, settings)
-    faces = store.shelf("faces", settings.recipe())
-    shelves = {recipe.feature: store.shelf("embeddings", asdict(recipe)) for recipe in recipes.values()}
-    ids, paths, contents, boxes = (
-        manifest.table[name].to_list() for name in ("face_id", "image_path", "content", "box")
-    )
-    images = Images(keys, ids, paths, contents, manifest.root, boxes)
-    threads = threads or usable_cores()
-    todo, one_pass = look_at(images, recipes, settings, faces, shelves, threads=threads, progress=progress)
-    of_rows = row_statuses(manifest, keys, faces)
+    job = Job.of(_images_of(manifest, keys), recipes, settings, store)
+    todo = job.todo()
+    run = run or partial(run_here, threads=threads)
+    work = run(job, todo, progress) if len(todo) else Work(threads=threads or usable_cores())
+    of_rows = row_statuses(manifest, keys, job.faces)
     counts = np.bincount(of_rows, minlength=len(STATUSES))
     broken = np.flatnonzero(np.isin(of_rows, [STATUSES.index(status) for status in BROKEN]))
     return Extraction(
         statuses={status: int(n) for status, n in zip(STATUSES, counts, strict=True) if n},
-        n_read=todo,
-        n_detected=one_pass.n_detected if one_pass else 0,
+        n_read=len(todo),
         seconds=time.perf_counter() - started,
         recipes=recipes,
-        achieved=one_pass.achieved if one_pass else {},
-        unread=tuple(one_pass.unread) if one_pass else (),
         broken=tuple((str(manifest.table["image_path"].iloc[row]), STATUSES[of_rows[row]]) for row in broken),
-        parts=one_pass.clock.seconds if one_pass else {},
-        threads=threads,
-        seconds_to_open=one_pass.opened - started if one_pass else 0.0,
+        **vars(work),
     )
 
 
@@ -186,42 +180,108 @@ class Images:
         )
 
 
-def look_at(
-    images: Images,
-    recipes: Mapping[str, Recipe],
-    settings: FaceSettings,
-    faces: Shelf,
-    shelves: Mapping[str, Shelf],
-    *,
-    threads: int,
-    progress: Progress | None = None,
-) -> "tuple[int, Pass | None]":
-    """Process every image whose face or vectors are not stored yet, and store its face and vectors.
+@dataclass(frozen=True)
+class Job:
+    """What to extract, and where to store it.
 
-    Args:
+    Attributes:
         images: the images; an image that several rows share is read once.
         recipes: how each feature's vectors are computed, from make_recipes().
-        settings: how faces are found; the recipes must contain the same settings.
-        faces: stored faces, to which new faces are added.
-        shelves: feature → its stored vectors, to which new vectors are added.
-        threads: number of threads, at least 1.
-        progress: called with (images done, images to do).
-
-    Returns:
-        The number of images that were opened, and an object with the times and problems of this pass; None
-        instead of the object if no face and no vector was missing.
+        settings: how faces are found; the recipes contain the same settings.
+        cache: folder of the cache.
+        faces: the stored faces.
+        shelves: feature → its stored vectors.
     """
-    todo = _images_to_read(images.keys, faces, list(shelves.values()))
-    if not len(todo):
-        return 0, None
-    known = _known_faces(images.keys, todo, faces)
-    one_pass = Pass(images, recipes, settings, threads, n_images=len(todo), faces=faces, shelves=shelves)
-    tasks = (images.task(int(row), known.get(int(row), ())) for row in todo)
-    with closing(one_pass.results(tasks)) as results:
+
+    images: "Images"
+    recipes: Mapping[str, Recipe]
+    settings: FaceSettings
+    cache: Path
+    faces: Shelf
+    shelves: Mapping[str, Shelf]
+
+    @classmethod
+    def of(
+        cls, images: "Images", recipes: Mapping[str, Recipe], settings: FaceSettings, store: Store
+    ) -> "Job":
+        """Return a job whose faces and vectors are in a store.
+
+        Raises:
+            StoreError: the cache cannot be read.
+        """
+        faces = store.shelf("faces", settings.recipe())
+        shelves = {one.feature: store.shelf("embeddings", asdict(one)) for one in recipes.values()}
+        return cls(images, recipes, settings, store.root, faces, shelves)
+
+    def refresh(self) -> None:
+        """Look for faces and vectors that other processes have stored in the meantime."""
+        for shelf in (self.faces, *self.shelves.values()):
+            shelf.refresh()
+
+    def todo(self) -> NDArray[np.intp]:
+        """Return one row number for each image of which a face or vector is missing, increasing."""
+        return _images_to_read(self.images.keys, self.faces, list(self.shelves.values()))
+
+    def tasks(self, rows: NDArray[np.intp]) -> Iterator[Task]:
+        """Yield the task of each row, with the face if an earlier pass has found it."""
+        known = _known_faces(self.images.keys, rows, self.faces)
+        return (self.images.task(int(row), known.get(int(row), ())) for row in rows)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What was done to extract the missing faces and vectors; see the attributes of Extraction."""
+
+    n_detected: int = 0
+    achieved: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    unread: tuple[tuple[str, str], ...] = ()
+    parts: Mapping[str, float] = field(default_factory=dict)
+    threads: int = 1
+    seconds_to_open: float = 0.0
+
+
+# Does a job: processes the images in some rows, and stores their faces and vectors.
+Run = Callable[[Job, NDArray[np.intp], Progress | None], Work]
+
+
+def run_here(job: Job, todo: NDArray[np.intp], progress: Progress | None = None, *, threads: int = 0) -> Work:
+    """Process the images in some rows on this machine, and store their faces and vectors.
+
+    Args:
+        job: what to extract.
+        todo: numbers of the rows, from Job.todo(); at least one.
+        progress: called with (images done, images to do).
+        threads: number of threads, which does not change the vectors; 0 for one thread for each core.
+    """
+    started, threads = time.perf_counter(), threads or usable_cores()
+    one_pass = Pass(
+        job.images,
+        job.recipes,
+        job.settings,
+        threads,
+        n_images=len(todo),
+        faces=job.faces,
+        shelves=job.shelves,
+    )
+    with closing(one_pass.results(job.tasks(todo))) as results:
         for done, _ in enumerate(results, start=1):
             if progress:
                 progress(done, len(todo))
-    return len(todo), one_pass
+    return Work(
+        n_detected=one_pass.n_detected,
+        achieved=one_pass.achieved,
+        unread=tuple(one_pass.unread),
+        parts=one_pass.clock.seconds,
+        threads=threads,
+        seconds_to_open=one_pass.opened - started,
+    )
+
+
+def _images_of(manifest: Manifest, keys: NDArray[np.uint8]) -> "Images":
+    ids, paths, contents, boxes = (
+        manifest.table[name].to_list() for name in ("face_id", "image_path", "content", "box")
+    )
+    return Images(keys, ids, paths, contents, manifest.root, boxes)
 
 
 def _images_to_read(keys: NDArray[np.uint8], faces: Shelf, shelves: Sequence[Shelf]) -> NDArray[np.intp]:
@@ -270,6 +330,7 @@ class Pass:
         opened: value of time.perf_counter() when the detector and the networks were ready.
         n_detected: number of images on which the face detector was run.
         unread: name and reason of each image that has changed or could not be read this time.
+        written: paths of the files that were added to the cache.
     """
 
     def __init__(
@@ -328,6 +389,7 @@ class Pass:
         self.opened = time.perf_counter()
         self.n_detected = 0
         self.unread: list[tuple[str, str]] = []
+        self.written: list[Path] = []
         # What was computed and not yet written; networks that take many faces have seen the first of these.
         self._computed: list[Looked] = []
         self._embedded = 0
@@ -408,13 +470,14 @@ class Pass:
                 keys = np.concatenate(
                     [face_keys(self._images.keys[looked.row], len(looked.faces)) for looked in computed]
                 )
-                self._faces.append(keys, face_columns(computed))
+                written = [self._faces.append(keys, face_columns(computed))]
                 faces = [face for looked in computed for face in looked.faces]
                 found = np.array([face.face.status == "ok" for face in faces])
                 by = np.array([face.aligned_by == "landmarks" for face in faces])
                 for feature, shelf in self._shelves.items() if found.any() else ():
                     vectors = np.stack([face.vectors[feature] for face in faces if face.vectors])
-                    shelf.append(keys[found], {"vectors": vectors, "by_landmarks": by[found]})
+                    written.append(shelf.append(keys[found], {"vectors": vectors, "by_landmarks": by[found]}))
+                self.written += [path for path in written if path]
         self._computed.clear()
         self._embedded = 0
 

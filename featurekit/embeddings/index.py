@@ -8,6 +8,8 @@ from pathlib import Path
 from featurekit.cache.keys import recipe_key
 from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
+from featurekit.embeddings.executors import Executor
+from featurekit.embeddings.executors.local import LocalExecutor
 from featurekit.embeddings.extractor import Extraction, extract
 from featurekit.embeddings.recipe import Recipe, make_recipes
 from featurekit.embeddings.vectors import Vectors, load_embeddings
@@ -154,7 +156,7 @@ def extract_into(
     device: str = "auto",
     precision: str = "auto",
     mirrored: bool = False,
-    threads: int = 0,
+    executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> Extraction:
     """Find the face of every image of a manifest, store its vectors in the cache, and record the extraction.
@@ -167,7 +169,7 @@ def extract_into(
         device: "auto", "cpu" or "cuda".
         precision: "auto", "fp32", "bf16" or "int8".
         mirrored: whether each vector is the mean of the vectors of the crop and of its mirror image.
-        threads: number of threads, which does not change the vectors; 0 for one thread for each core.
+        executor: where the vectors are computed; None for this machine, with one thread for each core.
         progress: called with (images done, images to do).
 
     Raises:
@@ -177,10 +179,17 @@ def extract_into(
         ManifestError: boxes choose the faces (choose "box"), and no row has a box.
         WorkspaceError: the cache cannot be written.
     """
-    recipes = make_recipes(features, settings, device=device, precision=precision, mirrored=mirrored)
-    extraction = extract(
-        manifest, recipes, settings, Store(workspace.cache), threads=threads, progress=progress
-    )
+    with (executor or LocalExecutor()).opened() as workers:
+        recipes = make_recipes(
+            features,
+            settings,
+            device=device,
+            precision=precision,
+            mirrored=mirrored,
+            resolve=workers.resolve,
+        )
+        store = Store(workspace.cache)
+        extraction = extract(manifest, recipes, settings, store, run=workers.run, progress=progress)
     enter(
         Ledger.load(workspace.extracted), extraction, settings, {"device": device, "precision": precision}
     ).save(workspace.extracted)

@@ -1,7 +1,7 @@
 """A recipe says exactly how vectors are computed; its hash is the key of the vectors in the cache."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import Annotated, Any
@@ -83,6 +83,7 @@ def make_recipes(
     device: str = "auto",
     precision: str = "auto",
     mirrored: bool = False,
+    resolve: Callable[[str, str], tuple[str, str]] = resolve,
 ) -> dict[str, Recipe]:
     """Return the recipe of each feature, and of the output layers (heads) of its backbone.
 
@@ -92,6 +93,7 @@ def make_recipes(
         device: "auto", "cpu" or "cuda".
         precision: "auto", "fp32", "bf16" or "int8".
         mirrored: whether each vector is the mean of the vectors of the crop and of its mirror image.
+        resolve: replaces "auto" by the device and the precision of the machines that compute the vectors.
 
     Returns:
         "backbone:layer" → recipe, in the order of the features.

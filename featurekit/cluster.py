@@ -1,0 +1,330 @@
+"""Workers of a Ray cluster, and the pieces of work that they do.
+
+Ray schedules: it starts a process for each worker on some machine, and starts another one where a worker or
+its machine is lost. It never owns data. A worker gets a piece of work as plain values, does it, stores the
+result where it belongs, and answers with a receipt. So whatever happens to a worker costs one piece of work,
+which another worker does again.
+
+Ray's usage statistics are switched off. A cluster that is started here, with the address "local", listens on
+127.0.0.1 only. Ray sends values between its processes as pickles, so that everyone who can reach a cluster
+can run programs on it: see Ray's own page on security.
+"""
+
+import logging
+import os
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Generic, TypeVar
+
+from featurekit import errors
+from featurekit.errors import EngineError, FeaturekitError
+
+# Ray reads these when it is imported: no statistics are sent, and the address of this machine is 127.0.0.1.
+_NO_STATISTICS = {"RAY_USAGE_STATS_ENABLED": "0"}
+_ONLY_HERE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+# Seconds after which a cluster without a single free place for a worker is given up.
+PATIENCE = 120.0
+# A piece of work whose workers died so often is made smaller; the smallest one is given up.
+_MOST_LOST = 3
+# So many workers that die one after the other, without a piece of work done, are no bad luck.
+_MOST_IN_A_ROW = 12
+
+Piece = TypeVar("Piece")
+
+
+@dataclass(frozen=True)
+class Done(Generic[Piece]):
+    """A piece of work and the worker's answer.
+
+    Attributes:
+        piece: the piece of work.
+        answer: what the worker has returned; None if each worker that tried has died.
+    """
+
+    piece: Piece
+    answer: Any | None
+
+
+@contextmanager
+def connected(address: str) -> "Iterator[Cluster]":
+    """Connect to a Ray cluster, or start one on this machine for the time of the block.
+
+    A connection that the program has made with ray.init() is used as it is, and stays.
+
+    Args:
+        address: "auto" for the cluster that this machine belongs to, "local" for a new one on this machine,
+            or the address of a cluster, such as "10.0.0.5:6379" or "ray://10.0.0.5:10001".
+
+    Raises:
+        EngineError: Ray is not installed, or there is no cluster at the address.
+    """
+    is_new = address == "local"
+    if is_new and "ray" in sys.modules and not _is_initialized() and not _stays_here():
+        raise EngineError(
+            "Ray was imported before, and would listen on the network. Call ray.init() yourself, and its"
+            " cluster is used; or start Python again and import featurekit only."
+        )
+    os.environ.update(_NO_STATISTICS | (_ONLY_HERE if is_new else {}))
+    try:
+        import ray
+    except ImportError as error:
+        raise EngineError("Ray is not installed: pip install 'featurekit[ray]'") from error
+    if ray.is_initialized():
+        yield Cluster(ray)
+        return
+    with tempfile.TemporaryDirectory(prefix="featurekit-", ignore_cleanup_errors=True) as folder:
+        more: dict[str, Any] = {"include_dashboard": False, "_temp_dir": folder} if is_new else {}
+        try:
+            with _own_signals():
+                ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **more)
+        except (ConnectionError, ValueError, RuntimeError, AssertionError) as error:
+            raise EngineError(
+                f"There is no Ray cluster at --address {address} ({_first_line(error)}). Start one with `ray"
+                " start --head`, or use --address local for one on this machine alone."
+            ) from error
+        try:
+            yield Cluster(ray)
+        finally:
+            with _own_signals():
+                ray.shutdown()
+
+
+class Cluster:
+    """A connection to a Ray cluster.
+
+    Args:
+        ray: the module, with an open connection.
+
+    Attributes:
+        first_ready: value of time.perf_counter() when the first worker was ready for work; None before.
+    """
+
+    def __init__(self, ray: Any) -> None:
+        self._ray = ray
+        self.first_ready: float | None = None
+
+    def total(self, resource: str) -> float:
+        """Return how much of a resource, such as "CPU" or "GPU", all machines have together."""
+        return float(self._ray.cluster_resources().get(resource, 0.0))
+
+    def run(self, function: str, job: Any, *, gpus: float = 0.0) -> Any:
+        """Call one function of featurekit on a machine of the cluster, and return what it returns.
+
+        Args:
+            function: name of the function, as "module:function".
+            job: argument of the function, as plain JSON values.
+            gpus: number of GPUs that the function needs.
+
+        Raises:
+            FeaturekitError: the function has raised this error.
+        """
+        run = self._ray.remote(_call).options(num_cpus=1, num_gpus=gpus, max_retries=_MOST_LOST)
+        return _value(self._got(run.remote(function, job)))
+
+    def map(
+        self,
+        function: str,
+        job: Any,
+        pieces: Sequence[Piece],
+        *,
+        n_workers: int,
+        cpus: float = 1.0,
+        gpus: float = 0.0,
+        message: Callable[[Piece, bool], Any],
+        smaller: Callable[[Piece], Sequence[Piece]],
+    ) -> Iterator[Done[Piece]]:
+        """Let workers do pieces of work, and yield each piece with the answer, in the order of the answers.
+
+        A piece of a worker that dies is done again by another one. If it happens again and again with the
+        same piece, the piece is made smaller, to find what ends the workers.
+
+        Args:
+            function: name of a function of featurekit, as "module:function". Each worker calls it once with
+                the job, and gets the function that turns a message into an answer.
+            job: argument of the function, as plain JSON values.
+            pieces: the pieces of work.
+            n_workers: number of workers, at least 1; fewer work if there are fewer places.
+            cpus: number of cores of a worker.
+            gpus: number of GPUs of a worker; a fraction if several workers share one.
+            message: returns what a worker gets for a piece, as plain JSON values. Its second argument says
+                whether a worker with this piece has died, and may have done a part of it.
+            smaller: returns the parts of a piece; the piece itself if it has none.
+
+        Raises:
+            FeaturekitError: the function has raised this error in a worker.
+            EngineError: the cluster has no place for a worker, or workers die one after the other.
+        """
+        ray, host = self._ray, self._ray.remote(_Worker).options(num_cpus=cpus, num_gpus=gpus)
+        todo = deque((piece, 0) for piece in pieces)
+        busy: dict[Any, tuple[Any, tuple[Piece, int] | None]] = {}
+        idle: list[Any] = []
+        n_lost_in_a_row = 0
+
+        def start() -> None:
+            worker = host.remote(function, job)
+            busy[worker.open.remote()] = worker, None
+
+        try:
+            for _ in range(min(n_workers, len(todo))):
+                start()
+            while todo or any(given for _, given in busy.values()):
+                done, _ = ray.wait(list(busy), timeout=PATIENCE)
+                if not done and not any(given for _, given in busy.values()):
+                    raise EngineError(self._no_place(cpus, gpus))
+                for answered in done:
+                    worker, given = busy.pop(answered)
+                    try:
+                        answer = _value(self._got(answered))
+                    except _WorkerLostError:
+                        n_lost_in_a_row += 1
+                        if n_lost_in_a_row > _MOST_IN_A_ROW:
+                            raise EngineError(
+                                f"{n_lost_in_a_row} workers ended one after the other before they had done"
+                                " anything. The logs of the cluster say why; too little memory is the usual"
+                                " cause: use fewer --workers."
+                            ) from None
+                        again, given_up = _after_loss(given, smaller)
+                        todo.extendleft(again)
+                        if given_up is not None:
+                            yield Done(given_up, None)
+                        if todo and not idle:
+                            start()
+                        continue
+                    n_lost_in_a_row = 0
+                    if self.first_ready is None:
+                        self.first_ready = time.perf_counter()
+                    if given:
+                        yield Done(given[0], answer)
+                    idle.append(worker)
+                while todo and idle:
+                    piece, n_lost = todo.popleft()
+                    worker = idle.pop()
+                    busy[worker.work.remote(message(piece, n_lost > 0))] = worker, (piece, n_lost)
+        finally:
+            for worker in [*idle, *(worker for worker, _ in busy.values())]:
+                ray.kill(worker)
+
+    def _got(self, reference: Any) -> Any:
+        """Return the value of a reference.
+
+        Raises:
+            _WorkerLostError: the process that computes it, or its machine, has ended.
+        """
+        lost = self._ray.exceptions
+        try:
+            return self._ray.get(reference)
+        except (
+            lost.RayActorError,
+            lost.WorkerCrashedError,
+            lost.OutOfMemoryError,
+            lost.NodeDiedError,
+        ) as error:
+            raise _WorkerLostError(_first_line(error)) from error
+
+    def _no_place(self, cpus: float, gpus: float) -> str:
+        wanted = " and ".join(f"{n:g} {what}" for n, what in ((cpus, "CPU"), (gpus, "GPU")) if n)
+        has = ", ".join(f"{self.total(what):g} {what}" for what in ("CPU", "GPU"))
+        return (
+            f"The Ray cluster had no free place for a worker with {wanted} for {PATIENCE:g} seconds. All its"
+            f" machines together have {has}; other programs may use them."
+        )
+
+
+class _WorkerLostError(Exception):
+    """The process of a worker, or its machine, has ended before the worker's answer."""
+
+
+class _Worker:
+    """The process of one worker; its methods return ("value", value), or the name and text of an error.
+
+    Args:
+        function: name of the function that returns the function to do the work with, as "module:function".
+        job: its argument.
+    """
+
+    def __init__(self, function: str, job: Any) -> None:
+        self._function, self._job = function, job
+        self._work: Callable[[Any], Any] | None = None
+
+    def open(self) -> tuple[str, Any]:
+        """Get ready for work."""
+        opened = _call(self._function, self._job)
+        if opened[0] == "value":
+            self._work = opened[1]
+        return opened if opened[0] != "value" else ("value", None)
+
+    def work(self, message: Any) -> tuple[str, Any]:
+        """Do a piece of work."""
+        assert self._work is not None
+        return _said(self._work, message)
+
+
+def _call(function: str, job: Any) -> tuple[str, Any]:
+    module, _, name = function.partition(":")
+    if module.partition(".")[0] != "featurekit":
+        raise ValueError(f"A worker runs functions of featurekit. Got {function} instead.")
+    return _said(getattr(import_module(module), name), job)
+
+
+def _said(function: Callable[[Any], Any], argument: Any) -> tuple[str, Any]:
+    """Return ("value", what a function returns), or the name and the text of a FeaturekitError it raises."""
+    try:
+        return "value", function(argument)
+    except FeaturekitError as error:
+        return type(error).__name__, error.args[-1]
+
+
+def _value(said: tuple[str, Any]) -> Any:
+    """Return the value that a worker has sent, or raise the error that it has sent."""
+    kind, value = said
+    if kind == "value":
+        return value
+    raise getattr(errors, kind)(value)
+
+
+def _after_loss(
+    given: tuple[Piece, int] | None, smaller: Callable[[Piece], Sequence[Piece]]
+) -> tuple[list[tuple[Piece, int]], Piece | None]:
+    """Return the pieces to do again after a worker has died, and the piece that is given up."""
+    if given is None:
+        return [], None
+    piece, n_lost = given[0], given[1] + 1
+    if n_lost < _MOST_LOST:
+        return [(piece, n_lost)], None
+    parts = smaller(piece)
+    return ([(part, 1) for part in parts], None) if len(parts) > 1 else ([], piece)
+
+
+def _is_initialized() -> bool:
+    return bool(sys.modules["ray"].is_initialized())
+
+
+def _stays_here() -> bool:
+    """Whether Ray was imported with the setting that keeps a new cluster to this machine."""
+    return all(os.environ.get(name) == value for name, value in _ONLY_HERE.items())
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Keep the program's handlers of signals, which ray.init() replaces."""
+    kept: Mapping[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            with suppress(TypeError, ValueError):  # a handler that was not set by Python
+                signal.signal(number, handler)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
