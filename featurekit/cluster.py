@@ -18,9 +18,9 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Generic, TypeVar
 
@@ -84,7 +84,7 @@ def connected(address: str) -> "Iterator[Cluster]":
         more: dict[str, Any] = {"include_dashboard": False, "_temp_dir": folder} if is_new else {}
         try:
             with _own_signals():
-                ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **more)
+                ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL, **more)
         except (ConnectionError, ValueError, RuntimeError, AssertionError) as error:
             raise EngineError(
                 f"There is no Ray cluster at --address {address} ({_first_line(error)}). Start one with `ray"
@@ -105,11 +105,13 @@ class Cluster:
 
     Attributes:
         first_ready: value of time.perf_counter() when the first worker was ready for work; None before.
+        n_lost: number of workers that have died.
     """
 
     def __init__(self, ray: Any) -> None:
         self._ray = ray
         self.first_ready: float | None = None
+        self.n_lost = 0
 
     def total(self, resource: str) -> float:
         """Return how much of a resource, such as "CPU" or "GPU", all machines have together."""
@@ -140,7 +142,7 @@ class Cluster:
         gpus: float = 0.0,
         message: Callable[[Piece, bool], Any],
         smaller: Callable[[Piece], Sequence[Piece]],
-    ) -> Iterator[Done[Piece]]:
+    ) -> Generator[Done[Piece], None, None]:
         """Let workers do pieces of work, and yield each piece with the answer, in the order of the answers.
 
         A piece of a worker that dies is done again by another one. If it happens again and again with the
@@ -162,55 +164,31 @@ class Cluster:
             FeaturekitError: the function has raised this error in a worker.
             EngineError: the cluster has no place for a worker, or workers die one after the other.
         """
-        ray, host = self._ray, self._ray.remote(_Worker).options(num_cpus=cpus, num_gpus=gpus)
-        todo = deque((piece, 0) for piece in pieces)
-        busy: dict[Any, tuple[Any, tuple[Piece, int] | None]] = {}
-        idle: list[Any] = []
-        n_lost_in_a_row = 0
-
-        def start() -> None:
-            worker = host.remote(function, job)
-            busy[worker.open.remote()] = worker, None
-
+        host = self._ray.remote(_Worker).options(num_cpus=cpus, num_gpus=gpus)
+        crew = _Crew(lambda: host.remote(function, job), deque((piece, 0) for piece in pieces))
         try:
-            for _ in range(min(n_workers, len(todo))):
-                start()
-            while todo or any(given for _, given in busy.values()):
-                done, _ = ray.wait(list(busy), timeout=PATIENCE)
-                if not done and not any(given for _, given in busy.values()):
+            for _ in range(min(n_workers, len(pieces))):
+                crew.start()
+            while crew.has_work:
+                done, _ = self._ray.wait(list(crew.busy), timeout=PATIENCE)
+                if not done and not crew.is_working:
                     raise EngineError(self._no_place(cpus, gpus))
                 for answered in done:
-                    worker, given = busy.pop(answered)
                     try:
                         answer = _value(self._got(answered))
                     except _WorkerLostError:
-                        n_lost_in_a_row += 1
-                        if n_lost_in_a_row > _MOST_IN_A_ROW:
-                            raise EngineError(
-                                f"{n_lost_in_a_row} workers ended one after the other before they had done"
-                                " anything. The logs of the cluster say why; too little memory is the usual"
-                                " cause: use fewer --workers."
-                            ) from None
-                        again, given_up = _after_loss(given, smaller)
-                        todo.extendleft(again)
-                        if given_up is not None:
-                            yield Done(given_up, None)
-                        if todo and not idle:
-                            start()
+                        self.n_lost += 1
+                        given_up = crew.lost(answered, smaller)
+                        if crew.n_lost_in_a_row > max(_MOST_IN_A_ROW, 3 * n_workers):
+                            raise EngineError(_MANY_DEATHS.format(crew.n_lost_in_a_row)) from None
+                        yield from (Done(piece, None) for piece in given_up)
                         continue
-                    n_lost_in_a_row = 0
-                    if self.first_ready is None:
-                        self.first_ready = time.perf_counter()
-                    if given:
-                        yield Done(given[0], answer)
-                    idle.append(worker)
-                while todo and idle:
-                    piece, n_lost = todo.popleft()
-                    worker = idle.pop()
-                    busy[worker.work.remote(message(piece, n_lost > 0))] = worker, (piece, n_lost)
+                    self.first_ready = self.first_ready or time.perf_counter()
+                    yield from (Done(piece, answer) for piece in crew.answered(answered))
+                crew.hand_out(message)
         finally:
-            for worker in [*idle, *(worker for worker, _ in busy.values())]:
-                ray.kill(worker)
+            for worker in crew.workers:
+                self._ray.kill(worker)
 
     def _got(self, reference: Any) -> Any:
         """Return the value of a reference.
@@ -236,6 +214,82 @@ class Cluster:
             f"The Ray cluster had no free place for a worker with {wanted} for {PATIENCE:g} seconds. All its"
             f" machines together have {has}; other programs may use them."
         )
+
+
+_MANY_DEATHS = (
+    "{} workers ended one after the other before they had done anything. The logs of the cluster say why; too"
+    " little memory is the usual cause: use fewer --workers."
+)
+
+
+@dataclass(eq=False)
+class _Crew(Generic[Piece]):
+    """Workers, and the pieces of work that wait or that they have.
+
+    Attributes:
+        new: starts a worker and returns it.
+        todo: pieces that wait, each with the number of workers that have died of it.
+        busy: reference of an answer → the worker, and the piece it has; None while it gets ready.
+        idle: workers without a piece.
+        workers: all workers that were started.
+        n_lost_in_a_row: number of workers that have died since a piece was last done.
+    """
+
+    new: Callable[[], Any]
+    todo: deque[tuple[Piece, int]]
+    busy: dict[Any, tuple[Any, tuple[Piece, int] | None]] = field(default_factory=dict)
+    idle: list[Any] = field(default_factory=list)
+    workers: list[Any] = field(default_factory=list)
+    n_lost_in_a_row: int = 0
+
+    @property
+    def is_working(self) -> bool:
+        """Whether any worker has a piece."""
+        return any(given for _, given in self.busy.values())
+
+    @property
+    def has_work(self) -> bool:
+        """Whether a piece waits, or a worker has one."""
+        return bool(self.todo) or self.is_working
+
+    def start(self) -> None:
+        """Start a worker."""
+        worker = self.new()
+        self.workers.append(worker)
+        self.busy[worker.open.remote()] = worker, None
+
+    def hand_out(self, message: Callable[[Piece, bool], Any]) -> None:
+        """Give pieces to the workers that have none."""
+        while self.todo and self.idle:
+            piece, n_lost = self.todo.popleft()
+            worker = self.idle.pop()
+            self.busy[worker.work.remote(message(piece, n_lost > 0))] = worker, (piece, n_lost)
+
+    def answered(self, reference: Any) -> list[Piece]:
+        """Note that a worker has answered; return the piece that is done, if it had one."""
+        worker, given = self.busy.pop(reference)
+        self.idle.append(worker)
+        if given is None:
+            return []
+        self.n_lost_in_a_row = 0
+        return [given[0]]
+
+    def lost(self, reference: Any, smaller: Callable[[Piece], Sequence[Piece]]) -> list[Piece]:
+        """Note that a worker has died, and start another one if it is needed; return the piece to give up."""
+        _, given = self.busy.pop(reference)
+        self.n_lost_in_a_row += 1
+        given_up = []
+        if given:
+            piece, n_lost = given[0], given[1] + 1
+            if n_lost < _MOST_LOST:
+                self.todo.appendleft((piece, n_lost))
+            elif len(parts := smaller(piece)) > 1:
+                self.todo.extendleft((part, 1) for part in parts)
+            else:
+                given_up = [piece]
+        if len(self.todo) > len(self.idle):
+            self.start()
+        return given_up
 
 
 class _WorkerLostError(Exception):
@@ -288,19 +342,6 @@ def _value(said: tuple[str, Any]) -> Any:
     if kind == "value":
         return value
     raise getattr(errors, kind)(value)
-
-
-def _after_loss(
-    given: tuple[Piece, int] | None, smaller: Callable[[Piece], Sequence[Piece]]
-) -> tuple[list[tuple[Piece, int]], Piece | None]:
-    """Return the pieces to do again after a worker has died, and the piece that is given up."""
-    if given is None:
-        return [], None
-    piece, n_lost = given[0], given[1] + 1
-    if n_lost < _MOST_LOST:
-        return [(piece, n_lost)], None
-    parts = smaller(piece)
-    return ([(part, 1) for part in parts], None) if len(parts) > 1 else ([], piece)
 
 
 def _is_initialized() -> bool:

@@ -30,6 +30,7 @@ from featurekit.networks.backbones import split_feature
 from featurekit.networks.feature_names import split_features
 from featurekit.registry import unknown
 from featurekit.report.displays.vector_map import VectorMapDisplay
+from featurekit.text import counted
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -362,6 +363,11 @@ def _tell_of_unread(extraction: Extraction) -> None:
     warn_of_first(
         [f"'{path}' is {status}: {STATUS_MEANINGS[status]}" for path, status in extraction.broken], "more"
     )
+    if extraction.n_lost:
+        note(
+            f"{counted(extraction.n_lost, 'worker', 'workers')} of the cluster ended early. What they had not"
+            " finished was done again by others."
+        )
     warn_of_first([f"{face_id} was not read: {why}" for face_id, why in extraction.unread], "more")
 
 

@@ -11,7 +11,7 @@ is done twice, or two extractions at once, do no harm.
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -39,6 +39,7 @@ _FEWEST, _MOST = 16, 256
 _PIECES_OF_A_WORKER = 8
 # Seconds within which the files of other machines are seen on a shared folder.
 _LATE = 60.0
+_ENDS_WORKERS = "each worker that read it ended; featurekit extract without --executor ray may read it"
 _NAME = "featurekit.embeddings.executors.ray"
 
 
@@ -98,7 +99,7 @@ class _RayWorkers:
         n_done = n_detected = 0
         size = min(max(-(-len(todo) // (n_workers * _PIECES_OF_A_WORKER)), _FEWEST), _MOST)
         pieces = [todo[start : start + size] for start in range(0, len(todo), size)]
-        for done in self.cluster.map(
+        answers = self.cluster.map(
             f"{_NAME}:open_worker",
             _said(job, threads=max(int(cpus), 1)),
             pieces,
@@ -107,20 +108,21 @@ class _RayWorkers:
             gpus=gpus,
             message=partial(_message, job),
             smaller=_halves,
-        ):
-            if done.answer is None:  # a single image: larger pieces are made smaller
-                why = "each worker that read it ended; featurekit extract without --executor may read it"
-                unread += [(job.images.names[row], why) for row in done.piece]
-            else:
-                receipt = Receipt(**done.answer)
-                receipt.check(job, done.piece)
-                unread += [(job.images.names[row], why) for row, why in receipt.unread]
-                n_detected += receipt.n_detected
-                clock.add(receipt.parts)
-                achieved.add(receipt.achieved)
-            n_done += len(done.piece)
-            if progress:
-                progress(n_done, len(todo))
+        )
+        with closing(answers):
+            for done in answers:
+                if done.answer is None:  # a single image: larger pieces are made smaller
+                    unread += [(job.images.names[row], _ENDS_WORKERS) for row in done.piece]
+                else:
+                    receipt = Receipt(**done.answer)
+                    receipt.check(job, done.piece)
+                    unread += [(job.images.names[row], why) for row, why in receipt.unread]
+                    n_detected += receipt.n_detected
+                    clock.add(receipt.parts)
+                    achieved.add(receipt.achieved)
+                n_done += len(done.piece)
+                if progress:
+                    progress(n_done, len(todo))
         job.refresh()
         return Work(
             n_detected=n_detected,
@@ -128,6 +130,7 @@ class _RayWorkers:
             unread=tuple(unread),
             parts=clock.seconds,
             threads=n_workers * max(int(cpus), 1),
+            n_lost=self.cluster.n_lost,
             seconds_to_open=(self.cluster.first_ready or started) - started,
         )
 
