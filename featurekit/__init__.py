@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from featurekit.api.faces import FoundFaces, find_faces
     from featurekit.api.listing import list_backbones, list_layers
     from featurekit.api.model import Model, load_model, predict
+    from featurekit.api.parts import predict_in_parts
     from featurekit.api.project import Project
     from featurekit.api.register import (
         register_backbone,
@@ -62,6 +63,7 @@ _ROOMS = {
     "Model": "featurekit.api.model",
     "load_model": "featurekit.api.model",
     "predict": "featurekit.api.model",
+    "predict_in_parts": "featurekit.api.parts",
     "add_network": "featurekit.api.weights",
     "add_weights": "featurekit.api.weights",
     "Project": "featurekit.api.project",
@@ -110,6 +112,7 @@ __all__ = [
     "load_results",
     "log_mlflow",
     "predict",
+    "predict_in_parts",
     "purge",
     "register_backbone",
     "register_check",

@@ -386,7 +386,7 @@ def predict(
         >>> fk.predict(skimage.data.astronaut(), progress=False)["gender"].item()    # doctest: +SKIP
         'female'
     """
-    asked = _models(models, project)
+    asked = models_of(models, project)
     if abstain_above is not None and not 0 <= abstain_above <= 1:
         raise ModelError(f"abstain_above must be between 0 and 1. Got {abstain_above} instead.")
     given = images_of(images)
@@ -427,7 +427,7 @@ def cache_for_images(project: Project, *, cache: bool) -> Iterator[tuple[Store |
         yield Store(project.folder.cache), files
 
 
-def _models(models: Any, project: Project | str | Path | None) -> list[TrainedModel]:
+def models_of(models: Any, project: Project | str | Path | None) -> list[TrainedModel]:
     """Return the models to use, and load those that are named.
 
     Raises:

@@ -7,14 +7,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+import featurekit as fk
 from featurekit.api.telling import note, shown
 from featurekit.cli._options import (
+    Address,
     Device,
+    ExecutorName,
+    GpusPerWorker,
     Photographs,
     Precision,
     Profile,
     Threads,
     WhichFaces,
+    Workers,
+    executor_of,
     load_model,
     look_up_inputs,
 )
@@ -25,6 +31,8 @@ from featurekit.errors import FeaturekitError, WorkspaceError
 from featurekit.text import counted, one_line
 
 if TYPE_CHECKING:
+    from collections import Counter
+
     from pandas import DataFrame
 
     from featurekit.inference.model import TrainedModel
@@ -107,6 +115,10 @@ def predict(
     device: Device = "auto",
     precision: Precision = "auto",
     threads: Threads = 0,
+    executor: ExecutorName = "local",
+    address: Address = None,
+    workers: Workers = None,
+    gpus_per_worker: GpusPerWorker = None,
     profile: Profile = False,
 ) -> None:
     r"""Predict the labels of faces in new images.
@@ -122,10 +134,14 @@ def predict(
     UTF-8, each invalid byte is written as \xff, and a backslash before such digits is doubled;
     featurekit.text.name_as_it_was returns the original name.
 
+    With --executor ray, OUTPUT is a folder of Parquet files, the parts of the table: each is whole or absent,
+    and the same command writes those that are absent.
+
     Examples:
       featurekit predict photo.jpg holiday/ --model models/gender--dlib_age--svm --output out.csv
       featurekit predict photo.jpg --model models/age_group--dlib_age--svm --sets --abstain-above 0.1
       featurekit predict photos/ models/gender--* --probabilities --output out.parquet
+      featurekit predict photos/ --executor ray --address local --output predictions/
     """
     from featurekit.api.model import cache_for_images
     from featurekit.faces.photographs import as_photograph
@@ -134,6 +150,24 @@ def predict(
     from featurekit.inference.table import Collected, check_output
 
     project = project_of_command(context)
+    where = executor_of(executor, address, workers, gpus_per_worker)
+    if where != "local":
+        unused: dict[str, Any] = {
+            "--draw": draw,
+            "--no-cache": no_cache,
+            "--threads": threads,
+            "--profile": profile,
+        }
+        paths, folders = _named(inputs, [project.folder.model(one) for one in model or []], sample_portrait)
+        options: dict[str, Any] = {
+            "choose": faces,
+            "device": device,
+            "precision": precision,
+            "executor": where,
+        }
+        options |= {"abstain_above": abstain_above, "sets": sets, "probabilities": probabilities}
+        _predict_in_parts(paths, folders, output, [name for name, value in unused.items() if value], options)
+        return
     if output:
         check_output(output)
     paths, folders = _named(inputs, [project.folder.model(one) for one in model or []], sample_portrait)
@@ -151,6 +185,28 @@ def predict(
     if profile:
         print_profile(predictor.profile())
     _end(collected, strict=strict)
+
+
+def _predict_in_parts(
+    paths: list[Path],
+    folders: list[Path],
+    output: Path | None,
+    unused: list[str],
+    options: dict[str, Any],
+) -> None:
+    """Predict with a cluster, and print how many rows have each status; strict is for tables in one file."""
+    if unused:
+        raise WorkspaceError(f"{unused[0]} has no effect with --executor ray. Leave it out.")
+    if output is None:
+        raise WorkspaceError("With --executor ray, the table is a folder of parts: --output FOLDER")
+    parts = fk.predict_in_parts(paths, output, list(folders) or None, **options)
+    _print_statuses(parts.statuses)
+    typer.echo(
+        f"Read {counted(parts.n_read, 'image', 'images')} of {parts.n_images:,}; the others were done."
+    )
+    typer.echo(
+        one_line(f"Wrote {counted(len(parts.paths), 'part', 'parts')} with {parts.n_rows:,} rows: {output}")
+    )
 
 
 def _named(
@@ -232,7 +288,6 @@ def _read(
 
 def _print_results(collected: "Collected", models: "Sequence[TrainedModel]", *, probabilities: bool) -> None:
     """Print the predictions, what the columns mean, and how many rows have each status unless all are ok."""
-    from featurekit.faces.face import STATUS_MEANINGS
     from featurekit.inference.table import legend
 
     _print_readings(collected.table())
@@ -241,8 +296,14 @@ def _print_results(collected: "Collected", models: "Sequence[TrainedModel]", *, 
     for column, meaning in legend(models, probabilities=probabilities):
         typer.echo(one_line(f"column {column}: {meaning}"))
     if set(collected.statuses) != {"ok"}:
-        rows = [[name, f"{n:,}", STATUS_MEANINGS[name]] for name, n in collected.statuses.most_common()]
-        print_table(["status", "rows", "meaning"], rows)
+        _print_statuses(collected.statuses)
+
+
+def _print_statuses(statuses: "Counter[str]") -> None:
+    from featurekit.faces.face import STATUS_MEANINGS
+
+    rows = [[name, f"{n:,}", STATUS_MEANINGS[name]] for name, n in statuses.most_common()]
+    print_table(["status", "rows", "meaning"], rows)
 
 
 def _print_files(output: Path | None, drawn: Sequence[Path]) -> None:

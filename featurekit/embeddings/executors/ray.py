@@ -69,6 +69,19 @@ class RayExecutor:
                 f"--gpus-per-worker must be above 0 and at most 64. Got {self.gpus_per_worker:g} instead."
             )
 
+    def places(self, cluster: Cluster, *, on_gpu: bool) -> tuple[int, float, float]:
+        """Return the number of workers, and how many cores and GPUs each of them has.
+
+        Args:
+            cluster: the cluster.
+            on_gpu: whether networks run on GPUs.
+        """
+        cores = max(cluster.total("CPU"), 1.0)
+        if not on_gpu:
+            return self.workers or int(cores), 1.0, 0.0
+        n_workers = self.workers or max(int(cluster.total("GPU") / self.gpus_per_worker), 1)
+        return n_workers, float(max(int(cores / n_workers), 1)), self.gpus_per_worker
+
     @contextmanager
     def opened(self) -> "Iterator[_RayWorkers]":
         """Return a block with a connection to the cluster; workers are started when there is work."""
@@ -94,7 +107,8 @@ class _RayWorkers:
         """Let the workers process the images in some rows of a job."""
         started = time.perf_counter()
         _refuse_members_of_this_program(job)
-        n_workers, cpus, gpus = self._places(job)
+        on_gpu = any(recipe.engine != "cpu" for recipe in job.recipes.values())
+        n_workers, cpus, gpus = self.executor.places(self.cluster, on_gpu=on_gpu)
         clock, achieved, unread = Clock(), _Achieved(), []
         n_done = n_detected = 0
         size = min(max(-(-len(todo) // (n_workers * _PIECES_OF_A_WORKER)), _FEWEST), _MOST)
@@ -137,15 +151,6 @@ class _RayWorkers:
     @property
     def _has_gpus(self) -> bool:
         return self.cluster.total("GPU") >= self.executor.gpus_per_worker
-
-    def _places(self, job: Job) -> tuple[int, float, float]:
-        """Return the number of workers, and how many cores and GPUs each of them has."""
-        cores = max(self.cluster.total("CPU"), 1.0)
-        if all(recipe.engine == "cpu" for recipe in job.recipes.values()):
-            return self.executor.workers or int(cores), 1.0, 0.0
-        gpus = self.executor.gpus_per_worker
-        n_workers = self.executor.workers or max(int(self.cluster.total("GPU") / gpus), 1)
-        return n_workers, float(max(int(cores / n_workers), 1)), gpus
 
 
 @dataclass(frozen=True, kw_only=True)
