@@ -22,7 +22,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from featurekit import errors
 from featurekit.errors import EngineError, FeaturekitError
@@ -38,6 +38,7 @@ _MOST_LOST = 3
 _MOST_IN_A_ROW = 12
 
 Piece = TypeVar("Piece")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,38 @@ class Cluster:
         """
         run = self._ray.remote(_call).options(num_cpus=1, num_gpus=gpus, max_retries=_MOST_LOST)
         return _value(self._got(run.remote(function, job)))
+
+    def put(self, value: Any) -> Any:
+        """Send a value to the machines of the cluster once, and return a reference for call().
+
+        The arrays in it are shared by the processes of a machine, and cannot be written.
+        """
+        return self._ray.put(value)
+
+    def call(self, function: Callable[..., T], *given: Any, cpus: int = 1, gpus: float = 0.0) -> T:
+        """Call a function of featurekit on a machine of the cluster, and wait for what it returns.
+
+        It is called again if its process or its machine ends. Several threads may call at once.
+
+        Args:
+            function: the function, of a module.
+            given: its arguments; a reference from put() stands for its value.
+            cpus: number of cores.
+            gpus: number of GPUs.
+
+        Raises:
+            FeaturekitError: the function has raised this error.
+            EngineError: each process that has called the function has ended.
+        """
+        run = self._ray.remote(function).options(num_cpus=cpus, num_gpus=gpus, max_retries=_MOST_LOST)
+        try:
+            return cast(T, self._got(run.remote(*given)))
+        except self._ray.exceptions.RayTaskError as error:
+            if isinstance(error.cause, FeaturekitError):
+                raise error.cause from error.cause.__cause__
+            raise
+        except _WorkerLostError as error:
+            raise EngineError(_MANY_DEATHS.format(_MOST_LOST + 1)) from error
 
     def map(
         self,

@@ -2,18 +2,21 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from featurekit.api.arguments import as_list, threads_of
+from featurekit.api.arguments import as_list, executor_of, threads_of
 from featurekit.api.embed import Embeddings, features_of, joined_ledger
 from featurekit.api.project import Project, project_of
 from featurekit.api.results import Results
 from featurekit.api.telling import Shown, note, say, shown, warn
 from featurekit.cache.store import Store
+from featurekit.cluster import connected
 from featurekit.data.manifest import Manifest
 from featurekit.embeddings.executors.local import LocalExecutor
+from featurekit.embeddings.executors.ray import RayExecutor
 from featurekit.embeddings.index import Ledger, extract_into, some_ledger_of
 from featurekit.errors import ModelError, WorkspaceError
 from featurekit.estimators import ClassifierKind, candidates, fresh
@@ -53,6 +56,7 @@ def evaluate(
     device: str = "auto",
     n_jobs: int | None = None,
     parallel_folds: int = 0,
+    executor: "str | RayExecutor" = "local",
     command: str | None = None,
     project: Project | str | Path | None = None,
     progress: Shown = True,
@@ -93,6 +97,8 @@ def evaluate(
         n_jobs: number of threads, which does not change the results; None or -1 for one per core.
         parallel_folds: largest number of fits, of splits or of models that are saved, at the same time; 0 for
             as many as threads and memory allow.
+        executor: "local" for this machine, "ray" for the Ray cluster that it belongs to, or an object such as
+            ``fk.RayExecutor(address="local")``. What a model learns is the same, and a fit has one thread.
         command: the command that is recorded in the runs; None to record this call.
         project: the project; None for the project of the current folder.
         progress: whether to show a progress bar, or a function that is called with (fits done, fits to do).
@@ -113,6 +119,13 @@ def evaluate(
         >>> results = fk.evaluate(data, X, models, target="gender")    # doctest: +SKIP
         >>> results.frame()                                            # doctest: +SKIP
     """
+    cluster_of = executor_of(executor, n_jobs)
+    is_away = isinstance(cluster_of, RayExecutor)
+    if is_away and learning_curve:
+        raise WorkspaceError(
+            "--learning-curve is fitted on this machine. Fit first with --executor ray, and then run the same"
+            " command with --learning-curve and without --executor: the stored runs are not fitted again."
+        )
     if rare not in RARE:
         raise WorkspaceError(unknown("way to treat rare classes", rare, list(RARE)))
     place, kinds, threads = project_of(project), kinds_of(models), threads_of(n_jobs)
@@ -152,7 +165,10 @@ def evaluate(
     with (
         saying_how_to_have_back(comparison.folder, place.folder.models, say),
         shown(progress, "fitting", "fits") as told,
+        connected(cluster_of.address) if isinstance(cluster_of, RayExecutor) else nullcontext() as cluster,
     ):
+        if cluster and isinstance(cluster_of, RayExecutor):
+            parallel_folds = parallel_folds or cluster_of.workers or max(int(cluster.total("CPU")), 1)
         runs = comparison.run(
             [one for number, one in enumerate(plans) if number not in stored],
             ledger,
@@ -163,6 +179,7 @@ def evaluate(
             jobs=parallel_folds,
             device=None if device == "auto" else device,
             checkpoints=place.folder.checkpoints,
+            cluster=cluster,
             command=command or _call(features, models, targets, parameters, tune=tune),
             rare=rare,
             skip=target is None,

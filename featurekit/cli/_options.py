@@ -79,7 +79,7 @@ ComparisonName = Annotated[
 
 
 def executor_of(
-    name: str, address: str | None, workers: int | None, gpus_per_worker: float | None
+    name: str, address: str | None, workers: int | None, gpus_per_worker: float | None = None
 ) -> "str | RayExecutor":
     """Return the executor that the options of a command ask for.
 

@@ -8,7 +8,18 @@ from typing import Annotated, Any
 import typer
 
 import featurekit as fk
-from featurekit.cli._options import LARGEST_SEED, ComparisonName, Device, Threads, as_value, pairs
+from featurekit.cli._options import (
+    LARGEST_SEED,
+    Address,
+    ComparisonName,
+    Device,
+    ExecutorName,
+    Threads,
+    Workers,
+    as_value,
+    executor_of,
+    pairs,
+)
 from featurekit.cli._output import print_runs
 from featurekit.cli._signals import Stopped
 from featurekit.cli._workspace import (
@@ -181,6 +192,9 @@ def fit(
     allow_ethnicity: AllowEthnicity = False,
     device: Device = "auto",
     threads: Threads = 0,
+    executor: ExecutorName = "local",
+    address: Address = None,
+    workers: Workers = None,
 ) -> None:
     """Fit models and score them by cross-validation.
 
@@ -189,10 +203,10 @@ def fit(
     runs; the same command fits all runs again, and end-to-end networks continue from their last full epoch.
 
     Examples:
-      featurekit fit --model svm --model xgboost --target gender --target age_group
-      featurekit fit --model svm --target gender --learning-curve
+      featurekit fit --model svm --model xgboost --target gender --target age_group --learning-curve
       featurekit fit --model multitask_cnn --features mobilenet_v2 --epochs 6,12
       featurekit fit --model sklearn.neighbors.KNeighborsClassifier --set n_neighbors=5,15
+      featurekit fit --model svm --model random_forest --executor ray --address local
     """
     with _saying_what_is_kept(context, name):
         results = fk.evaluate(
@@ -212,10 +226,8 @@ def fit(
             save_models=save_models,
             allow_ethnicity=allow_ethnicity,
             device=device,
-            n_jobs=threads or None,
-            parallel_folds=jobs,
-            command=command_line(),
-            project=project_of_command(context),
+            executor=executor_of(executor, address, workers),
+            **_caller(context, threads, jobs),
         )
     print_runs(results.runs)
     _print_next_step(context, results.folder, name)
@@ -229,6 +241,16 @@ def _saying_what_is_kept(context: typer.Context, name: str | None) -> Iterator[N
     except Stopped as stopped:
         stopped.remark = _STOPPED.format(ComparisonFolder(comparison_of_command(context, name)).runs)
         raise
+
+
+def _caller(context: typer.Context, threads: int, jobs: int) -> dict[str, Any]:
+    """Return the command, the project and how many fits run at a time, as arguments of a function."""
+    return {
+        "parallel_folds": jobs,
+        "command": command_line(),
+        "project": project_of_command(context),
+        "n_jobs": threads or None,
+    }
 
 
 def _print_next_step(context: typer.Context, folder: Path, name: str | None) -> None:

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
     from pandas import DataFrame
 
+    from featurekit.api.project import Project
+    from featurekit.embeddings.executors.ray import RayExecutor
     from featurekit.inference.model import TrainedModel
     from featurekit.inference.predict import Predictor
     from featurekit.inference.table import Collected
@@ -143,70 +145,88 @@ def predict(
       featurekit predict photos/ models/gender--* --probabilities --output out.parquet
       featurekit predict photos/ --executor ray --address local --output predictions/
     """
+    project = project_of_command(context)
+    paths, folders = _named(inputs, [project.folder.model(one) for one in model or []], sample_portrait)
+    how: dict[str, Any] = {"abstain_above": abstain_above, "sets": sets, "probabilities": probabilities}
+    how |= {"choose": faces, "device": device, "precision": precision}
+    where = executor_of(executor, address, workers, gpus_per_worker)
+    here = {"--draw": draw, "--no-cache": no_cache, "--threads": threads, "--profile": profile}
+    if where == "local":
+        _predict_here(project, paths, folders, output, strict=strict, how=how, here=here)
+    else:
+        _predict_in_parts(paths, folders, output, where, strict=strict, how=how, here=here)
+
+
+def _predict_here(
+    project: "Project",
+    paths: list[Path],
+    folders: list[Path],
+    output: Path | None,
+    *,
+    strict: bool,
+    how: dict[str, Any],
+    here: dict[str, Any],
+) -> None:
+    """Predict on this machine, and print and write the table.
+
+    Args:
+        project: the project, whose cache is used.
+        paths: the images.
+        folders: folders of the models; empty for the off-the-shelf models.
+        output: file for the table.
+        strict: whether an image without a face is an error.
+        how: options of the predictions.
+        here: options that only this machine has.
+    """
     from featurekit.api.model import cache_for_images
     from featurekit.faces.photographs import as_photograph
     from featurekit.inference.draw import check_drawings
     from featurekit.inference.predict import Predictor
     from featurekit.inference.table import Collected, check_output
 
-    project = project_of_command(context)
-    where = executor_of(executor, address, workers, gpus_per_worker)
-    if where != "local":
-        unused: dict[str, Any] = {
-            "--draw": draw,
-            "--no-cache": no_cache,
-            "--threads": threads,
-            "--profile": profile,
-        }
-        paths, folders = _named(inputs, [project.folder.model(one) for one in model or []], sample_portrait)
-        options: dict[str, Any] = {
-            "choose": faces,
-            "device": device,
-            "precision": precision,
-            "executor": where,
-        }
-        options |= {"abstain_above": abstain_above, "sets": sets, "probabilities": probabilities}
-        _predict_in_parts(paths, folders, output, [name for name, value in unused.items() if value], options)
-        return
+    how, draw, no_cache = dict(how), here["--draw"], here["--no-cache"]
+    risk, sets, probabilities = (how.pop(name) for name in ("abstain_above", "sets", "probabilities"))
     if output:
         check_output(output)
-    paths, folders = _named(inputs, [project.folder.model(one) for one in model or []], sample_portrait)
     if draw:
         check_drawings(draw, paths, "--draw")
-    models = _models(folders, sets, abstain_above, probabilities)
+    models = _models(folders, sets, risk, probabilities)
     collected = Collected(models, len(paths), output, sets=sets, probabilities=probabilities)
-    how: dict[str, Any] = {"choose": faces, "device": device, "precision": precision, "threads": threads}
     with cache_for_images(project, cache=not no_cache) as (store, files):
         given = [as_photograph(path) for path in paths]
-        predictor = Predictor(given, models, risk=abstain_above, store=store, files=files, **how)
+        how["threads"] = here["--threads"]
+        predictor = Predictor(given, models, risk=risk, store=store, files=files, **how)
         drawn = _read(predictor, models, collected, draw)
     _print_results(collected, models, probabilities=probabilities)
     _print_files(output, drawn)
-    if profile:
+    if here["--profile"]:
         print_profile(predictor.profile())
-    _end(collected, strict=strict)
+    _end(collected.statuses, collected.without, strict=strict)
 
 
 def _predict_in_parts(
     paths: list[Path],
     folders: list[Path],
     output: Path | None,
-    unused: list[str],
-    options: dict[str, Any],
+    executor: "str | RayExecutor",
+    *,
+    strict: bool,
+    how: dict[str, Any],
+    here: dict[str, Any],
 ) -> None:
-    """Predict with a cluster, and print how many rows have each status; strict is for tables in one file."""
+    """Predict with a cluster, and print how many rows have each status; see _predict_here()."""
+    unused = next((name for name, value in here.items() if value), None)
     if unused:
-        raise WorkspaceError(f"{unused[0]} has no effect with --executor ray. Leave it out.")
+        raise WorkspaceError(f"{unused} has no effect with --executor ray. Leave it out.")
     if output is None:
         raise WorkspaceError("With --executor ray, the table is a folder of parts: --output FOLDER")
-    parts = fk.predict_in_parts(paths, output, list(folders) or None, **options)
+    parts = fk.predict_in_parts(paths, output, list(folders) or None, executor=executor, **how)
     _print_statuses(parts.statuses)
-    typer.echo(
-        f"Read {counted(parts.n_read, 'image', 'images')} of {parts.n_images:,}; the others were done."
-    )
-    typer.echo(
-        one_line(f"Wrote {counted(len(parts.paths), 'part', 'parts')} with {parts.n_rows:,} rows: {output}")
-    )
+    before = f"; {parts.n_images - parts.n_read:,} were done before" if parts.n_read < parts.n_images else ""
+    typer.echo(f"Read {counted(parts.n_read, 'image', 'images')}{before}.")
+    wrote = f"Wrote {counted(len(parts.paths), 'part', 'parts')} with {parts.n_rows:,} rows: {output}"
+    typer.echo(one_line(wrote))
+    _end(parts.statuses, parts.without, strict=strict)
 
 
 def _named(
@@ -316,15 +336,15 @@ def _print_files(output: Path | None, drawn: Sequence[Path]) -> None:
         typer.echo(one_line(f"Drew {counted(left, 'more image', 'more images')} in {drawn[0].parent}"))
 
 
-def _end(collected: "Collected", *, strict: bool) -> None:
+def _end(statuses: "Counter[str]", without: Sequence[tuple[str, str, str]], *, strict: bool) -> None:
     """Print the images whose missing predictions are errors, and end with exit code 1 if there are any."""
     from featurekit.faces.face import NO_FACE
 
-    is_error = strict or not collected.statuses["ok"]
-    errors = {name for name in collected.statuses if name != "ok" and (is_error or name not in NO_FACE)}
+    is_error = strict or not statuses["ok"]
+    errors = {name for name in statuses if name != "ok" and (is_error or name not in NO_FACE)}
     end_with(
-        [(image, message) for image, status, message in collected.without if status in errors],
-        sum(collected.statuses[name] for name in errors),
+        [(image, message) for image, status, message in without if status in errors],
+        sum(statuses[name] for name in errors),
     )
 
 

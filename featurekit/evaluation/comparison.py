@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurekit.cache.store import Store
+from featurekit.cluster import Cluster
 from featurekit.data.manifest import Manifest
 from featurekit.data.splits import FoldSet, make_fold_set
 from featurekit.embeddings.index import Ledger
@@ -55,6 +56,7 @@ class _Shared:
         statuses: status of each row of the manifest, shape (n_rows,).
         models: where classifiers fitted on all faces are saved; None to fit none.
         jobs: largest number of fits at the same time.
+        cluster: where classifiers are fitted; None for this process.
         command: the command line, for the record.
         say: called with each message for the user.
     """
@@ -64,6 +66,7 @@ class _Shared:
     statuses: NDArray[np.uint8]
     models: Path | None
     jobs: int
+    cluster: Cluster | None
     command: str
     say: Callable[[str], None]
 
@@ -137,6 +140,7 @@ class Comparison:
         jobs: int = 1,
         device: str | None = None,
         checkpoints: Path | None = None,
+        cluster: Cluster | None = None,
         command: str = "",
         rare: str = RARE[0],
         skip: bool = False,
@@ -159,13 +163,12 @@ class Comparison:
             jobs: largest number of fits, also of saved models, at the same time; 0 for one per thread.
             device: "auto", "cpu" or "cuda", for classifiers that can use a GPU; None for their default.
             checkpoints: folder from which an interrupted training continues; None for none.
+            cluster: where classifiers are fitted, each fit by one thread; None for this process.
             command: command line that is stored in each run.
-            rare: what to do with a class that is missing in some training part: "leave-out" to ignore it, or
-                "refuse" to raise an error.
+            rare: what to do with a class that some training part lacks: "leave-out", or "refuse" (an error).
             skip: whether to skip a target that cannot be learned, if another target can be.
-            progress: called with (fits done, fits to do). Each fold is a fit, and so is each model that is
-                saved. A fit that reports its own progress counts as a fraction.
-            say: called with each message for the user, for example on the classes that are left out.
+            progress: called with (fits done, fits to do), of folds and saved models, in part as a fraction.
+            say: called with each message for the user, as on classes that are left out.
             watch: called with a short message on the progress of a long fit.
 
         Raises:
@@ -175,7 +178,7 @@ class Comparison:
         say = say or (lambda _: None)
         faces = store.shelf("faces", faces_recipe(ledger.settings, ledger.recipes.values()))
         statuses = row_statuses(self.manifest, row_keys(self.manifest, ledger.settings), faces)
-        shared = _Shared(ledger, store, statuses, models_folder, jobs or threads, command, say)
+        shared = _Shared(ledger, store, statuses, models_folder, jobs or threads, cluster, command, say)
         ready, plans = self._made_ready(plans, shared, rare=rare, skip=skip, device=device)
         ready._begin(models_folder, say)
         n_fits = len(plans) * (self.folds.n_folds + (models_folder is not None))
@@ -293,10 +296,12 @@ class Comparison:
                 peaks=peaks,
                 say=shared.say,
                 finish=finish,
+                cluster=shared.cluster,
             )
             batches.append(Batch(open=fits.open, seconds=seconds, bytes=n_bytes))
         with one_blas_thread():
-            run_batches(batches, threads=resources.threads, jobs=shared.jobs, memory=memory)
+            threads = max(resources.threads, shared.jobs) if shared.cluster else resources.threads
+            run_batches(batches, threads=threads, jobs=shared.jobs, memory=memory)
         _say_what_is_lacking([done[number] for number in range(len(plans))], shared.say)
         return [done[number] for number in range(len(plans))]
 
@@ -317,6 +322,7 @@ class Comparison:
         """Score and save one plan, all of whose fits are done."""
         one, examples, embeddings, out = fits.plan, fits.examples, fits.embeddings, fits.out
         peak = fits.peaks.end(fits.number)
+        peak = None if shared.cluster else peak  # the memory of this process says nothing about the fits
         run = self._record(one, embeddings, examples, out, shared, fits.fitting.resources.threads, peak)
         if shared.models is not None and fits.fitted is not None:
             model = final_model(

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from featurekit.cluster import Cluster
 from featurekit.data.splits import Fold
 from featurekit.data.targets import Target
 from featurekit.errors import FoldError
@@ -20,15 +21,28 @@ from featurekit.evaluation.fitting import (
     bytes_needed,
     fit_classifier,
     fixed_threads,
+    gpus_of,
     memory_of,
     said_where,
     side_by_side,
 )
 from featurekit.evaluation.out_of_fold import OutOfFold
-from featurekit.evaluation.queue import LEAST, Batch, Fit, run_batches
+from featurekit.evaluation.queue import LEAST, Batch, Fit, no_bytes, run_batches
 from featurekit.evaluation.tuning import Search
 from featurekit.inference.model import spread_out
 from featurekit.networks.engines import resolve
+
+
+@dataclass(frozen=True)
+class Given:
+    """What all folds are fitted on and tested with; see cross_validate()."""
+
+    kind: ClassifierKind
+    target: Target
+    X: Any
+    y: NDArray[Any]
+    subjects: NDArray[np.str_]
+    also: Mapping[Target, NDArray[Any]]
 
 
 class _Tested(NamedTuple):
@@ -106,6 +120,7 @@ class FoldFits:
             would not fit into memory.
         seconds: rough duration of a fit on some number of training faces, in comparison with other fits.
         kind, target, X, y, subjects, folds, fitting, also, say, done: see cross_validate().
+        cluster: where the folds are fitted; None for this process.
     """
 
     kind: ClassifierKind
@@ -120,11 +135,19 @@ class FoldFits:
     seconds: Callable[[int], float] = lambda n_rows: LEAST
     say: Callable[[str], None] | None = None
     done: Callable[[], None] = lambda: None
+    cluster: Cluster | None = None
 
     def __post_init__(self) -> None:
         if not self.folds:
             raise FoldError("There is no fold to fit on.")
         kind, resources = self.kind, self.fitting.resources
+        self._given = Given(kind, self.target, self.X, self.y, self.subjects, self.also)
+        self._tested: dict[int, _Tested] = {}
+        if self.cluster:
+            # Each machine has its own memory, and cannot call what shows the progress here.
+            self._shared = replace(self.fitting, resources=replace(resources, memory=None, progress=None))
+            self._sent = self.cluster.put(self._given)
+            return
         on_gpu = kind.reads == "crops" and resolve(resources.device or "auto", "auto")[0] == "cuda"
         self.jobs, resources = side_by_side(
             self.fitting.fresh(kind, self.target),
@@ -136,7 +159,6 @@ class FoldFits:
             say=self.say,
         )
         self._shared = replace(self.fitting, resources=resources)
-        self._tested: dict[int, _Tested] = {}
 
     def run(self) -> OutOfFold:
         """Fit all folds, and return their results."""
@@ -156,8 +178,10 @@ class FoldFits:
             Fit(
                 run=partial(self._fit, number),
                 seconds=self.seconds(len(fold.train)),
-                threads=fixed_threads(self.kind, self._shared),
-                bytes_needed=partial(bytes_needed, self.kind, self.target, self._shared, len(fold.train)),
+                threads=fixed_threads(self.kind, self._shared) or (1 if self.cluster else None),
+                bytes_needed=no_bytes
+                if self.cluster
+                else partial(bytes_needed, self.kind, self.target, self._shared, len(fold.train)),
             )
             for number, fold in enumerate(self.folds)
         ]
@@ -189,31 +213,41 @@ class FoldFits:
         """Fit on the training part of one fold, and predict its test part."""
         fitting = self._shared.with_threads(threads)
         with said_where(self.kind, self.target, fitting, f"fold {number}"):
-            self._tested[number] = self._test(self.folds[number], fitting)
+            self._tested[number] = (
+                self.cluster.call(
+                    fit_fold, self._sent, self.folds[number], fitting, cpus=threads, gpus=gpus_of(fitting)
+                )
+                if self.cluster
+                else fit_fold(self._given, self.folds[number], fitting)
+            )
         self.done()
 
-    def _test(self, fold: Fold, fitting: Fitting) -> _Tested:
-        rows = (self.X[fold.train], self.y[fold.train], self.subjects[fold.train])
-        check_training_labels(self.target, rows[1][is_known(rows[1])])
-        started = time.perf_counter()
-        also = {other: labels[fold.train] for other, labels in self.also.items()}
-        classifier, found = fit_classifier(self.kind, self.target, *rows, fitting, also=also)
+
+def fit_fold(given: Given, fold: Fold, fitting: Fitting) -> _Tested:
+    """Fit on the training part of one fold, and predict its test part."""
+    target = given.target
+    rows = (given.X[fold.train], given.y[fold.train], given.subjects[fold.train])
+    check_training_labels(target, rows[1][is_known(rows[1])])
+    started = time.perf_counter()
+    also = {other: labels[fold.train] for other, labels in given.also.items()}
+    with one_blas_thread():
+        classifier, found = fit_classifier(given.kind, target, *rows, fitting, also=also)
         fitted = time.perf_counter()
         probabilities = None
-        if self.target.is_regression:
-            predicted = classifier.predict(self.X[fold.test])
+        if target.is_regression:
+            predicted = classifier.predict(given.X[fold.test])
         else:
             # A class without a training face keeps the probability 0.
             probabilities = spread_out(
-                classifier.predict_proba(self.X[fold.test]), classifier.classes_, len(self.target.classes)
+                classifier.predict_proba(given.X[fold.test]), classifier.classes_, len(target.classes)
             )
             predicted = probabilities.argmax(axis=1)
-        return _Tested(
-            classifier,
-            found,
-            predicted,
-            probabilities,
-            # A training that continued from a checkpoint knows its whole time.
-            seconds_fit=getattr(classifier, "seconds_", fitted - started),
-            seconds_predict=time.perf_counter() - fitted,
-        )
+    return _Tested(
+        classifier,
+        found,
+        predicted,
+        probabilities,
+        # A training that continued from a checkpoint knows its whole time.
+        seconds_fit=getattr(classifier, "seconds_", fitted - started),
+        seconds_predict=time.perf_counter() - fitted,
+    )

@@ -16,6 +16,7 @@ from featurekit.embeddings.index import Ledger
 from featurekit.embeddings.recipe import Recipe, describe_weights
 from featurekit.errors import EmbeddingError
 from featurekit.estimators import Classifier, ClassifierKind, Resources
+from featurekit.estimators._threads import one_blas_thread
 from featurekit.evaluation.examples import Examples, examples_of, vectors_of
 from featurekit.evaluation.fitting import Fitting, fit_classifier, memory_of, said_where
 from featurekit.evaluation.out_of_fold import OutOfFold
@@ -50,7 +51,7 @@ def fit_on_everything(plan: Plan, everything: Examples, fitting: Fitting) -> Fit
         EstimatorError: a user's own estimator failed.
     """
     resources = replace(fitting.resources, memory=memory_of(fitting.resources))
-    with said_where(plan.kind, plan.target, fitting, "all faces"):
+    with one_blas_thread(), said_where(plan.kind, plan.target, fitting, "all faces"):
         classifier, found = fit_classifier(
             plan.kind,
             plan.target,

@@ -138,6 +138,11 @@ def fixed_threads(kind: ClassifierKind, fitting: Fitting) -> int | None:
     return fitting.resources.threads if kind.reads == "crops" else None
 
 
+def gpus_of(fitting: Fitting) -> float:
+    """Return how many GPUs a fit needs on a machine of a cluster."""
+    return 1.0 if fitting.resources.device == "cuda" else 0.0
+
+
 def side_by_side(
     classifier: Classifier,
     n_rows: int,

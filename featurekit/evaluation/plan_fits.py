@@ -10,6 +10,7 @@ from functools import partial
 from math import log2
 from threading import Lock, get_ident
 
+from featurekit.cluster import Cluster
 from featurekit.data.manifest import Manifest
 from featurekit.data.splits import FoldSet
 from featurekit.embeddings.vectors import Vectors
@@ -17,10 +18,10 @@ from featurekit.estimators import ClassifierKind
 from featurekit.evaluation.cross_validation import FoldFits
 from featurekit.evaluation.examples import examples_of
 from featurekit.evaluation.final_fit import Fitted, fit_on_everything
-from featurekit.evaluation.fitting import Fitting, bytes_needed
+from featurekit.evaluation.fitting import Fitting, bytes_needed, gpus_of
 from featurekit.evaluation.out_of_fold import OutOfFold
 from featurekit.evaluation.planning import Plan
-from featurekit.evaluation.queue import LEAST, Fit
+from featurekit.evaluation.queue import LEAST, Fit, no_bytes
 from featurekit.networks.engines import watch_memory
 from featurekit.progress import Progress
 
@@ -128,6 +129,7 @@ class PlanFits:
         peaks: measures the memory.
         say: called with each message for the user.
         finish: called when all fits are done, while the vectors and the results are still in memory.
+        cluster: where the classifiers are fitted; None for this process.
     """
 
     number: int
@@ -142,6 +144,7 @@ class PlanFits:
     peaks: PeakMemory
     say: Callable[[str], None]
     finish: Callable[["PlanFits"], None]
+    cluster: Cluster | None = None
     _lock: Lock = field(default_factory=Lock)
 
     def open(self) -> list[Fit]:
@@ -165,6 +168,7 @@ class PlanFits:
             seconds=self._seconds,
             say=self.say,
             done=self._one_done,
+            cluster=self.cluster,
         )
         fits = self._folds.each()
         self._n_left = len(fits) + self.is_saved
@@ -192,14 +196,28 @@ class PlanFits:
         def run(threads: int) -> None:
             # The vectors are copied only if some of them are left out.
             everything = self.examples if in_a_fold.all() else self.examples.part(in_a_fold)
-            self.fitted = fit_on_everything(self.plan, everything, self.fitting.with_threads(threads))
+            fitting = self.fitting.with_threads(threads)
+            if self.cluster:
+                resources = replace(fitting.resources, memory=None, progress=None)
+                self.fitted = self.cluster.call(
+                    fit_on_everything,
+                    self.plan,
+                    self.cluster.put(everything),
+                    replace(fitting, resources=resources),
+                    cpus=threads,
+                    gpus=gpus_of(fitting),
+                )
+            else:
+                self.fitted = fit_on_everything(self.plan, everything, fitting)
             self._one_done()
 
         return Fit(
             run=run,
             seconds=self._seconds(n_rows),
             threads=threads,
-            bytes_needed=partial(bytes_needed, self.plan.kind, self.plan.target, self.fitting, n_rows),
+            bytes_needed=no_bytes
+            if self.cluster
+            else partial(bytes_needed, self.plan.kind, self.plan.target, self.fitting, n_rows),
         )
 
     def _one_done(self) -> None:

@@ -25,7 +25,7 @@ import pandas as pd
 
 from featurekit.cluster import connected
 from featurekit.embeddings.executors.ray import RayExecutor
-from featurekit.errors import WorkspaceError
+from featurekit.errors import ModelError, WorkspaceError
 from featurekit.faces.photographs import Photograph
 from featurekit.files import make_folder, whole_file
 from featurekit.inference.model import TrainedModel, off_the_shelf_models
@@ -130,41 +130,76 @@ def predict_in_parts(
         WorkspaceError: the folder has other files, or a worker does not have one of the folders.
         FeaturekitError: the images cannot be predicted with these models.
     """
+    if how.risk is not None and not 0 <= how.risk <= 1:
+        raise ModelError(f"abstain_above must be between 0 and 1. Got {how.risk} instead.")
     models = how.load()
     Predictor(photographs[:1], models, **_options(how), threads=1)  # says what is wrong with the models
     parts = _parts(photographs, how, models, folder, images)
     _refuse_other_files(folder, parts)
     todo = [part for part in parts if not part.path.is_file()]
-    n_done = len(photographs) - sum(len(part.photographs) for part in todo)
-    n_read = n_lost = 0
-    given_up: list[Part] = []
-    if todo:
-        make_folder(folder)
-        on_gpu = how.device == "cuda" or any(
-            recipe.engine == "cuda" for model in models for recipe in model.recipes
+    n_todo = sum(len(part.photographs) for part in todo)
+
+    def done(n_read: int) -> None:
+        if progress:
+            progress(len(photographs) - n_todo + n_read, len(photographs))
+
+    n_lost = (
+        _compute(todo, how, executor, any(_is_on_gpu(how, model) for model in models), done) if todo else 0
+    )
+    statuses, without = _statuses(parts)
+    return Parts(
+        folder=folder,
+        paths=tuple(part.path for part in parts),
+        n_read=n_todo,
+        n_images=len(photographs),
+        n_rows=sum(statuses.values()),
+        n_lost=n_lost,
+        statuses=statuses,
+        without=without,
+    )
+
+
+def _is_on_gpu(how: How, model: TrainedModel) -> bool:
+    return how.device == "cuda" or any(recipe.engine == "cuda" for recipe in model.recipes)
+
+
+def _compute(
+    todo: Sequence[Part], how: How, executor: RayExecutor, on_gpu: bool, done: Callable[[int], None]
+) -> int:
+    """Let workers write parts, and return how many workers have died.
+
+    Args:
+        todo: the parts, at least one.
+        how: how the labels are predicted.
+        executor: the workers.
+        on_gpu: whether networks run on GPUs.
+        done: called with the number of images that are done.
+
+    Raises:
+        WorkspaceError: a part could not be written.
+    """
+    make_folder(todo[0].path.parent)
+    n_read, given_up = 0, []
+    with connected(executor.address) as cluster:
+        n_workers, cpus, gpus = executor.places(cluster, on_gpu=on_gpu)
+        answers = cluster.map(
+            f"{_NAME}:open_worker",
+            {**asdict(how), "threads": max(int(cpus), 1)},
+            todo,
+            n_workers=n_workers,
+            cpus=cpus,
+            gpus=gpus,
+            message=_message,
+            smaller=lambda part: [part],
         )
-        with connected(executor.address) as cluster:
-            n_workers, cpus, gpus = executor.places(cluster, on_gpu=on_gpu)
-            answers = cluster.map(
-                f"{_NAME}:open_worker",
-                {**asdict(how), "threads": max(int(cpus), 1)},
-                todo,
-                n_workers=n_workers,
-                cpus=cpus,
-                gpus=gpus,
-                message=_message,
-                smaller=lambda part: [part],
-            )
-            with closing(answers):
-                for done in answers:
-                    if done.answer is None:
-                        given_up.append(done.piece)
-                        continue
-                    _check(done.piece, done.answer)
-                    n_read += len(done.piece.photographs)
-                    if progress:
-                        progress(n_done + n_read, len(photographs))
-            n_lost = cluster.n_lost
+        with closing(answers):
+            for one in answers:
+                if one.answer is None:
+                    given_up.append(one.piece)
+                    continue
+                _check(one.piece, one.answer)
+                n_read += len(one.piece.photographs)
+                done(n_read)
     if given_up:  # when all others are done
         first, last = given_up[0].photographs[0].name, given_up[0].photographs[-1].name
         raise WorkspaceError(
@@ -172,17 +207,7 @@ def predict_in_parts(
             f" ended: the images from {first} to {last}. The other parts are kept. `featurekit predict`"
             " without --executor ray says which image it is; without this image, give a new folder."
         )
-    statuses, without = _statuses(parts)
-    return Parts(
-        folder=folder,
-        paths=tuple(part.path for part in parts),
-        n_read=n_read,
-        n_images=len(photographs),
-        n_rows=sum(statuses.values()),
-        n_lost=n_lost,
-        statuses=statuses,
-        without=without,
-    )
+    return cluster.n_lost
 
 
 def _options(how: How) -> dict[str, Any]:
