@@ -13,7 +13,6 @@ can run programs on it: see Ray's own page on security.
 import logging
 import os
 import signal
-import sys
 import tempfile
 import threading
 import time
@@ -30,6 +29,7 @@ from featurekit.errors import EngineError, FeaturekitError
 # Ray reads these when it is imported: no statistics are sent, and the address of this machine is 127.0.0.1.
 _NO_STATISTICS = {"RAY_USAGE_STATS_ENABLED": "0"}
 _ONLY_HERE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+_HERE = ("127.0.0.1", "::1")
 # Seconds after which a cluster without a single free place for a worker is given up.
 PATIENCE = 120.0
 # A piece of work whose workers died so often is made smaller; the smallest one is given up.
@@ -68,11 +68,6 @@ def connected(address: str) -> "Iterator[Cluster]":
         EngineError: Ray is not installed, or there is no cluster at the address.
     """
     is_new = address == "local"
-    if is_new and "ray" in sys.modules and not _is_initialized() and not _stays_here():
-        raise EngineError(
-            "Ray was imported before, and would listen on the network. Call ray.init() yourself, and its"
-            " cluster is used; or start Python again and import featurekit only."
-        )
     os.environ.update(_NO_STATISTICS | (_ONLY_HERE if is_new else {}))
     try:
         import ray
@@ -85,13 +80,20 @@ def connected(address: str) -> "Iterator[Cluster]":
         more: dict[str, Any] = {"include_dashboard": False, "_temp_dir": folder} if is_new else {}
         try:
             with _own_signals():
-                ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL, **more)
+                context: Any = ray.init(
+                    address=address, log_to_driver=False, logging_level=logging.CRITICAL, **more
+                )
         except (ConnectionError, ValueError, RuntimeError, AssertionError) as error:
             raise EngineError(
                 f"There is no Ray cluster at --address {address} ({_first_line(error)}). Start one with `ray"
                 " start --head`, or use --address local for one on this machine alone."
             ) from error
         try:
+            if is_new and context.address_info["node_ip_address"] not in _HERE:
+                raise EngineError(
+                    "Ray was imported before, and would listen on the network. Call ray.init() yourself, and"
+                    " its cluster is used; or start Python again and import featurekit only."
+                )
             yield Cluster(ray)
         finally:
             with _own_signals():
@@ -375,15 +377,6 @@ def _value(said: tuple[str, Any]) -> Any:
     if kind == "value":
         return value
     raise getattr(errors, kind)(value)
-
-
-def _is_initialized() -> bool:
-    return bool(sys.modules["ray"].is_initialized())
-
-
-def _stays_here() -> bool:
-    """Whether Ray was imported with the setting that keeps a new cluster to this machine."""
-    return all(os.environ.get(name) == value for name, value in _ONLY_HERE.items())
 
 
 @contextmanager
