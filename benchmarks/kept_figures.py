@@ -1,14 +1,15 @@
-"""Write README's results, docs/hand_crafted.md, docs/history.md and docs/glossary.md from what is stored.
+"""Write README's results, the figures of docs/ and docs/glossary.md from what is stored.
 
 No figure there is typed, and no term is explained in two places.
 
-    python benchmarks/kept_figures.py            # write all four
+    python benchmarks/kept_figures.py            # write them all
     python benchmarks/kept_figures.py --check    # exit code 1 if one of them is not up to date
 
 tests/report/test_kept_report.py runs the check.
 """
 
 import csv
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,6 +30,9 @@ from featurekit.report.select import Ranked, best_first
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "reports" / "utkface-builtin"
 CLASSIC = ROOT / "reports" / "utkface-classic"
+CLUSTER = ROOT / "benchmarks" / "results" / "cluster" / "kill_workers.json"
+CLUSTER_PAGE = ROOT / "docs" / "cluster.md"
+CLUSTER_BEGIN, CLUSTER_END = "<!-- cluster: python benchmarks/kept_figures.py -->", "<!-- end of cluster -->"
 BEGIN, END = "<!-- results: python benchmarks/kept_figures.py -->", "<!-- end of results -->"
 SIX = "dlib_age+dlib_age:middle+dlib_gender+mobilenet_v2+mobilenet_v2:middle+dlib_face"
 FIVE = SIX.removesuffix("+dlib_face")
@@ -361,6 +365,40 @@ def with_results(readme: str) -> str:
     return f"{before}{BEGIN}\n\n{results()}\n\n{END}{after}"
 
 
+def with_cluster(page: str) -> str:
+    """Return the page on clusters with what benchmarks/kill_workers.py has stored."""
+    before, _, rest = page.partition(CLUSTER_BEGIN)
+    _, _, after = rest.partition(CLUSTER_END)
+    return "\n".join((before + CLUSTER_BEGIN, _cluster(), CLUSTER_END + after))
+
+
+def _cluster() -> str:
+    """Return a paragraph on what killed workers cost, and on the speed of two workers."""
+    if not CLUSTER.is_file():
+        return "This was not measured yet."
+    stored = json.loads(CLUSTER.read_text(encoding="utf-8"))
+    total = {
+        what: sum(shelf[what] for shelf in stored["shelves"])
+        for what in ("rows", "lost", "added", "doubled", "unequal")
+    }
+    speed, machine = stored["speed"], stored["hardware"]
+    rates = {
+        name: ", ".join(f"{rate:.1f}" for rate in found)
+        for name, found in speed["pictures_per_second"].items()
+    }
+    return (
+        f"`python benchmarks/kill_workers.py PATH/UTKFace --kills {stored['kills']} --limit"
+        f" {stored['limit']}` extracted {stored['read']:,} pictures of UTKFace with dlib_age, dlib_gender and"
+        f" mobilenet_v2 on two nodes of one machine ({machine['processor']}, {machine['cores']} cores), killed"
+        f" {stored['kills']} workers at random moments, and removed {stored['nodes_lost']} of the nodes in"
+        f" between. Compared with one process, of {total['rows']:,} rows {total['lost']} were lost,"
+        f" {total['added']} were added, {total['doubled']} stood twice, and {total['unequal']} differed in a"
+        f" bit. A second run read {stored['read_again']} pictures. Without kills, two workers did"
+        f" {speed['ratio']:.2f} times the pictures per second of one process with two threads"
+        f" ({rates['ray']} against {rates['local']}, in turns; median, start left out)."
+    )
+
+
 def main() -> None:
     """Write README and the pages of docs/ that are derived, or check whether they are up to date."""
     readme = ROOT / "README.md"
@@ -369,6 +407,7 @@ def main() -> None:
         ROOT / "docs" / "hand_crafted.md": hand_crafted(),
         ROOT / "docs" / "history.md": history(),
         ROOT / "docs" / "glossary.md": glossary_page(),
+        CLUSTER_PAGE: with_cluster(CLUSTER_PAGE.read_text(encoding="utf-8")),
     }
     stale = [path for path, text in wanted.items() if not path.is_file() or path.read_text("utf-8") != text]
     if "--check" in sys.argv[1:]:

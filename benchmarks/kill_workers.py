@@ -7,7 +7,7 @@ process, in turns.
 
     python benchmarks/kill_workers.py PATH/UTKFace --kills 10 --limit 3000
 
-It writes results/kill_workers.json, prints a sentence, and exits with 1 where the promise is broken.
+It writes results/cluster/kill_workers.json, prints a sentence, and exits with 1 where the promise is broken.
 """
 
 import argparse
@@ -57,15 +57,17 @@ def main() -> int:
             "seed": options.seed,
             "hardware": hardware(),
         }
-    (RESULTS / "kill_workers.json").write_text(json.dumps(result, indent=1) + "\n")
+    (RESULTS / "cluster").mkdir(exist_ok=True)
+    (RESULTS / "cluster" / "kill_workers.json").write_text(json.dumps(result, indent=1) + "\n")
     print(in_words(result))
     return 0 if result["kept"] else 1
 
 
 def kill_and_compare(folder: Path, kills: int, chance: random.Random) -> dict[str, Any]:
     """Extract in one process, and on a cluster that loses workers and a node; return what differs."""
-    import featurekit as fk
     from ray.cluster_utils import Cluster
+
+    import featurekit as fk
 
     data = fk.load_dataset("utkface", folder / "pictures")
     alone = fk.embed(data, BACKBONES, project=folder / "alone", progress=False)

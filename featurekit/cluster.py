@@ -6,8 +6,9 @@ result where it belongs, and answers with a receipt. So whatever happens to a wo
 which another worker does again.
 
 Ray's usage statistics are switched off. A cluster that is started here, with the address "local", listens on
-127.0.0.1 only. Ray sends values between its processes as pickles, so that everyone who can reach a cluster
-can run programs on it: see Ray's own page on security.
+127.0.0.1 only, and to programs that have this user's token. Ray sends values between its processes as
+pickles, so that everyone who can reach a cluster and has its token can run programs on it: see Ray's own page
+on security.
 """
 
 import logging
@@ -21,6 +22,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
 from featurekit import errors
@@ -69,6 +71,8 @@ def connected(address: str) -> "Iterator[Cluster]":
     """
     is_new = address == "local"
     os.environ.update(_NO_STATISTICS | (_ONLY_HERE if is_new else {}))
+    if is_new or _has_token():  # a cluster that wants no token takes one, too
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
     try:
         import ray
     except ImportError as error:
@@ -85,8 +89,9 @@ def connected(address: str) -> "Iterator[Cluster]":
                 )
         except (ConnectionError, ValueError, RuntimeError, AssertionError) as error:
             raise EngineError(
-                f"There is no Ray cluster at --address {address} ({_first_line(error)}). Start one with `ray"
-                " start --head`, or use --address local for one on this machine alone."
+                f"There is no Ray cluster at --address {address} that takes this machine"
+                f" ({_first_line(error)}). Start one with `ray start --head`, or use --address local for one on"
+                " this machine alone. A cluster with a token needs RAY_AUTH_MODE=token and the token on every machine."
             ) from error
         try:
             if is_new and context.address_info["node_ip_address"] not in _HERE:
@@ -377,6 +382,12 @@ def _value(said: tuple[str, Any]) -> Any:
     if kind == "value":
         return value
     raise getattr(errors, kind)(value)
+
+
+def _has_token() -> bool:
+    """Whether this user has a token for Ray clusters, where Ray looks for it."""
+    is_set = any(name in os.environ for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
+    return is_set or (Path.home() / ".ray" / "auth_token").is_file()
 
 
 @contextmanager
