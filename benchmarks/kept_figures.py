@@ -389,9 +389,9 @@ def _cluster() -> str:
     return (
         f"`python benchmarks/kill_workers.py PATH/UTKFace --kills {stored['kills']} --limit"
         f" {stored['limit']}` extracted {stored['read']:,} pictures of UTKFace with dlib_age, dlib_gender and"
-        f" mobilenet_v2 on two nodes of one machine ({machine['processor']}, {machine['cores']} cores), killed"
-        f" {stored['kills']} workers at random moments, and removed {stored['nodes_lost']} of the nodes in"
-        f" between. Compared with one process, of {total['rows']:,} rows {total['lost']} were lost,"
+        f" mobilenet_v2 on two nodes of one machine ({machine['processor']}, {machine['cores']} cores),"
+        f" killed {stored['kills']} workers at random moments, and removed {stored['nodes_lost']} of the"
+        f" nodes in between. Compared with one process, of {total['rows']:,} rows {total['lost']} were lost,"
         f" {total['added']} were added, {total['doubled']} stood twice, and {total['unequal']} differed in a"
         f" bit. A second run read {stored['read_again']} pictures. Without kills, two workers did"
         f" {speed['ratio']:.2f} times the pictures per second of one process with two threads"

@@ -145,11 +145,10 @@ def predict(
       featurekit predict photos/ models/gender--* --probabilities --output out.parquet
       featurekit predict photos/ --executor ray --address local --output predictions/
     """
-    project = project_of_command(context)
+    project, where = project_of_command(context), executor_of(executor, address, workers, gpus_per_worker)
     paths, folders = _named(inputs, [project.folder.model(one) for one in model or []], sample_portrait)
     how: dict[str, Any] = {"abstain_above": abstain_above, "sets": sets, "probabilities": probabilities}
     how |= {"choose": faces, "device": device, "precision": precision}
-    where = executor_of(executor, address, workers, gpus_per_worker)
     here = {"--draw": draw, "--no-cache": no_cache, "--threads": threads, "--profile": profile}
     if where == "local":
         _predict_here(project, paths, folders, output, strict=strict, how=how, here=here)

@@ -113,7 +113,6 @@ def predict_in_parts(
     folder: Path,
     executor: RayExecutor,
     *,
-    images: int = IMAGES,
     progress: Progress | None = None,
 ) -> Parts:
     """Predict the labels of the faces on images, and write a table of parts.
@@ -123,7 +122,6 @@ def predict_in_parts(
         how: how the labels are predicted.
         folder: folder for the parts, which all machines share.
         executor: the workers.
-        images: number of images in a part.
         progress: called with (images done, images to do); images of parts that are there count as done.
 
     Raises:
@@ -134,7 +132,7 @@ def predict_in_parts(
         raise ModelError(f"abstain_above must be between 0 and 1. Got {how.risk} instead.")
     models = how.load()
     Predictor(photographs[:1], models, **_options(how), threads=1)  # says what is wrong with the models
-    parts = _parts(photographs, how, models, folder, images)
+    parts = _parts(photographs, how, models, folder, IMAGES)
     _refuse_other_files(folder, parts)
     todo = [part for part in parts if not part.path.is_file()]
     n_todo = sum(len(part.photographs) for part in todo)
