@@ -36,8 +36,9 @@ _HERE = ("127.0.0.1", "::1")
 PATIENCE = 120.0
 # A piece of work whose workers died so often is made smaller; the smallest one is given up.
 _MOST_LOST = 3
-# So many workers that die one after the other, without a piece of work done, are no bad luck.
-_MOST_IN_A_ROW = 12
+# So many workers that die one after the other, without a piece of work done, are no bad luck: workers that
+# were getting ready, and workers with a piece, which may meet several images that end them.
+_MOST_UNREADY, _MOST_IN_A_ROW = 12, 40
 
 Piece = TypeVar("Piece")
 T = TypeVar("T")
@@ -220,8 +221,7 @@ class Cluster:
                     except _WorkerLostError:
                         self.n_lost += 1
                         given_up = crew.lost(answered, smaller)
-                        if crew.n_lost_in_a_row > max(_MOST_IN_A_ROW, 3 * n_workers):
-                            raise EngineError(_MANY_DEATHS.format(crew.n_lost_in_a_row)) from None
+                        crew.check(n_workers)
                         yield from (Done(piece, None) for piece in given_up)
                         continue
                     self.first_ready = self.first_ready or time.perf_counter()
@@ -274,6 +274,7 @@ class _Crew(Generic[Piece]):
         idle: workers without a piece.
         workers: all workers that were started.
         n_lost_in_a_row: number of workers that have died since a piece was last done.
+        n_unready_in_a_row: how many of them had no piece yet.
     """
 
     new: Callable[[], Any]
@@ -282,6 +283,7 @@ class _Crew(Generic[Piece]):
     idle: list[Any] = field(default_factory=list)
     workers: list[Any] = field(default_factory=list)
     n_lost_in_a_row: int = 0
+    n_unready_in_a_row: int = 0
 
     @property
     def is_working(self) -> bool:
@@ -312,13 +314,20 @@ class _Crew(Generic[Piece]):
         self.idle.append(worker)
         if given is None:
             return []
-        self.n_lost_in_a_row = 0
+        self.n_lost_in_a_row = self.n_unready_in_a_row = 0
         return [given[0]]
+
+    def check(self, n_workers: int) -> None:
+        """Raise EngineError if more workers have died in a row than bad luck explains."""
+        most = max(_MOST_IN_A_ROW, 3 * n_workers)
+        if self.n_lost_in_a_row > most or self.n_unready_in_a_row > max(_MOST_UNREADY, n_workers):
+            raise EngineError(_MANY_DEATHS.format(self.n_lost_in_a_row))
 
     def lost(self, reference: Any, smaller: Callable[[Piece], Sequence[Piece]]) -> list[Piece]:
         """Note that a worker has died, and start another one if it is needed; return the piece to give up."""
         _, given = self.busy.pop(reference)
         self.n_lost_in_a_row += 1
+        self.n_unready_in_a_row += given is None
         given_up = []
         if given:
             piece, n_lost = given[0], given[1] + 1

@@ -26,10 +26,11 @@ class Ray:
     Args:
         dies: called with the message of each piece of work; whether the worker dies of it.
         places: number of workers that have a place.
+        dies_of_opening: whether workers die while they get ready.
     """
 
-    def __init__(self, dies=lambda message: False, places=1000):
-        self.dies, self.places = dies, places
+    def __init__(self, dies=lambda message: False, places=1000, dies_of_opening=False):
+        self.dies, self.places, self.dies_of_opening = dies, places, dies_of_opening
         self.started, self.killed, self.given = 0, 0, []
         self.exceptions = SimpleNamespace(
             RayActorError=DiedError,
@@ -71,6 +72,8 @@ class Ray:
         place = next(number for number, one in enumerate(self._calls) if one[0] is reference)
         _, function, told = self._calls[place]
         del self._calls[place]
+        if function.__name__ == "open" and self.dies_of_opening:
+            raise DiedError
         if function.__name__ == "work":
             self.given.append(told[0])
             if self.dies(told[0]):
@@ -157,9 +160,15 @@ def test_a_worker_is_told_whether_another_one_has_died_of_its_piece():
     assert told == [((5,), False), ((5,), True), ((6,), False)]
 
 
-def test_workers_that_die_one_after_the_other_are_an_error_that_says_what_to_look_at():
-    with pytest.raises(EngineError, match=r"13 workers ended one after the other .* --workers"):
-        all_of(Ray(dies=lambda message: True), [(number,) for number in range(100)])
+@pytest.mark.parametrize(
+    ("dies", "n"), [(lambda message: True, 41), (None, 13)], ids=["of work", "of opening"]
+)
+def test_workers_that_die_one_after_the_other_are_an_error_that_says_what_to_look_at(dies, n):
+    with pytest.raises(EngineError, match=rf"{n} workers ended one after the other .* (--)?workers"):
+        all_of(
+            Ray(dies or (lambda message: False), dies_of_opening=dies is None),
+            [(number,) for number in range(100)],
+        )
 
 
 def test_a_cluster_without_a_place_is_an_error_that_says_what_it_has(monkeypatch):

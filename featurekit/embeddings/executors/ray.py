@@ -36,7 +36,7 @@ from featurekit.registry import SESSION, Registry
 
 # Images in a piece of work. Small pieces keep all workers busy to the end, large ones make few files.
 _FEWEST, _MOST = 16, 256
-_PIECES_OF_A_WORKER = 8
+_PIECES_OF_A_WORKER = 16
 # Seconds within which the files of other machines are seen on a shared folder.
 _LATE = 60.0
 _ENDS_WORKERS = "each worker that read it ended; featurekit extract without --executor ray may read it"
