@@ -12,6 +12,7 @@ It writes results/cluster/kill_workers.json, prints a sentence, and exits with 1
 
 import argparse
 import json
+import logging
 import os
 import random
 import signal
@@ -65,6 +66,7 @@ def main() -> int:
 
 def kill_and_compare(folder: Path, kills: int, chance: random.Random) -> dict[str, Any]:
     """Extract in one process, and on a cluster that loses workers and a node; return what differs."""
+    import ray
     from ray.cluster_utils import Cluster
 
     import featurekit as fk
@@ -73,8 +75,10 @@ def kill_and_compare(folder: Path, kills: int, chance: random.Random) -> dict[st
     alone = fk.embed(data, BACKBONES, project=folder / "alone", progress=False)
     seconds = alone.extraction.seconds
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    # Before there is a second node: a program belongs to a node, and the one that is removed is not its own.
+    ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.CRITICAL)
     second = cluster.add_node(num_cpus=1)
-    executor = fk.RayExecutor(address=cluster.address, workers=2)
+    executor = fk.RayExecutor(workers=2)
     lost: list[str] = []
     done = threading.Event()
     killer = threading.Thread(
@@ -94,6 +98,7 @@ def kill_and_compare(folder: Path, kills: int, chance: random.Random) -> dict[st
         again = fk.embed(data, BACKBONES, project=folder / "cluster", executor=executor, progress=False)
     finally:
         done.set()
+        ray.shutdown()
         cluster.shutdown()
     shelves = compare(folder / "alone" / "cache", folder / "cluster" / "cache")
     wrong = sum(shelf[what] for shelf in shelves for what in ("lost", "added", "doubled", "unequal"))

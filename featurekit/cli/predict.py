@@ -43,6 +43,12 @@ if TYPE_CHECKING:
 
 _NAMED = 20  # files whose names are printed
 
+Listing = Annotated[
+    Path | None,
+    typer.Option(
+        help="File that lists further images: a text file with one path in each line, or a manifest.csv."
+    ),
+]
 ModelFolders = Annotated[
     list[Path] | None,
     typer.Option(
@@ -104,6 +110,7 @@ Strict = Annotated[
 def predict(
     context: typer.Context,
     inputs: Photographs = None,
+    listing: Listing = None,
     model: ModelFolders = None,
     output: Output = None,
     draw: Draw = None,
@@ -146,7 +153,8 @@ def predict(
       featurekit predict photos/ --executor ray --address local --output predictions/
     """
     project, where = project_of_command(context), executor_of(executor, address, workers, gpus_per_worker)
-    paths, folders = _named(inputs, [project.folder.model(one) for one in model or []], sample_portrait)
+    models = [project.folder.model(one) for one in model or []]
+    paths, folders = _named(inputs, listing, models, sample_portrait)
     how: dict[str, Any] = {"abstain_above": abstain_above, "sets": sets, "probabilities": probabilities}
     how |= {"choose": faces, "device": device, "precision": precision}
     here = {"--draw": draw, "--no-cache": no_cache, "--threads": threads, "--profile": profile}
@@ -229,11 +237,15 @@ def _predict_in_parts(
 
 
 def _named(
-    inputs: list[Path] | None, models: list[Path], sample_portrait: bool
+    inputs: list[Path] | None, listing: Path | None, models: list[Path], sample_portrait: bool
 ) -> tuple[list[Path], list[Path]]:
     """Return the paths of the images to read, and the folders of the models to use."""
+    from featurekit.inference.inputs import listed
+
     asked = look_up_inputs(inputs or [])
-    paths = [*asked.photographs, *([_sample_portrait()] if sample_portrait else [])]
+    # A listed image that is not there is a row of the table, as is one that cannot be read.
+    paths = list(dict.fromkeys([*asked.photographs, *(listed(listing) if listing else [])]))
+    paths += [_sample_portrait()] if sample_portrait else []
     if not paths:
         raise WorkspaceError("No images are given. Example: featurekit predict photo.jpg FOLDER/")
     return paths, [*models, *asked.models]

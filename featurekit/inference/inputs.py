@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from featurekit.data.find import find_images
+from featurekit.data.manifest import Manifest
 from featurekit.errors import ManifestError, PhotographError, WorkspaceError
 from featurekit.faces.photographs import Photograph, Photographs, as_photograph, photographs_from
 from featurekit.inference.archive import CONTENT
@@ -87,6 +88,33 @@ def photographs_in(given: Photographs) -> tuple[list[Photograph], list[str]]:
     if not found:
         raise PhotographError("No images are given.")
     return found, left_out
+
+
+def listed(path: Path) -> list[Path]:
+    """Return the images that a file lists, each once, in its order.
+
+    Args:
+        path: a text file with one path in each line, relative to the current folder; or a manifest.csv that
+            `featurekit prepare` has written.
+
+    Raises:
+        WorkspaceError: the file cannot be read, or lists nothing.
+        ManifestError: a manifest is damaged.
+    """
+    if path.suffix.lower() == ".csv" and path.with_suffix(".json").is_file():
+        manifest = Manifest.load(path)
+        names = [name for name in manifest.table["image_path"] if name]
+        found = [manifest.root / name for name in names]
+    else:
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
+            raise WorkspaceError(f"Cannot read the listing {path}: {why}.") from error
+        found = [Path(line) for line in lines if line.strip()]
+    if not found:
+        raise WorkspaceError(f"{path} lists no images. It has one path in each line, or is a manifest.csv.")
+    return list(dict.fromkeys(found))
 
 
 def is_model(folder: Path) -> bool:

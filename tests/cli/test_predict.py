@@ -2,10 +2,40 @@
 
 import json
 
+import pandas as pd
 import pytest
 from PIL import Image
 
+from featurekit.inference.inputs import listed
+
 FIT = ("fit", "--model", "logistic_regression", "--target", "gender", "--folds", "4")
+
+
+@pytest.mark.weights
+def test_a_listing_names_images_and_one_that_is_gone_is_a_row(featurekit, portraits, tmp_path):
+    photos = sorted((portraits / "photos").iterdir())[:2]
+    listing = tmp_path / "images.txt"
+    listing.write_text("\n".join([str(photos[0]), "", str(photos[1]), str(photos[0]), "gone.jpg"]) + "\n")
+    code, _, errors = featurekit("predict", "--listing", listing, "--output", tmp_path / "out.csv")
+    assert code == 1
+    assert "gone.jpg" in errors
+    table = pd.read_csv(tmp_path / "out.csv")
+    assert list(table["photograph"].unique()) == [str(photos[0]), str(photos[1]), "gone.jpg"]
+
+
+def test_a_manifest_is_a_listing_of_its_images(prepared, tmp_path):
+    found = listed(tmp_path / "work" / "manifest.csv")
+    assert sorted(path.name for path in found) == sorted(
+        path.name for path in (prepared / "photos").iterdir()
+    )
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", None])
+def test_a_listing_that_lists_nothing_or_cannot_be_read_is_one_line(featurekit, one_line, tmp_path, content):
+    path = tmp_path / "images.txt"
+    if content is not None:
+        path.write_bytes(content)
+    one_line(featurekit("predict", "--listing", path), str(path))
 
 
 def test_a_model_that_was_fitted_on_too_few_subjects_cannot_abstain(
