@@ -90,6 +90,10 @@ def kill_and_compare(folder: Path, kills: int, chance: random.Random) -> dict[st
         if not n_read:
             killer.start()
         n_read.append(int(n))
+        # Ray starts a node in the main thread only.
+        if lost.count("worker") > kills // 2 + 2 and "new node" not in lost:
+            lost.append("new node")
+            cluster.add_node(num_cpus=1)
 
     try:
         first = fk.embed(data, BACKBONES, project=folder / "cluster", executor=executor, progress=look)
@@ -136,8 +140,6 @@ def kill_some(
         if number == kills // 2:
             cluster.remove_node(second)
             lost.append("node")
-        if number == kills // 2 + 2:
-            cluster.add_node(num_cpus=1)
 
 
 def workers_of_ray() -> list[int]:

@@ -73,6 +73,7 @@ class Extraction:
         parts: seconds that were spent in "read", "decode", "detect", "align", "write" and in each network,
             summed over the threads.
         threads: number of threads or helper processes.
+        is_on_cluster: whether workers of a cluster did the work.
         n_lost: number of workers of a cluster that ended early, so that others did their work again.
         seconds_to_open: seconds until the detector and the networks were ready.
     """
@@ -87,6 +88,7 @@ class Extraction:
     broken: tuple[tuple[str, str], ...] = ()
     parts: Mapping[str, float] = field(default_factory=dict)
     threads: int = 1
+    is_on_cluster: bool = False
     n_lost: int = 0
     seconds_to_open: float = 0.0
 
@@ -239,6 +241,7 @@ class Work:
     unread: tuple[tuple[str, str], ...] = ()
     parts: Mapping[str, float] = field(default_factory=dict)
     threads: int = 1
+    is_on_cluster: bool = False
     n_lost: int = 0
     seconds_to_open: float = 0.0
 

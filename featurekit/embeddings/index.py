@@ -1,6 +1,7 @@
 """Extract vectors into a workspace, and record there which vectors were extracted, how, and at what cost."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -37,6 +38,7 @@ class Ledger:
             the time and the number of images, summed over all extractions.
         achieved: network → engine, device and precision that were really used when it last ran.
         asked: device and precision that the user asked for.
+        on_cluster: networks that ran on a cluster, where the time says nothing about one machine.
     """
 
     settings: FaceSettings
@@ -44,6 +46,7 @@ class Ledger:
     costs: Mapping[str, Mapping[str, int | float]]
     achieved: Mapping[str, Mapping[str, str]]
     asked: Mapping[str, str]
+    on_cluster: tuple[str, ...] = ()
 
     @classmethod
     def load(cls, path: Path) -> "Ledger | None":
@@ -72,11 +75,15 @@ class Ledger:
     def seconds(self, features: Sequence[str]) -> float:
         """Return the seconds that the vectors of some features took, including the steps that they share.
 
+        The result is NaN if it is not known, because a cluster computed the vectors.
+
         Args:
             features: the features, each as "backbone:layer".
         """
-        names = ("shared", *sorted(set(map(backbone_of, features))))
-        return sum(self.costs.get(name, {}).get("seconds", 0.0) for name in names)
+        names = set(map(backbone_of, features))
+        if names & set(self.on_cluster):
+            return math.nan
+        return sum(self.costs.get(name, {}).get("seconds", 0.0) for name in ("shared", *sorted(names)))
 
 
 def enter(
@@ -112,7 +119,10 @@ def enter(
         spent["shared"] = extraction.seconds - whole
     else:  # every face was known: the images were read again only for these networks
         spent = {name: extraction.seconds * seconds / whole for name, seconds in spent.items()}
-    if extraction.n_read:
+    on_cluster = set(ledger.on_cluster) - set(extraction.achieved if extraction.n_read else ())
+    if extraction.is_on_cluster:
+        on_cluster |= set(extraction.achieved)
+    elif extraction.n_read:
         for name, seconds in spent.items():
             cost = costs.setdefault(name, {"seconds": 0.0, "pictures": 0})
             cost["seconds"] += seconds
@@ -123,6 +133,7 @@ def enter(
         costs,
         {**ledger.achieved, **extraction.achieved},
         asked,
+        tuple(sorted(on_cluster)),
     )
 
 

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
+from math import isnan
 from pathlib import Path
 
 import numpy as np
@@ -355,6 +356,7 @@ class Comparison:
         """Return the run of one combination, before its model is saved."""
         assert out.fitted is not None
         target, tested, ledger = one.target, out.fold >= 0, shared.ledger
+        extract = ledger.seconds(one.reads)
         return Run(
             target=target.name,
             classes=target.classes,
@@ -370,7 +372,7 @@ class Comparison:
             n_labelled=int(self.manifest.labelled(target).sum()),
             n_subjects=len(np.unique(examples.subjects[tested])),
             seconds={
-                "extract": ledger.seconds(one.reads),
+                **({} if isnan(extract) else {"extract": extract}),
                 "fit": out.seconds_fit,
                 "predict": out.seconds_predict,
             },
@@ -387,6 +389,7 @@ class Comparison:
                 trainings=out.trainings,
                 classifier=one.kind.name,
                 trained=one.networks,
+                is_on_cluster=shared.cluster is not None,
             ),
             seed=self.seed,
             command=shared.command,

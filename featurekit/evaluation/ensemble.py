@@ -232,7 +232,7 @@ def _record(runs: Sequence[Run], weighted: bool) -> Run:
         hardware=hardware_of_all(runs),
         # Features that members share are extracted once, but the time for each feature is not known here.
         seconds={
-            "extract": max(run.seconds["extract"] for run in runs),
+            **_longest_extraction(runs),
             "fit": sum(run.seconds["fit"] for run in runs),
             "predict": sum(run.seconds["predict"] for run in runs),
         },
@@ -330,3 +330,9 @@ def make_ensembles(
     wanted = members_by_target(load_runs(folder), names)
     comparison = Comparison.open(folder, manifest)
     return [combine(comparison, members, weighted=weighted, command=command) for members in wanted]
+
+
+def _longest_extraction(runs: Sequence[Run]) -> dict[str, float]:
+    """Return the longest extraction of some runs as a part of their times; nothing if one is not known."""
+    known = [run.seconds.get("extract") for run in runs]
+    return {} if None in known else {"extract": max(filter(None, known), default=0.0)}

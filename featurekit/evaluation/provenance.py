@@ -45,6 +45,7 @@ def made_with(
     trainings: Sequence[Mapping[str, Any]],
     classifier: str,
     trained: Sequence[str],
+    is_on_cluster: bool = False,
 ) -> dict[str, Any]:
     """Return what is stored in a run about how it was made.
 
@@ -60,11 +61,12 @@ def made_with(
         trainings: how the network of each fold was trained.
         classifier: name of the classifier.
         trained: names of the networks that the classifier trained further.
+        is_on_cluster: whether workers of a cluster fitted the models.
     """
     return {
         "recipes": tuple(asdict(recipe) for recipe in recipes),
         "weights": tuple(weights),
-        "hardware": _hardware(ledger, features, threads, trainings),
+        "hardware": _hardware(ledger, features, threads, trainings, is_on_cluster=is_on_cluster),
         "versions": versions()
         | packages_of(
             {
@@ -101,7 +103,12 @@ def _tally(values: Any) -> dict[str, int]:
 
 
 def _hardware(
-    ledger: Ledger, features: Sequence[str], threads: int, trainings: Sequence[Mapping[str, Any]]
+    ledger: Ledger,
+    features: Sequence[str],
+    threads: int,
+    trainings: Sequence[Mapping[str, Any]],
+    *,
+    is_on_cluster: bool,
 ) -> dict[str, Any]:
     """Return the requested and the used hardware; engines report what the networks used."""
     networks = set(map(backbone_of, features))
@@ -111,7 +118,10 @@ def _hardware(
     return {
         "asked": dict(ledger.asked),
         "got": got,
-        "processor": processor(),
+        # Times of a cluster's machines are not compared with those of this one.
+        "processor": f"workers of a Ray cluster, started from {processor()}"
+        if is_on_cluster
+        else processor(),
         "cores": usable_cores(),
         "threads": threads,
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9),

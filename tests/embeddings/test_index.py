@@ -1,5 +1,6 @@
 """Extracting in a workspace: what is asked for, and the index of what has been extracted and what it cost."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -90,3 +91,14 @@ def test_what_was_extracted_is_found_again(prepared, tmp_path, capfd):
     with pytest.raises(WorkspaceError, match=r"vgg16 has not been extracted\. Next: featurekit extract"):
         extracted_vectors(workspace, manifest, "vgg16")
     assert capfd.readouterr() == ("", "")  # the library prints nothing
+
+
+def test_what_a_cluster_took_says_nothing_about_one_machine(manifest, recipes, settings, store):
+    extraction = extract(manifest, recipes, settings, store)
+    away = replace(extraction, is_on_cluster=True)
+    ledger = enter(None, away, settings, {})
+    assert ledger.on_cluster == ("mean_color",)
+    assert math.isnan(ledger.seconds(["mean_color:mean"]))
+    again = enter(ledger, extraction, settings, {})  # here, later
+    assert again.on_cluster == ()
+    assert again.seconds(["mean_color:mean"]) > 0

@@ -144,6 +144,7 @@ class _RayWorkers:
             unread=tuple(unread),
             parts=clock.seconds,
             threads=n_workers * max(int(cpus), 1),
+            is_on_cluster=True,
             n_lost=self.cluster.n_lost,
             seconds_to_open=(self.cluster.first_ready or started) - started,
         )
