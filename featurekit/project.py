@@ -3,7 +3,7 @@
 A project is the folder in which the user works, by default the current folder:
 
     manifest.csv, manifest.json     the data set, as `featurekit prepare` has read it
-    cache/                          faces and embeddings; extracted.json lists the embeddings
+    cache/                          faces and embeddings; extracted/ lists the embeddings
     models/<name>/                  fitted models
     reports/<name>/                 comparisons of models
     purge.json                      the subjects whose data `featurekit purge` is removing
@@ -54,7 +54,8 @@ class ProjectFolder:
         manifest: table of the data set, with one row per face; manifest.json beside it has the facts about
             the whole data set.
         cache: folder of cached faces and embeddings.
-        extracted: list of the embeddings that have been extracted, with the settings that were used.
+        extracted: list of the embeddings that have been extracted, with the settings that were used. The file
+            was written by older versions; a folder of this name without its ending has what was added since.
         file_index: index of the image files and the hashes of their contents.
         checkpoints: folder of checkpoints, from which an interrupted training of a network continues.
         models: folder of fitted models; each has a folder of its own.
