@@ -22,6 +22,7 @@ from featurekit.data.manifest import Manifest
 from featurekit.embeddings.executors import Executor
 from featurekit.embeddings.executors.local import LocalExecutor
 from featurekit.embeddings.extractor import Extraction, extract
+from featurekit.embeddings.part import ALL, Part
 from featurekit.embeddings.recipe import Recipe, make_recipes
 from featurekit.embeddings.vectors import Vectors, load_embeddings
 from featurekit.errors import WorkspaceError
@@ -257,6 +258,7 @@ def extract_into(
     precision: str = "auto",
     mirrored: bool = False,
     executor: Executor | None = None,
+    part: Part = ALL,
     progress: Progress | None = None,
 ) -> Extraction:
     """Find the face of every image of a manifest, store its vectors in the cache, and record the extraction.
@@ -272,6 +274,7 @@ def extract_into(
         precision: "auto", "fp32", "bf16" or "int8".
         mirrored: whether each vector is the mean of the vectors of the crop and of its mirror image.
         executor: where the vectors are computed; None for this machine, with one thread for each core.
+        part: the images to process, all or a part of them.
         progress: called with (images done, images to do).
 
     Raises:
@@ -291,7 +294,9 @@ def extract_into(
             resolve=workers.resolve,
         )
         store = Store(workspace.cache)
-        extraction = extract(manifest, recipes, settings, store, run=workers.run, progress=progress)
+        extraction = extract(
+            manifest, recipes, settings, store, part=part, run=workers.run, progress=progress
+        )
     asked = {"device": device, "precision": precision}
     add_to_record(workspace.extracted, enter(None, extraction, settings, asked))
     return extraction

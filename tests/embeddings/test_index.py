@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
+from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
 from featurekit.embeddings.extractor import extract
 from featurekit.embeddings.index import (
@@ -85,6 +86,19 @@ def test_two_processes_that_record_at_the_same_time_lose_no_costs(tmp_path):
     ]
     assert [one.wait(60) for one in started] == [0, 0]
     assert Ledger.load(path).costs == {"shared": {"seconds": 50.0, "pictures": 50}}
+
+
+def test_shards_in_two_processes_at_the_same_time_are_one_extraction(prepared, tmp_path):
+    command = [sys.executable, "-c", "from featurekit.cli.app import main; main()", "-w", tmp_path / "work"]
+    command += ["extract", "--backbone", "mean_color", "--detector", "whole_image", "--shard"]
+    started = [subprocess.Popen([*command, shard], stdout=subprocess.PIPE) for shard in ("1/2", "2/2")]
+    assert [(one.communicate(timeout=60), one.returncode)[1] for one in started] == [0, 0]
+    workspace = ProjectFolder(tmp_path / "work")
+    manifest = Manifest.load(workspace.manifest)
+    ledger = some_ledger_of(workspace)
+    assert {name: cost["pictures"] for name, cost in ledger.costs.items()} == {"mean_color": 24, "shared": 24}
+    assert len(extracted_vectors(workspace, manifest, "mean_color").rows) == 24
+    assert [shelf.rows for shelf in Store(workspace.cache).shelves()] == [24, 24]
 
 
 def test_what_an_older_version_has_recorded_is_counted_once(settings, tmp_path):
