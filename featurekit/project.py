@@ -41,7 +41,7 @@ class _Below:
     def __init__(self, path: str) -> None:
         self._path = path
 
-    def __get__(self, folder: "ProjectFolder | ComparisonFolder", owner: type) -> Path:
+    def __get__(self, folder: "ProjectFolder | CacheFolder | ComparisonFolder", owner: type) -> Path:
         return folder.root / self._path
 
 
@@ -117,6 +117,30 @@ class ProjectFolder:
     def comparisons(self) -> list[Path]:
         """Return the folders of all comparisons, sorted by name."""
         return sorted(path for path in self.reports.glob("*") if path.is_dir())
+
+
+@dataclass(frozen=True)
+class CacheFolder:
+    """The paths in a folder of cached faces and embeddings, which may lie outside of a project.
+
+    Attributes:
+        root: the folder.
+        extracted: list of the embeddings that have been extracted; see ProjectFolder.
+    """
+
+    root: Path
+    extracted = _Below("extracted.json")
+
+    @classmethod
+    def at(cls, path: Path) -> "CacheFolder":
+        """Return the folder of the cache, given its path or that of its project."""
+        inside = ProjectFolder(path).cache
+        return cls(inside if inside.is_dir() else path)
+
+    @property
+    def purge(self) -> Path:
+        """The list of subjects that exists while data are removed from the project of this cache."""
+        return ProjectFolder(self.root.absolute().parent).purge
 
 
 @dataclass(frozen=True)
