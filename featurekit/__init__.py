@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     )
     from featurekit.api.results import Result, Results, load_results
     from featurekit.api.tune import tune
-    from featurekit.api.upkeep import audit, doctor, log_mlflow, purge, verify
+    from featurekit.api.upkeep import audit, doctor, log_mlflow, merge_caches, purge, verify
     from featurekit.api.weights import add_network, add_weights
     from featurekit.embeddings.executors.ray import RayExecutor
     from featurekit.errors import FeaturekitError
@@ -79,6 +79,7 @@ _ROOMS = {
     "audit": "featurekit.api.upkeep",
     "doctor": "featurekit.api.upkeep",
     "log_mlflow": "featurekit.api.upkeep",
+    "merge_caches": "featurekit.api.upkeep",
     "purge": "featurekit.api.upkeep",
     "verify": "featurekit.api.upkeep",
     "RayExecutor": "featurekit.embeddings.executors.ray",
@@ -111,6 +112,7 @@ __all__ = [
     "load_model",
     "load_results",
     "log_mlflow",
+    "merge_caches",
     "predict",
     "predict_in_parts",
     "purge",

@@ -29,7 +29,7 @@ _COLUMNS = {"image_path": "images", "subject_id": "subject", "official_fold": "f
 _OPTION = re.compile(
     r"featurekit \w(?:[^.,;`]|[.,](?=\S))*"
     r"|(?<![^\s(])(?P<use>use |with )?(?P<option>-o|--n\b|--[a-z][a-z-]*[a-z])"
-    r"(?: (?!(?:and|does|gives|has|instead|is|needs|or|out|with|would)\b)"
+    r"(?: (?!(?:and|does|gives|has|instead|is|must|needs|or|out|with|would)\b)"
     r"(?P<value>(?:\w+=)?'[^']*'|[\w+][^\s,;:)]*[^\s,;:.)]|\w))?(?=[\s,;:.)]|$)"
 )
 

@@ -3,7 +3,7 @@
 A project is the folder in which the user works, by default the current folder:
 
     manifest.csv, manifest.json     the data set, as `featurekit prepare` has read it
-    cache/                          faces and embeddings; extracted.json lists the embeddings
+    cache/                          faces and embeddings; extracted/ lists the embeddings
     models/<name>/                  fitted models
     reports/<name>/                 comparisons of models
     purge.json                      the subjects whose data `featurekit purge` is removing
@@ -41,7 +41,7 @@ class _Below:
     def __init__(self, path: str) -> None:
         self._path = path
 
-    def __get__(self, folder: "ProjectFolder | ComparisonFolder", owner: type) -> Path:
+    def __get__(self, folder: "ProjectFolder | CacheFolder | ComparisonFolder", owner: type) -> Path:
         return folder.root / self._path
 
 
@@ -54,7 +54,8 @@ class ProjectFolder:
         manifest: table of the data set, with one row per face; manifest.json beside it has the facts about
             the whole data set.
         cache: folder of cached faces and embeddings.
-        extracted: list of the embeddings that have been extracted, with the settings that were used.
+        extracted: list of the embeddings that have been extracted, with the settings that were used. The file
+            was written by older versions; a folder of this name without its ending has what was added since.
         file_index: index of the image files and the hashes of their contents.
         checkpoints: folder of checkpoints, from which an interrupted training of a network continues.
         models: folder of fitted models; each has a folder of its own.
@@ -116,6 +117,30 @@ class ProjectFolder:
     def comparisons(self) -> list[Path]:
         """Return the folders of all comparisons, sorted by name."""
         return sorted(path for path in self.reports.glob("*") if path.is_dir())
+
+
+@dataclass(frozen=True)
+class CacheFolder:
+    """The paths in a folder of cached faces and embeddings, which may lie outside of a project.
+
+    Attributes:
+        root: the folder.
+        extracted: list of the embeddings that have been extracted; see ProjectFolder.
+    """
+
+    root: Path
+    extracted = _Below("extracted.json")
+
+    @classmethod
+    def at(cls, path: Path) -> "CacheFolder":
+        """Return the folder of the cache, given its path or that of its project."""
+        inside = ProjectFolder(path).cache
+        return cls(inside if inside.is_dir() else path)
+
+    @property
+    def purge(self) -> Path:
+        """The list of subjects that exists while data are removed from the project of this cache."""
+        return ProjectFolder(self.root.absolute().parent).purge
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from featurekit.files import read_plain, write_text
 
 T = TypeVar("T")
 
-_MAX_BYTES = 2**28  # per file; the largest that featurekit has written had about 100 kB
+MOST_BYTES = 2**28  # per file; the largest that featurekit has written had about 100 kB
 _DEEPEST = 16  # levels of nesting; featurekit writes half as many
 
 
@@ -154,7 +154,7 @@ def read_record(path: Path, kind: type[T]) -> T:
         OSError: the file cannot be read from the disk.
     """
     try:
-        return record(kind, parsed(read_plain(path, _MAX_BYTES)))
+        return record(kind, parsed(read_plain(path, MOST_BYTES)))
     except OSError as error:
         if error.errno not in (errno.EINVAL, errno.EFBIG):
             raise
@@ -176,7 +176,7 @@ def read_facts(path: Path, version: int, kind: type[T]) -> T | None:
     if not path.exists():
         return None
     try:
-        facts = parsed(read_plain(path, _MAX_BYTES))
+        facts = parsed(read_plain(path, MOST_BYTES))
         return record(kind, facts) if facts.pop("version") == version else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise WorkspaceError(

@@ -20,6 +20,7 @@ from featurekit.data.manifest import Manifest
 from featurekit.embeddings.executors import Executor
 from featurekit.embeddings.extractor import Extraction
 from featurekit.embeddings.index import BUILTIN_BACKBONES, Ledger, extract_into, some_ledger_of
+from featurekit.embeddings.part import Part
 from featurekit.embeddings.recipe import Recipe, row_keys
 from featurekit.embeddings.vectors import load_embeddings, row_statuses
 from featurekit.errors import EmbeddingError, UnknownNameError
@@ -245,6 +246,7 @@ def embed(
     precision: str = "auto",
     n_jobs: int | None = None,
     executor: "str | Executor" = "local",
+    shard: tuple[int, int] | str | None = None,
     project: Project | str | Path | None = None,
     progress: Shown = True,
 ) -> Embeddings:
@@ -271,13 +273,17 @@ def embed(
         n_jobs: number of threads, which does not change the results; None or -1 for one per core.
         executor: "local" for this machine, "ray" for the Ray cluster that it belongs to, or an object such as
             ``fk.RayExecutor(address="local", workers=4)``. On a CPU the vectors are the same.
+        shard: (i, n) or "i/n" to process only the i-th of n parts of the images, counted from 1, for a
+            scheduler of your own; several parts may be processed at the same time. None for all images.
+            The part of an image depends only on the content of its file.
         project: the project; None for the project of the current folder.
         progress: whether to show a progress bar, or a function that is called with (images read, images to
             read).
 
     Returns:
         The embeddings, which have ``.vectors`` of shape (n_faces, dim), ``.frame()``, and the ``.statuses``
-        of all rows.
+        of all rows. With ``shard`` they are of all rows, too: an image of another part is "not_extracted"
+        until that part is done. ``.extraction.statuses`` counts the rows of the part.
 
     Raises:
         UnknownNameError: there is no network, layer, detector or executor with a given name.
@@ -285,6 +291,7 @@ def embed(
         EngineError: the device or the precision cannot be used, or a package is not installed.
         EmbeddingError: a feature is computed from landmarks, and the detector gives none.
         ManifestError: choose is "box", and the data set has no boxes.
+        ModelError: shard is not possible.
 
     Example:
         >>> import featurekit as fk
@@ -298,7 +305,7 @@ def embed(
             "The data must come from fk.load_dataset or fk.Dataset.from_frame. Got"
             f" {type(data).__name__} instead. fk.FaceEmbedder takes images without a data set."
         )
-    place = project_of(project)
+    place, part = project_of(project), Part.of(shard)
     asked = _names(features)
     names = list(dict.fromkeys(map(frozen, asked)))
     if choose == "all":  # a row of a data set has one face
@@ -325,11 +332,12 @@ def embed(
             precision=precision,
             mirrored=mirror,
             executor=executor_of(executor, n_jobs),
+            part=part,
             progress=told,
         )
     _tell_of_unread(extraction)
-    whole = some_ledger_of(place.folder)
-    ledger = replace(whole, recipes={name: whole.recipes[name] for name in extraction.recipes})
+    # Another process may have recorded another extraction in the meantime.
+    ledger = replace(some_ledger_of(place.folder), settings=settings, recipes=extraction.recipes)
     return Embeddings(
         data=data,
         features=tuple(asked),

@@ -1,4 +1,4 @@
-"""Functions around a comparison: audit, verify, purge, log_mlflow and doctor."""
+"""Functions around a comparison: audit, verify, purge, merge_caches, log_mlflow and doctor."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,11 +7,12 @@ import pandas as pd
 
 from featurekit.api.arguments import threads_of
 from featurekit.api.project import Project, project_of
-from featurekit.api.telling import Shown, say, shown
+from featurekit.api.telling import Shown, say, shown, warn, warn_of_first
 from featurekit.checks import audit as checks
 from featurekit.data.manifest import Manifest
 from featurekit.errors import WorkspaceError
 from featurekit.ops import purge as purging
+from featurekit.ops.merge import Merged, merge
 from featurekit.ops.mlflow import Logged, log_comparison
 from featurekit.ops.traces import find_traces
 from featurekit.ops.verify import Verification, verify_run
@@ -161,6 +162,48 @@ def purge(
         )
     traces = find_traces(place.folder, list(subjects), [str(image) for image in images])
     return (purging.look if dry_run else purging.purge)(place.folder, traces)
+
+
+def merge_caches(
+    others: Sequence[str | Path],
+    *,
+    project: Project | str | Path | None = None,
+    progress: Shown = True,
+) -> Merged:
+    """Copy the faces and vectors of other caches into the cache of a project.
+
+    The other caches are not changed. Rows that the project has already are not copied, so a merge that was
+    stopped can be run again. The hash of each file is checked, and a damaged file is left out. The record of
+    the extractions is merged, too, so that `fk.evaluate` needs no extraction here. The rows of subjects that
+    were purged here come back if another cache has them. The command `featurekit cache merge` does the same
+    as this function.
+
+    Args:
+        others: folders of projects or of caches.
+        project: the project to copy to; None for the project of the current folder.
+        progress: whether to show a progress bar.
+
+    Returns:
+        What was added; its method ``.frame()`` returns a table with one row for each recipe, and its
+        attribute ``.damaged`` has the damaged files.
+
+    Raises:
+        WorkspaceError: no folder is given, or one has no cache, is named twice, or is the project itself;
+            then nothing is copied.
+        StoreError: a file cannot be read or written.
+
+    Example:
+        >>> import featurekit as fk
+        >>> fk.merge_caches(["part1", "part2"]).frame()    # doctest: +SKIP
+    """
+    if isinstance(others, str | Path) or not others:
+        raise WorkspaceError("others must be a list of folders, for example fk.merge_caches(['part1']).")
+    with shown(progress, "merging", "files") as told:
+        merged = merge(project_of(project).folder, list(map(Path, others)), told)
+    for text in merged.apart:
+        warn(text)
+    warn_of_first([f"{one.path} {one.why}. It was left out" for one in merged.damaged], "more")
+    return merged
 
 
 def log_mlflow(

@@ -48,6 +48,8 @@ DTYPES = {
     "F64": np.dtype("<f8"),
 }
 
+CHANGED = "has changed since it was written: its hash differs from its name"
+
 
 class DamagedError(Exception):
     """A file of the cache is damaged; the message says what is wrong with it."""
@@ -93,13 +95,36 @@ def _open_shard(storage: Storage, path: Path, kind: str, key: str, *, hashed: bo
     """Return a shard; raise DamagedError if its hash, its header or its recipe is wrong."""
     with storage.open(path) as (file, signature):
         if hashed and file_digest(file, "sha256").hexdigest() != path.stem:  # type: ignore[arg-type]
-            raise DamagedError("has changed since it was written: its hash differs from its name")
+            raise DamagedError(CHANGED)
         file.seek(0)
-        shard = _parse_shard(path, signature, file, signature[0])
+        return _checked(_parse_shard(path, signature, file, signature[0]), kind, key)
+
+
+def _checked(shard: Shard, kind: str, key: str) -> Shard:
+    """Return a shard; raise DamagedError unless it has a kind, and a recipe whose key starts like this."""
     said_key = recipe_key(shard.recipe)
     if shard.kind != kind or not said_key.startswith(key):
         raise DamagedError(f"belongs to another recipe ({shard.kind}/{said_key[:16]})")
     return shard
+
+
+def load_shard(storage: Storage, path: Path, kind: str, key: str) -> tuple[Shard, bytes]:
+    """Return a shard with its bytes, which have the hash that the file is named after.
+
+    Args:
+        storage: the place where the file is.
+        path: path of the file.
+        kind: kind of the rows that the shard must have.
+        key: key of the recipe that the shard must have, or the beginning of this key.
+
+    Raises:
+        DamagedError: the hash, the header or the recipe is wrong.
+        OSError: the file cannot be read.
+    """
+    data = storage.read(path)
+    if sha256(data).hexdigest() != path.stem:
+        raise DamagedError(CHANGED)
+    return _checked(_parse_shard(path, (len(data),), BytesIO(data), len(data)), kind, key), data
 
 
 def open_shards(

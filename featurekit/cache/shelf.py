@@ -3,6 +3,8 @@
 import json
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +122,46 @@ class Shelf:
             shard = write_shard(self._storage, self.folder, self.kind, self.recipe, keys[fresh], tensors)
             self._add([shard])
             return shard.path
+
+    @in_one_line()
+    def adopt(self, shard: Shard, data: bytes) -> Shard | None:
+        """Store the rows of a shard of another cache that are not on this shelf yet.
+
+        If none of the rows is, the file gets the same bytes and the same name.
+
+        Args:
+            shard: the shard, which must have the recipe of this shelf.
+            data: its bytes, from load_shard().
+
+        Returns:
+            The new shard; None if every row is on the shelf already.
+
+        Raises:
+            StoreError: the columns differ from the shelf's.
+            WorkspaceError: the disk is full or cannot be written.
+        """
+        shapes = {name: (column.dtype, column.shape) for name, column in shard.columns.items()}
+        self._check_columns(
+            1, {name: np.zeros((1, *shape), dtype) for name, (dtype, shape) in shapes.items()}
+        )
+        with self._lock:
+            fresh = np.flatnonzero(self._find(shard.keys) < 0)
+            if not len(fresh):
+                return None
+            write_recipe(self._storage, self.folder, self.recipe)
+            if len(fresh) == len(shard.keys):
+                path = self.folder / shard.path.name
+                added = replace(shard, path=path, signature=self._storage.put(path, data))
+            else:
+                rows = {
+                    name: np.empty((len(fresh), *shape), dtype) for name, (dtype, shape) in shapes.items()
+                }
+                for name, column in shard.columns.items():
+                    read_rows(BytesIO(data), column, fresh, rows[name], np.arange(len(fresh)))
+                keys = shard.keys[fresh]
+                added = write_shard(self._storage, self.folder, self.kind, self.recipe, keys, rows)
+            self._add([added])
+            return added
 
     @in_one_line()
     def read(self, row_keys: RowKeys, columns: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:

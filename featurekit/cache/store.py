@@ -211,6 +211,15 @@ class Store:
         return Freed(tuple(path for path, _ in removed), sum(size for _, size in removed))
 
     @in_one_line()
+    def files_on(self, shelf: ShelfInfo) -> list[Path]:
+        """Return the paths of the files of a shelf, intact or damaged, sorted by name.
+
+        Args:
+            shelf: the shelf, from shelves().
+        """
+        return sorted(self._storage.list(self.root / shelf.kind / shelf.key, ENDING))
+
+    @in_one_line()
     def keys_on(self, shelf: ShelfInfo) -> NDArray[np.uint8]:
         """Return the increasing keys of all rows that are in a shelf's files now, shape (n_rows, 32).
 

@@ -48,7 +48,7 @@ app = typer.Typer(
 )
 weights_app = typer.Typer(no_args_is_help=True, help="List, download, add and check weight files.")
 embeddings_app = typer.Typer(no_args_is_help=True, help="Describe and map the extracted vectors.")
-cache_app = typer.Typer(no_args_is_help=True, help="List, check, clean and export the cache.")
+cache_app = typer.Typer(no_args_is_help=True, help="List, check, clean, merge and export the cache.")
 app.add_typer(weights_app, name="weights")
 app.add_typer(embeddings_app, name="embeddings")
 app.add_typer(cache_app, name="cache")
@@ -77,6 +77,7 @@ for _group, _name, _command in (
     (cache_app, "ls", cache.cache_ls),
     (cache_app, "verify", cache.cache_verify),
     (cache_app, "gc", cache.cache_gc),
+    (cache_app, "merge", cache.cache_merge),
     (cache_app, "purge", cache.cache_purge),
     (cache_app, "export", cache.cache_export),
 ):

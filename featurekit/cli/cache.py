@@ -1,4 +1,4 @@
-"""featurekit cache: list, check, clean and export the cache, and remove a subject."""
+"""featurekit cache: list, check, clean, merge and export the cache, and remove a subject."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,7 +8,8 @@ import typer
 import featurekit as fk
 from featurekit.cli._output import print_table
 from featurekit.cli._workspace import dataset_of_command, project_of_command
-from featurekit.text import first_few, one_line
+from featurekit.errors import WorkspaceError
+from featurekit.text import counted, first_few, one_line
 
 if TYPE_CHECKING:
     from featurekit.ops.purge import Purged
@@ -76,6 +77,37 @@ def cache_gc(
 
     freed = Store(project_of_command(context).folder.cache).gc(drop=drop or [])
     typer.echo(f"Removed {len(freed.files)} files, {freed.bytes / 1e6:,.1f} MB.")
+
+
+def cache_merge(
+    context: typer.Context,
+    others: Annotated[list[Path], typer.Argument(help="Folders of other workspaces, or of their caches.")],
+) -> None:
+    """Copy the faces and vectors of other caches into the cache of this workspace.
+
+    The other caches are not changed. Rows that are here already are not copied, so if the command is stopped,
+    run it again. The hash of each file is checked; a damaged file is named and left out, and the exit code is
+    1. The record of the extractions is merged, too, so that `featurekit fit` needs no extraction here. The
+    rows of subjects that were purged here come back if another cache has them: purge them there first.
+
+    Examples:
+      featurekit cache merge part1 part2 part3
+      featurekit cache merge part1/cache part2/cache
+    """
+    merged = fk.merge_caches(others, project=project_of_command(context))
+    print_table(
+        ["kind", "what", "key", "rows added", "files", "size"],
+        [
+            [kind, what, key, f"{rows:,}", f"{files:,}", f"{size / 1e6:,.1f} MB"]
+            for kind, what, key, rows, files, size in merged.frame().itertuples(index=False)
+        ],
+    )
+    typer.echo(f"Added {counted(merged.n_extractions, 'extraction', 'extractions')} to the record.")
+    if merged.damaged:
+        raise WorkspaceError(
+            f"{counted(len(merged.damaged), 'file was', 'files were')} left out, as named above. Everything"
+            " else was merged. To compute what is missing: featurekit extract"
+        )
 
 
 def cache_purge(

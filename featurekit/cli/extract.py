@@ -50,6 +50,14 @@ Choose = Annotated[
         " in the manifest's box), or only (none of them: the row gets the status many_faces)."
     ),
 ]
+Shard = Annotated[
+    str | None,
+    typer.Option(
+        metavar="I/N",
+        help="Process only part I of N parts of the images, from 1/N to N/N, for a scheduler of your own."
+        " Default: all images.",
+    ),
+]
 Mirror = Annotated[
     bool,
     typer.Option(
@@ -74,22 +82,30 @@ def extract(
     address: Address = None,
     workers: Workers = None,
     gpus_per_worker: GpusPerWorker = None,
+    shard: Shard = None,
     profile: Profile = False,
 ) -> None:
     """Find the face in each image and compute its vectors.
 
     The vectors are kept in the cache. If the command is stopped, run it again to continue.
 
+    With --shard 2/4, only the second of four parts of the images is processed. Each image is in one part,
+    which depends only on the content of its file. The parts may run at the same time, on several machines, in
+    one workspace that they share, or each in a workspace of its own: see `featurekit cache merge`. The table
+    counts the rows of the part. Until the other parts are done, their images are not extracted.
+
     Examples:
       featurekit extract --backbone dlib_age --backbone mobilenet_v2
       featurekit extract --mirror
       featurekit extract --detector insightface_scrfd --detector-weights scrfd_10g.onnx
       featurekit extract --executor ray --address local
+      featurekit extract --shard 2/4
     """
     from featurekit.embeddings.index import feature_names
 
+    data = dataset_of_command(context)
     extraction = fk.embed(
-        dataset_of_command(context),
+        data,
         feature_names(backbone, layer),
         mirror=mirror,
         detector=detector,
@@ -99,9 +115,10 @@ def extract(
         precision=precision,
         n_jobs=threads or None,
         executor=executor_of(executor, address, workers, gpus_per_worker),
+        shard=shard,
         project=project_of_command(context),
     ).extraction
-    _print_extraction(extraction)
+    _print_extraction(extraction, shard, len(data))
     if profile:
         print_profile(StepTimes(extraction.n_read, extraction.seconds, extraction.threads, extraction.parts))
     if unread := extraction.unread:
@@ -112,7 +129,7 @@ def extract(
         )
 
 
-def _print_extraction(extraction: "Extraction") -> None:
+def _print_extraction(extraction: "Extraction", shard: str | None, n_rows: int) -> None:
     """Print the status of the images, and the hardware that the networks ran on."""
     from featurekit.faces.face import STATUS_MEANINGS
 
@@ -120,6 +137,9 @@ def _print_extraction(extraction: "Extraction") -> None:
         ["status", "rows", "meaning"],
         [[status, f"{n:,}", STATUS_MEANINGS[status]] for status, n in extraction.statuses.items()],
     )
+    if shard:
+        own = sum(extraction.statuses.values())
+        typer.echo(f"Shard {shard} has {own:,} of the {n_rows:,} rows; the table counts only them.")
     for name, got in extraction.achieved.items():
         typer.echo(f"{name}: {got['engine']} on {got['device']} in {got['precision']}")
     rate = f", {extraction.n_read / extraction.seconds:.0f}/s" if extraction.n_read else ""

@@ -27,6 +27,7 @@ from featurekit.cache.shelf import Shelf
 from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
 from featurekit.embeddings.open_networks import Opened, open_networks
+from featurekit.embeddings.part import ALL, Part
 from featurekit.embeddings.pool import CHUNK, HelperPool, fit_for_helpers
 from featurekit.embeddings.recipe import MOST_STORED, Recipe, face_keys, row_keys
 from featurekit.embeddings.vectors import remembered_statuses, row_statuses
@@ -60,7 +61,8 @@ class Extraction:
     """Counts, times and problems of one extraction.
 
     Attributes:
-        statuses: status → number of rows of the manifest with this status; every row has one status.
+        statuses: status → number of rows with this status, of the manifest or of a part of its images; every
+            row has one status.
         n_read: number of images that were opened.
         n_detected: number of images that the face detector was run on.
         seconds: wall-clock time of the extraction in seconds.
@@ -100,10 +102,11 @@ def extract(
     store: Store,
     *,
     threads: int = 0,
+    part: Part = ALL,
     run: "Run | None" = None,
     progress: Progress | None = None,
 ) -> Extraction:
-    """Find the face of every image of a manifest, and store its vectors in the cache.
+    """Find the face of every image of a manifest, or of a part of them, and store its vectors in the cache.
 
     Args:
         manifest: table of the images.
@@ -111,6 +114,7 @@ def extract(
         settings: how faces are found; the recipes must contain the same settings.
         store: the cache, which stores faces and vectors.
         threads: number of threads, which does not change the vectors; 0 for one thread for each core.
+        part: the images to process; the counts and problems are those of their rows.
         run: function that does the work elsewhere than in run_here(), with as many threads as it likes.
         progress: called with (images done, images to do).
 
@@ -127,14 +131,15 @@ def extract(
             " --column box=NAME (or four columns: --column x1=NAME --column y1=NAME --column x2=NAME"
             " --column y2=NAME)."
         )
-    keys = row_keys(manifest, settings)
-    job = Job.of(_images_of(manifest, keys), recipes, settings, store)
+    keys, own = row_keys(manifest, settings), part.rows(manifest)
+    # A row of another part counts as one without an image.
+    job = Job.of(_images_of(manifest, keys * own[:, np.newaxis]), recipes, settings, store)
     todo = job.todo()
     run = run or partial(run_here, threads=threads)
     work = run(job, todo, progress) if len(todo) else Work(threads=threads or usable_cores())
     of_rows = row_statuses(manifest, keys, job.faces)
-    counts = np.bincount(of_rows, minlength=len(STATUSES))
-    broken = np.flatnonzero(np.isin(of_rows, [STATUSES.index(status) for status in BROKEN]))
+    counts = np.bincount(of_rows[own], minlength=len(STATUSES))
+    broken = np.flatnonzero(own & np.isin(of_rows, [STATUSES.index(status) for status in BROKEN]))
     return Extraction(
         statuses={status: int(n) for status, n in zip(STATUSES, counts, strict=True) if n},
         n_read=len(todo),

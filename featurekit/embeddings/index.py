@@ -1,27 +1,39 @@
-"""Extract vectors into a workspace, and record there which vectors were extracted, how, and at what cost."""
+"""Extract vectors into a workspace, and record there which vectors were extracted, how, and at what cost.
+
+Each extraction is recorded in a file of its own, which is never changed and is named by the hash of its
+bytes. So extractions that run at the same time do not lose each other's costs, on file systems of clusters
+without locks, too, and no extraction is counted twice if the records of two workspaces are merged.
+
+    cache/extracted/<sha256 of the bytes>.json    one extraction
+    cache/extracted.json                          the sum of all extractions of older versions, if there were
+"""
 
 import json
 import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 from pathlib import Path
 
 from featurekit.cache.keys import recipe_key
+from featurekit.cache.storage import make_private_folder
 from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
 from featurekit.embeddings.executors import Executor
 from featurekit.embeddings.executors.local import LocalExecutor
 from featurekit.embeddings.extractor import Extraction, extract
+from featurekit.embeddings.part import ALL, Part
 from featurekit.embeddings.recipe import Recipe, make_recipes
 from featurekit.embeddings.vectors import Vectors, load_embeddings
 from featurekit.errors import WorkspaceError
 from featurekit.faces.settings import FaceSettings
-from featurekit.files import write_text
+from featurekit.files import read_plain, write_bytes
 from featurekit.networks.backbones import full_name
 from featurekit.networks.feature_names import backbone_and_layer, backbone_of, feature_name
 from featurekit.progress import Progress
 from featurekit.project import ProjectFolder
-from featurekit.records import read_record
+from featurekit.records import MOST_BYTES, parsed, read_record, record
 
 # What every extraction uses when nothing is asked for: the networks that need no account.
 BUILTIN_BACKBONES = ("dlib_age", "dlib_gender", "mobilenet_v2")
@@ -50,27 +62,16 @@ class Ledger:
 
     @classmethod
     def load(cls, path: Path) -> "Ledger | None":
-        """Return the record that save() has written; None if nothing has been extracted.
+        """Return the record of all extractions of a workspace; None if nothing has been extracted.
 
         Args:
-            path: path of the file.
+            path: the workspace's path of the record, ProjectFolder.extracted.
 
         Raises:
-            WorkspaceError: the file is damaged.
+            WorkspaceError: a file of the record is damaged.
         """
-        if not path.is_file():
-            return None
-        try:
-            return read_record(path, cls)
-        except ValueError as error:
-            raise WorkspaceError(
-                f"{path} is damaged, or was not written by featurekit ({error}). Delete it, and run"
-                " featurekit extract again: vectors that are in the cache are not computed again."
-            ) from error
-
-    def save(self, path: Path) -> None:
-        """Write the record to a JSON file."""
-        write_text(path, json.dumps(asdict(self), indent=2) + "\n")
+        ledgers = [one.ledger for one in entries_at(path).values()]
+        return joined(ledgers) if ledgers else None
 
     def seconds(self, features: Sequence[str]) -> float:
         """Return the seconds that the vectors of some features took, including the steps that they share.
@@ -86,29 +87,137 @@ class Ledger:
         return sum(self.costs.get(name, {}).get("seconds", 0.0) for name in ("shared", *sorted(names)))
 
 
+@dataclass(frozen=True)
+class Entry:
+    """One file of the record of a workspace.
+
+    Attributes:
+        finished: when the extraction ended, in nanoseconds since 1970; 0 for a sum of older versions.
+        ledger: the record of this extraction alone.
+    """
+
+    finished: int
+    ledger: Ledger
+
+    def as_bytes(self) -> bytes:
+        """Return the content of the file."""
+        return (json.dumps(asdict(self), indent=2) + "\n").encode()
+
+    @property
+    def name(self) -> str:
+        """The sha256 of the content, after which the file is named."""
+        return sha256(self.as_bytes()).hexdigest()
+
+
+def entry_files(path: Path) -> list[Path]:
+    """Return the paths of the files of a record, given ProjectFolder.extracted."""
+    return [*([path] if path.is_file() else []), *sorted(path.with_suffix("").glob("*.json"))]
+
+
+def read_entry(path: Path) -> tuple[str, Entry]:
+    """Return the name of a recorded extraction, and what its file contains.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    if path.stem == "extracted":
+        entry = Entry(0, read_record(path, Ledger))
+        return entry.name, entry
+    data = read_plain(path, MOST_BYTES)
+    if sha256(data).hexdigest() != path.stem:
+        raise ValueError("it has changed since it was written: its hash differs from its name")
+    return path.stem, record(Entry, parsed(data))
+
+
+def entries_at(path: Path) -> dict[str, Entry]:
+    """Return the recorded extractions of a workspace by their names, in the order in which they ended.
+
+    Args:
+        path: the workspace's path of the record, ProjectFolder.extracted.
+
+    Raises:
+        WorkspaceError: a file of the record is damaged.
+    """
+    entries = {}
+    for file in entry_files(path):
+        try:
+            name, entry = read_entry(file)
+        except ValueError as error:
+            raise WorkspaceError(
+                f"{file} is damaged, or was not written by featurekit ({error}). Delete it, and run"
+                " featurekit extract again: vectors that are in the cache are not computed again."
+            ) from error
+        entries[name] = entry
+    return dict(sorted(entries.items(), key=lambda item: (item[1].finished, item[0])))
+
+
+def write_entry(path: Path, entry: Entry) -> None:
+    """Add an extraction to the record of a workspace, whose path is ProjectFolder.extracted."""
+    folder = path.with_suffix("")
+    make_private_folder(folder)
+    write_bytes(folder / f"{entry.name}.json", entry.as_bytes())
+
+
+def add_to_record(path: Path, ledger: Ledger) -> None:
+    """Add an extraction that has just ended to the record of a workspace, if it changes the record.
+
+    Args:
+        path: the workspace's path of the record, ProjectFolder.extracted.
+        ledger: the record of this extraction alone.
+
+    Raises:
+        WorkspaceError: a file of the record is damaged, or none can be written.
+    """
+    earlier = entries_at(path).values()
+    ledgers = [one.ledger for one in earlier]
+    if not ledgers or joined([*ledgers, ledger]) != joined(ledgers):
+        # Later than all others, even if the clock of another machine is ahead.
+        write_entry(path, Entry(max([time.time_ns(), *(one.finished + 1 for one in earlier)]), ledger))
+
+
+def joined(ledgers: Sequence[Ledger]) -> Ledger:
+    """Return the sum of several records.
+
+    The last record decides how the faces are found, and for each feature the last one that has it decides how
+    its vectors are computed. The costs are those of these vectors.
+
+    Args:
+        ledgers: the records, in the order in which the extractions ended; at least one.
+    """
+    last = ledgers[-1]
+    faces = faces_of(last)
+    same = [one for one in ledgers if one.settings == last.settings and faces_of(one) <= faces]
+    recipes = {feature: recipe for one in same for feature, recipe in one.recipes.items()}
+    costs: dict[str, dict[str, int | float]] = {}
+    for one in same:
+        others = {recipe.backbone for name, recipe in one.recipes.items() if recipe != recipes[name]}
+        for name, cost in one.costs.items():
+            if name not in others:
+                total = costs.setdefault(name, {"seconds": 0.0, "pictures": 0})
+                costs[name] = {unit: n + cost[unit] for unit, n in total.items()}
+    achieved = {name: got for one in same for name, got in one.achieved.items()}
+    on_cluster: set[str] = set()
+    for one in same:
+        on_cluster = on_cluster - set(one.costs) | set(one.on_cluster)
+    return Ledger(last.settings, recipes, costs, achieved, last.asked, tuple(sorted(on_cluster)))
+
+
+def faces_of(ledger: Ledger) -> set[str]:
+    """Return the keys of the recipes of the faces, of which a record usually has one."""
+    return {recipe_key(recipe.faces) for recipe in ledger.recipes.values()}
+
+
 def enter(
     ledger: Ledger | None, extraction: Extraction, settings: FaceSettings, asked: Mapping[str, str]
 ) -> Ledger:
-    """Add an extraction to the record of a workspace, and return the new record.
+    """Add an extraction to the record of a workspace, and return the new record; see joined().
 
     Args:
         ledger: the record so far; None for the first extraction.
         extraction: the new extraction.
-        settings: how the faces were found. If the faces of earlier extractions were found in another way, a
-            new record is started.
+        settings: how the faces were found.
         asked: device and precision that the user asked for.
     """
-    faces = {recipe_key(recipe.faces) for recipe in extraction.recipes.values()}
-    if (
-        ledger is None
-        or ledger.settings != settings
-        or any(recipe_key(recipe.faces) not in faces for recipe in ledger.recipes.values())
-    ):
-        ledger = Ledger(settings, {}, {}, {}, asked)
-    costs = {name: dict(cost) for name, cost in ledger.costs.items()}
-    for feature, recipe in extraction.recipes.items():
-        if ledger.recipes.get(feature, recipe) != recipe:
-            costs.pop(recipe.backbone, None)  # those were the costs of other vectors of that name
     busy = sum(extraction.parts.values())
     # Each network's part of the time; a network has no part if no face was found.
     spent = {
@@ -119,22 +228,14 @@ def enter(
         spent["shared"] = extraction.seconds - whole
     else:  # every face was known: the images were read again only for these networks
         spent = {name: extraction.seconds * seconds / whole for name, seconds in spent.items()}
-    on_cluster = set(ledger.on_cluster) - set(extraction.achieved if extraction.n_read else ())
-    if extraction.is_on_cluster:
-        on_cluster |= set(extraction.achieved)
-    elif extraction.n_read:
-        for name, seconds in spent.items():
-            cost = costs.setdefault(name, {"seconds": 0.0, "pictures": 0})
-            cost["seconds"] += seconds
-            cost["pictures"] += extraction.n_read
-    return Ledger(
-        settings,
-        {**ledger.recipes, **extraction.recipes},
-        costs,
-        {**ledger.achieved, **extraction.achieved},
-        asked,
-        tuple(sorted(on_cluster)),
-    )
+    costs: dict[str, dict[str, int | float]] = {
+        name: {"seconds": seconds, "pictures": extraction.n_read}
+        for name, seconds in spent.items()
+        if extraction.n_read and not extraction.is_on_cluster
+    }
+    on_cluster = tuple(sorted(extraction.achieved)) if extraction.is_on_cluster else ()
+    alone = Ledger(settings, extraction.recipes, costs, extraction.achieved, asked, on_cluster)
+    return joined([alone] if ledger is None else [ledger, alone])
 
 
 def feature_names(backbones: Sequence[str] | None = None, layer: str | None = None) -> list[str]:
@@ -168,9 +269,12 @@ def extract_into(
     precision: str = "auto",
     mirrored: bool = False,
     executor: Executor | None = None,
+    part: Part = ALL,
     progress: Progress | None = None,
 ) -> Extraction:
     """Find the face of every image of a manifest, store its vectors in the cache, and record the extraction.
+
+    Several processes may do this in one workspace at the same time.
 
     Args:
         workspace: folder of the cache and of the record.
@@ -181,6 +285,7 @@ def extract_into(
         precision: "auto", "fp32", "bf16" or "int8".
         mirrored: whether each vector is the mean of the vectors of the crop and of its mirror image.
         executor: where the vectors are computed; None for this machine, with one thread for each core.
+        part: the images to process, all or a part of them.
         progress: called with (images done, images to do).
 
     Raises:
@@ -200,10 +305,11 @@ def extract_into(
             resolve=workers.resolve,
         )
         store = Store(workspace.cache)
-        extraction = extract(manifest, recipes, settings, store, run=workers.run, progress=progress)
-    enter(
-        Ledger.load(workspace.extracted), extraction, settings, {"device": device, "precision": precision}
-    ).save(workspace.extracted)
+        extraction = extract(
+            manifest, recipes, settings, store, part=part, run=workers.run, progress=progress
+        )
+    asked = {"device": device, "precision": precision}
+    add_to_record(workspace.extracted, enter(None, extraction, settings, asked))
     return extraction
 
 

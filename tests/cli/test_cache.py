@@ -1,4 +1,6 @@
-"""featurekit cache: what is remembered is listed, checked, cleaned and exported."""
+"""featurekit cache: what is remembered is listed, checked, cleaned, merged and exported."""
+
+import shutil
 
 import pandas as pd
 
@@ -14,3 +16,16 @@ def test_the_cache_can_be_listed_checked_cleaned_and_exported(featurekit, extrac
     code, _, errors = featurekit("cache", "verify")
     assert code == 1
     assert shard.name in errors
+
+
+def test_merging_prints_what_was_added(featurekit, extracted, tmp_path):
+    shutil.copytree(tmp_path / "work", tmp_path / "other")
+    shutil.rmtree(tmp_path / "work" / "cache")
+    for n, files in (("24", "1"), ("0", "0")):
+        code, output, errors = featurekit("cache", "merge", tmp_path / "other")
+        assert (code, errors) == (0, "")
+        head, embeddings, faces, last = (line.split("\t") for line in output.splitlines())
+        assert head == ["kind", "what", "key", "rows added", "files", "size"]
+        assert [*embeddings[:2], *embeddings[3:5]] == ["embeddings", "mean_color:mean", n, files]
+        assert [*faces[:2], *faces[3:]] == ["faces", "whole_image", n, files, "0.0 MB"]
+        assert last == [f"Added {'1 extraction' if n == '24' else '0 extractions'} to the record."]

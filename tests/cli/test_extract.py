@@ -1,5 +1,9 @@
 """featurekit extract: what it says of pictures and of time, and one clear line for each mistake."""
 
+import re
+
+import pytest
+
 
 def test_extract_says_where_the_time_went(featurekit, prepared):
     code, printed, _ = featurekit(
@@ -43,3 +47,29 @@ def test_an_unreadable_picture_keeps_its_row_and_the_run_goes_on(
         assert "truncated\t1" in output
         assert "ok\t23" in output
         assert "s3_1.png' is truncated: the file is incomplete: it ends before the image does" in errors
+
+
+def test_a_shard_counts_its_own_rows_and_fit_sees_the_others_as_not_extracted(featurekit, prepared):
+    asked = ("extract", "--backbone", "mean_color", "--detector", "whole_image", "--shard")
+    code, first, errors = featurekit(*asked, "1/2")
+    n = int(re.search(r"^ok\t(\d+)", first, re.MULTILINE)[1])
+    assert (code, errors) == (0, "")
+    assert 0 < n < 24
+    assert f"Shard 1/2 has {n} of the 24 rows; the table counts only them." in first
+    assert f"Read {n} images" in first
+    assert "not_extracted" not in first
+    fit = ("fit", "--model", "majority", "--target", "gender", "--folds", "2", "--no-models")
+    code, _, errors = featurekit(*fit)
+    assert code == 0, errors
+    assert f"{24 - n} images" in errors
+    assert "have not been read since featurekit prepare" in errors
+    assert f"ok\t{24 - n}" in featurekit(*asked, "2/2")[1]
+    code, _, errors = featurekit(*fit)
+    assert code == 0
+    assert "have not been read" not in errors
+
+
+@pytest.mark.parametrize("shard", ["0/4", "5/4", "x"])
+def test_a_shard_that_does_not_exist(featurekit, one_line, prepared, shard):
+    result = featurekit("extract", "--backbone", "mean_color", "--shard", shard)
+    one_line(result, "--shard must be", "1/4, 2/4, 3/4 or 4/4", f"Got '{shard}' instead.")

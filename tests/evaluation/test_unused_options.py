@@ -164,7 +164,7 @@ def test_mirror_images_of_pixels_are_refused_or_noted(featurekit, workspace):
 
 
 def test_a_seed_for_an_audit_that_draws_nothing_is_refused(featurekit, workspace):
-    (workspace.cache / "extracted.json").unlink()
+    shutil.rmtree(workspace.cache / "extracted")
     one_line(featurekit("audit", "--no-images", "--seed", "3"), "--seed has no effect")
 
 
