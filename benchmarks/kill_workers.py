@@ -2,7 +2,7 @@
 
 The promise is that whatever is lost costs only the pieces of work that were not finished: no row is lost,
 none stands twice, and every vector is equal to the last bit to that of an extraction in one process. A second
-run reads no picture. Then, without kills, two workers on two cores are compared with two threads of one
+run reads no picture. Before, without kills, two workers on two cores are compared with two threads of one
 process, in turns.
 
     python benchmarks/kill_workers.py PATH/UTKFace --kills 10 --limit 3000
@@ -51,9 +51,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="kill_workers.") as scratch:
         folder = Path(scratch)
         copy_some(options.photographs, folder / "pictures", options.limit, chance)
+        speed = in_turns(folder, options.rounds)
         result = {
             **kill_and_compare(folder, options.kills, chance),
-            "speed": in_turns(folder, options.rounds),
+            "speed": speed,
             "limit": options.limit,
             "seed": options.seed,
             "hardware": hardware(),
