@@ -59,6 +59,9 @@ WITHOUT_WEIGHTS = (
     "cache ls",
     "cache verify",
     "cache gc",
+    "-w out/part prepare synthetic out/faces -o n_subjects=16 -o n_pictures=1",
+    "-w out/part extract --backbone mean_color --detector whole_image --shard 1/2",
+    "cache merge out/part",
     "cache export mean_color out/vectors.parquet",
     "cache purge --subject 1",
 )

@@ -200,7 +200,8 @@ class Store:
                 f"The cache has no key {strange[0]}. Its keys are: {', '.join(sorted(known)) or 'none'}."
             )
         with _alone(self.root):
-            removed = [_remove(path) for path in entries(self.root) if _is_left(path)]
+            tops = (self.root, *(one for one in entries(self.root) if one.is_dir()))
+            removed = [_remove(path) for top in tops for path in entries(top) if _is_left(path)]
             for folder in folders:
                 if folder.name in {key[:16] for key in drop}:
                     removed += _remove_tree(folder)

@@ -1022,6 +1022,17 @@ def test_gc_removes_quarantine_and_leftovers_of_the_dead_only(root, shelf):
     assert "quarantine" not in left
 
 
+@pytest.mark.parametrize("folder", [".", "extracted", "training"])
+def test_gc_removes_leftovers_of_the_record_and_of_other_files_too(root, shelf, folder):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    left = root / folder / f".{'a' * 64}.json.{dead.pid}-140.tmp"
+    left.parent.mkdir(exist_ok=True)
+    left.touch()
+    os.utime(left, (time.time() - 3600,) * 2)
+    assert Store(root).gc().files == (left,)
+
+
 def test_gc_drops_whole_shelves(root, shelf):
     other = Store(root).shelf("embeddings", {"other": 1})
     other.append(keys_of(1), columns_of(1))
