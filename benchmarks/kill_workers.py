@@ -64,8 +64,9 @@ def main() -> int:
 
 def kill_and_compare(folder: Path, kills: int, chance: random.Random) -> dict[str, Any]:
     """Extract in one process, and on a cluster that loses workers and a node; return what differs."""
-    import featurekit as fk
     from ray.cluster_utils import Cluster
+
+    import featurekit as fk
 
     data = fk.load_dataset("utkface", folder / "pictures")
     alone = fk.embed(data, BACKBONES, project=folder / "alone", progress=False)
