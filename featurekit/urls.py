@@ -11,11 +11,12 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 from pathlib import Path, PosixPath, PurePath
 from typing import Any
 
 from featurekit.errors import FeaturekitError, WorkspaceError
+from featurekit.files import leads_out, read_plain, sha256_of_file
 
 # Scheme of a URL → the package that fsspec needs for it.
 SCHEMES = {"s3": "s3fs", "gs": "gcsfs", "az": "adlfs", "memory": "fsspec"}
@@ -99,6 +100,11 @@ def place_of(place: str | os.PathLike[str]) -> Path:
     if not rest.isprintable():
         raise WorkspaceError(f"A {scheme}:// URL must not contain characters that cannot be printed.")
     return UrlPath(f"{scheme}:/{rest}")
+
+
+def is_in_memory(place: Path | None) -> bool:
+    """Whether a place is in the memory of this process (memory://), so that no other process can use it."""
+    return isinstance(place, UrlPath) and place.scheme == "memory"
 
 
 class Bucket:
@@ -197,6 +203,42 @@ class Bucket:
         return facts.get("Status") in ("Enabled", "Suspended")
 
 
+def is_outside(path: Path, folder: Path) -> bool:
+    """Whether a path leads out of a folder; on this machine its symbolic links are followed.
+
+    Raises:
+        ValueError: the path is not a valid file name, e.g. because it has a null byte.
+    """
+    if isinstance(folder, UrlPath):
+        return ".." in path.parts or not path.is_relative_to(folder)
+    return leads_out(path, folder)
+
+
+def read_file(path: Path, max_bytes: int) -> bytes:
+    """Return the bytes of a file of this machine, or in a bucket, that may come from somebody else.
+
+    Raises:
+        OSError: the file does not exist, may not be read, is not a plain file, or is larger than max_bytes.
+    """
+    if not isinstance(path, UrlPath):
+        return read_plain(path, max_bytes)
+    data = Bucket(path.scheme).read(path, 0, max_bytes + 1)
+    if len(data) > max_bytes:
+        raise OSError(errno.EFBIG, f"it has more than {max_bytes:,} bytes, which are not read")
+    return data
+
+
+def content_of(path: Path) -> str:
+    """Return the sha256 of a file's bytes in hexadecimal; the file is on this machine, or in a bucket.
+
+    Raises:
+        OSError: the file does not exist, may not be read, or is not a plain file.
+    """
+    if not isinstance(path, UrlPath):
+        return sha256_of_file(path)
+    return sha256(Bucket(path.scheme).read(path)).hexdigest()
+
+
 def _signature(facts: Mapping[str, Any]) -> tuple[int, int]:
     """Return size and a number of the version of a file, from what its bucket says about it."""
     names = ("generation", "ETag", "etag", "LastModified", "last_modified", "mtime", "created")
@@ -220,11 +262,8 @@ def plain_errors(path: Path) -> Iterator[None]:
     except Exception as error:
         if not isinstance(error, OSError) and not type(error).__module__.startswith(_OF_A_CLOUD):
             raise
-        plain = _plain(error, str(path))
-    else:
-        return
-    # Outside of the handler, so that a traceback does not show the error of the library.
-    raise plain
+        # A traceback does not show the error of the library.
+        raise _plain(error, str(path)) from None
 
 
 def _plain(error: Exception, name: str) -> OSError:

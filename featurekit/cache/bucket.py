@@ -217,7 +217,7 @@ class BucketStorage(Storage):
             keeps, why = None, str(error.strerror or error)
         if keeps:
             raise StoreError(
-                f"The bucket of {root} keeps old versions of deleted files, so a purge would leave data of the"
+                f"The bucket of {root} keeps old versions of deleted files, so a purge would leave data of a"
                 " subject there. Use a bucket that never had versioning, or delete the whole cache with all"
                 " its versions: featurekit extract computes it again without the subject."
             )

@@ -34,7 +34,7 @@ from featurekit.networks import engines
 from featurekit.networks.backbones import BACKBONES
 from featurekit.progress import Clock, Progress
 from featurekit.registry import SESSION, Registry
-from featurekit.urls import UrlPath, place_of
+from featurekit.urls import UrlPath, is_in_memory, place_of
 
 # Images in a piece of work. Small pieces keep all workers busy to the end, large ones make few files.
 _FEWEST, _MOST = 16, 256
@@ -226,7 +226,7 @@ def _halves(rows: NDArray[np.intp]) -> list[NDArray[np.intp]]:
 def _said(job: Job, *, threads: int) -> dict[str, Any]:
     """Return a job as plain JSON values, without its images."""
     root = job.images.root
-    if any(isinstance(place, UrlPath) and place.scheme == "memory" for place in (root, job.cache)):
+    if is_in_memory(root) or is_in_memory(job.cache):
         raise EngineError(
             "memory:// is the memory of one process, and the workers of a cluster are other processes. Use"
             " another place, or --executor local."
