@@ -4,6 +4,7 @@ A project is the folder in which the user works, by default the current folder:
 
     manifest.csv, manifest.json     the data set, as `featurekit prepare` has read it
     cache/                          faces and embeddings; extracted/ lists the embeddings
+    cache.json                      the folder or URL of faces and embeddings, if they are stored elsewhere
     models/<name>/                  fitted models
     reports/<name>/                 comparisons of models
     purge.json                      the subjects whose data `featurekit purge` is removing
@@ -25,12 +26,15 @@ A comparison of models is a folder below reports/:
     replaced-<UTC time>/            an earlier comparison that was replaced by one on new folds
 """
 
+import errno
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from featurekit.errors import WorkspaceError
-from featurekit.files import LONGEST_NAME
+from featurekit.files import LONGEST_NAME, read_plain, write_text
+from featurekit.urls import place_of
 
 REPLACED = "replaced-"
 
@@ -53,7 +57,9 @@ class ProjectFolder:
         root: the folder of the project; it need not exist yet.
         manifest: table of the data set, with one row per face; manifest.json beside it has the facts about
             the whole data set.
-        cache: folder of cached faces and embeddings.
+        own_cache: folder of what is cached in the project itself, and of the embeddings and faces, unless
+            they are stored elsewhere.
+        cache_record: place of the embeddings and faces, if they are stored elsewhere.
         extracted: list of the embeddings that have been extracted, with the settings that were used. The file
             was written by older versions; a folder of this name without its ending has what was added since.
         file_index: index of the image files and the hashes of their contents.
@@ -66,7 +72,8 @@ class ProjectFolder:
 
     root: Path
     manifest = _Below("manifest.csv")
-    cache = _Below("cache")
+    own_cache = _Below("cache")
+    cache_record = _Below("cache.json")
     extracted = _Below("cache/extracted.json")
     file_index = _Below("cache/files.sqlite")
     checkpoints = _Below("cache/training")
@@ -74,6 +81,45 @@ class ProjectFolder:
     reports = _Below("reports")
     purge = _Below("purge.json")
     mlflow = _Below("mlflow.db")
+
+    @property
+    def cache(self) -> Path:
+        """Folder of cached faces and embeddings, in the project or where keep_cache_in() has said.
+
+        Raises:
+            WorkspaceError: cache.json is damaged.
+        """
+        try:
+            return place_of(json.loads(read_plain(self.cache_record, 2**16))["cache"])
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENOTDIR):
+                return self.own_cache
+            raise
+        except (ValueError, KeyError, TypeError, RecursionError, WorkspaceError) as error:
+            raise WorkspaceError(
+                f"{self.cache_record} is damaged, or was not written by featurekit. Delete it, and name the"
+                " place of the cache again: featurekit --cache PLACE extract"
+            ) from error
+
+    def keep_cache_in(self, place: str | Path) -> None:
+        """Record that faces and embeddings are stored in another folder, or in a bucket.
+
+        Args:
+            place: path of a folder, or URL of a folder in a bucket, such as "s3://bucket/cache".
+
+        Raises:
+            WorkspaceError: the URL cannot be used, or the workspace has its cache in another place already.
+        """
+        wanted, now = place_of(place).absolute(), self.cache.absolute()
+        if wanted == now:
+            return
+        if now != self.own_cache.absolute() or any((now / kind).exists() for kind in ("faces", "embeddings")):
+            raise WorkspaceError(
+                f"The cache of this workspace is in {now}, and a purge would not find what is left there. To"
+                f" move it to {wanted}, copy its folders faces and embeddings, delete them in {now}, and"
+                f" delete {self.cache_record.name} if there is one."
+            )
+        write_text(self.cache_record, json.dumps({"cache": str(wanted)}) + "\n")
 
     def model(self, path: Path) -> Path:
         """Return the folder of a model, given its path, or its path or name inside this project.

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from featurekit.data.manifest import Manifest
     from featurekit.embeddings.recipe import Recipe
     from featurekit.faces.settings import FaceSettings
+    from featurekit.urls import UrlPath
 
 ROOT = Path(__file__).parents[1]
 # Files that take minutes, where `make slow` would otherwise wait for the last of them on one process alone.
@@ -365,6 +366,66 @@ def corner_color(monkeypatch: pytest.MonkeyPatch) -> str:
     BACKBONES.names()
     monkeypatch.setitem(BACKBONES._members, member.name, member)
     return member.name
+
+
+@pytest.fixture
+def in_memory() -> "Iterator[UrlPath]":
+    """The URL of a bucket that is in the memory of this process, and empty."""
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    from featurekit.urls import UrlPath
+
+    MemoryFileSystem.store.clear()
+    MemoryFileSystem.pseudo_dirs[:] = [""]
+    yield UrlPath("memory:/bucket")
+    MemoryFileSystem.store.clear()
+    MemoryFileSystem.pseudo_dirs[:] = [""]
+
+
+# What a cloud's library finds in the environment; no message may show it.
+SECRETS = {"AWS_ACCESS_KEY_ID": "AKIAHUNTER2", "AWS_SECRET_ACCESS_KEY": "hunter2/secret"}
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> "Iterator[str]":
+    """The address of moto's S3, which listens on this machine alone."""
+    import logging
+
+    server = pytest.importorskip("moto.server", reason="moto is not installed").ThreadedMotoServer(
+        "127.0.0.1", 0, verbose=False
+    )
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3(s3_server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> "Iterator[UrlPath]":
+    """The URL of an empty bucket of S3; the credentials are in the environment."""
+    import fsspec
+
+    from featurekit.urls import UrlPath
+
+    surroundings = {**SECRETS, "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true"}
+    surroundings |= {name: str(tmp_path / "no-such-file") for name in ("AWS_CONFIG_FILE", "BOTO_CONFIG")}
+    surroundings |= {
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "no-such-file"),
+        "AWS_ENDPOINT_URL": s3_server,
+    }
+    for name, value in surroundings.items():
+        monkeypatch.setenv(name, value)
+    files = fsspec.filesystem("s3", use_listings_cache=False, skip_instance_cache=False)
+    type(files).clear_instance_cache()  # another test may have opened it with other credentials
+    files = fsspec.filesystem("s3", use_listings_cache=False)
+    files.call_s3("create_bucket", Bucket="faces")
+    yield UrlPath("s3:/faces")
+    files = fsspec.filesystem("s3", use_listings_cache=False)
+    for name in files.find("faces"):
+        files.rm_file(name)
+    files.call_s3("delete_bucket", Bucket="faces")
+    type(files).clear_instance_cache()
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from featurekit.data.prepare import prepare, prepare_frame
 from featurekit.data.targets import TARGETS
 from featurekit.errors import ManifestError
 from featurekit.naming import as_arguments
+from featurekit.urls import place_of
 
 AnyDataset = TypeVar("AnyDataset", bound="Dataset")
 
@@ -65,7 +66,8 @@ class Dataset(Manifest):
                 written in many ways; the values of every other label are classes.
             subject: column with the subject, the person on the image. A row without a subject counts as a
                 subject of its own, so images of the same person may be on both sides of a split.
-            root: folder that the paths are relative to.
+            root: folder that the paths are relative to, or URL of such a folder, such as
+                "s3://bucket/photos".
             name: name of the data set, which is also the default name of its comparison.
             fold: column with the fold of each row, counted from 0, if the data set has its own folds.
             box: column with the box of the face as "x1 y1 x2 y2" in pixels, or a list of four columns.
@@ -92,7 +94,7 @@ class Dataset(Manifest):
             how: Any = {"missing": missing, "content_of": files.content_of, "progress": told}
             try:
                 found = prepare_frame(
-                    named, name=name, columns=columns, labels=list(own), root=Path(root), **how
+                    named, name=name, columns=columns, labels=list(own), root=place_of(root), **how
                 )
             except ManifestError as error:
                 raise ManifestError(as_arguments(error.args[0], of_frame=True)) from None

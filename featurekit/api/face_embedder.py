@@ -21,6 +21,7 @@ from featurekit.faces.photographs import Photograph, Photographs, photographs_fr
 from featurekit.faces.settings import default_settings
 from featurekit.networks.feature_names import feature_name, split_features
 from featurekit.project import ProjectFolder
+from featurekit.urls import UrlPath, place_of
 
 # Ways to choose one face of an image that need no box from a data set.
 _CHOICES = ("center", "largest", "only")
@@ -225,7 +226,10 @@ def _store_of(cache: Any) -> Store | None:
         return Store(cache.folder.cache)
     if not isinstance(cache, str | os.PathLike):
         raise ModelError(f"cache cannot be {cache!r}: it must be None, a folder or a project.")
-    project = ProjectFolder(Path(cache))
+    place = place_of(cache)
+    if isinstance(place, UrlPath):
+        return Store(place)
+    project = ProjectFolder(place)
     return Store(project.cache if project.manifest.is_file() else project.root)
 
 

@@ -419,7 +419,8 @@ def cache_for_images(project: Project, *, cache: bool) -> Iterator[tuple[Store |
         project: the project.
         cache: whether the cache is wanted.
     """
-    folder = project.folder.cache if project.folder.cache.is_dir() else project.folder.root
+    own = project.folder.own_cache
+    folder = own if own.is_dir() else project.folder.root
     if not cache or not project.folder.manifest.is_file() or not os.access(folder, os.W_OK | os.X_OK):
         yield None, None
         return

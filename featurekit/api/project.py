@@ -18,6 +18,13 @@ class Project:
 
     Args:
         folder: path of the folder, which is created when a file is first written into it.
+        cache: another place for the faces and embeddings: a folder, or the URL of a folder in a bucket, such
+            as "s3://bucket/cache" (also gs:// and az://). It is written to the file cache.json of the
+            project, so that it has to be named only once. The credentials are taken from the environment, and
+            are neither stored nor shown. Several projects and machines may use the same place.
+
+    Raises:
+        WorkspaceError: the URL cannot be used, or the project already has its cache in another place.
 
     Attributes:
         folder: the paths of the project.
@@ -28,8 +35,10 @@ class Project:
         Project('faces-2026')
     """
 
-    def __init__(self, folder: str | Path = ".") -> None:
+    def __init__(self, folder: str | Path = ".", *, cache: str | Path | None = None) -> None:
         self.folder = ProjectFolder(Path(folder))
+        if cache is not None:
+            self.folder.keep_cache_in(cache)
 
     def __repr__(self) -> str:
         return f"Project({str(self.folder.root)!r})"

@@ -10,9 +10,10 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from featurekit.cache.storage import make_private_folder, signature_of
+from featurekit.cache.storage import Signature, make_private_folder, signature_of
 from featurekit.errors import StoreError
 from featurekit.files import sha256_of_file
+from featurekit.urls import Bucket, UrlPath, content_of
 
 
 class FileIndex(AbstractContextManager["FileIndex"]):
@@ -22,7 +23,8 @@ class FileIndex(AbstractContextManager["FileIndex"]):
     computed again. With a wrong hash, an image would get the face of another image. So a hash is used only if
     the file's size, modification time, change time and inode number are the same as when it was hashed,
     and if the last change was at least two seconds before that: some disks record times so coarsely that two
-    changes within two seconds can have the same time.
+    changes within two seconds can have the same time. A file in a bucket has a size and a number of its
+    version instead; they are taken from a listing of its folder, which is asked for once.
 
     Use it in a `with` block, or call close(), so that new hashes are written.
 
@@ -38,6 +40,7 @@ class FileIndex(AbstractContextManager["FileIndex"]):
         self._path = path
         self._lock = threading.RLock()
         self._fresh: dict[bytes, tuple[str, str]] = {}
+        self._listings: dict[Path, dict[str, tuple[int, int]]] = {}
         self._database: sqlite3.Connection | None = None
         try:
             make_private_folder(path.parent)
@@ -57,7 +60,10 @@ class FileIndex(AbstractContextManager["FileIndex"]):
             status = path.stat()
         except (OSError, ValueError):  # no file can have such a name
             return None
-        name, signature = os.fsencode(path.absolute()), _said(status)
+        return self._stored(_name_of(path), _said(signature_of(status)))
+
+    def _stored(self, name: bytes, signature: str) -> str | None:
+        """Return the stored hash of a file that has this signature."""
         with self._lock:
             if name in self._fresh:
                 remembered, content = self._fresh[name]
@@ -87,12 +93,15 @@ class FileIndex(AbstractContextManager["FileIndex"]):
         if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) < self.PEACE:
             return
         try:
-            if _said(path.stat()) != _said(status):
+            if signature_of(path.stat()) != signature_of(status):
                 return  # it changed while it was read
         except OSError:
             return
+        self._remember(_name_of(path), _said(signature_of(status)), sha256)
+
+    def _remember(self, name: bytes, signature: str, sha256: str) -> None:
         with self._lock:
-            self._fresh[os.fsencode(path.absolute())] = (_said(status), sha256)
+            self._fresh[name] = (signature, sha256)
             if len(self._fresh) >= self.BATCH:
                 self._commit()
 
@@ -102,11 +111,26 @@ class FileIndex(AbstractContextManager["FileIndex"]):
         Raises:
             OSError: the file cannot be read, or is not a plain file.
         """
+        if isinstance(path, UrlPath):
+            return self._content_in_bucket(path)
         if known := self.known(path):
             return known
         status = path.stat()
         content = sha256_of_file(path)
         self.remember(path, status, content)
+        return content
+
+    def _content_in_bucket(self, path: UrlPath) -> str:
+        bucket = Bucket(path.scheme)
+        with self._lock:
+            if path.parent not in self._listings:
+                self._listings[path.parent] = bucket.listed(path.parent)[0]
+            listed = self._listings[path.parent].get(path.name)
+        name, signature = _name_of(path), _said(listed or bucket.signature(path))
+        if known := self._stored(name, signature):
+            return known
+        content = content_of(path)
+        self._remember(name, signature, content)
         return content
 
     def named(self, paths: Sequence[Path], contents: Sequence[str]) -> int:
@@ -136,7 +160,7 @@ class FileIndex(AbstractContextManager["FileIndex"]):
     @contextmanager
     def _given(self, paths: Sequence[Path], contents: Sequence[str]) -> Iterator[sqlite3.Connection]:
         """Open the index with these names in a table beside it, which is never written to the disk."""
-        names = [(os.fsencode(path.absolute()),) for path in paths] + [(content,) for content in contents]
+        names = [(_name_of(path),) for path in paths] + [(content,) for content in contents]
         with self._lock:
             self._commit()
             try:
@@ -212,9 +236,13 @@ class FileIndex(AbstractContextManager["FileIndex"]):
             self._start_again()
 
 
-def _said(status: os.stat_result) -> str:
+def _name_of(path: Path) -> bytes:
+    return os.fsencode(str(path.absolute()))
+
+
+def _said(signature: Signature) -> str:
     # As text: SQLite's integers end at 2**63, some file systems' inodes do not.
-    return " ".join(map(str, signature_of(status)))
+    return " ".join(map(str, signature))
 
 
 def _seal(name: bytes, signature: Any, content: Any) -> bytes:

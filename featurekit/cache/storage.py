@@ -1,24 +1,32 @@
 """The place where the cache stores its files, and everything that the cache does with this place.
 
-The cache writes whole files, lists them, reads parts of them and moves damaged files to another folder. Any
-place that can do this can store the cache. At present it is always a folder of this machine.
+The cache writes whole files, lists them, reads parts of them, removes them and moves damaged files to another
+folder. Any place that can do this can store the cache: a folder of this machine (Storage), or a folder in a
+bucket (featurekit.cache.bucket.BucketStorage).
 
 The files describe people's faces, so only the user has access to the folders (mode 0700) and to the files
 (mode 0600).
 """
 
+import fcntl
 import os
-from collections.abc import Iterator
+import shutil
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from featurekit.errors import StoreError
-from featurekit.files import make_folder, sync_folder, whole_file
+from featurekit.files import is_running, is_unfinished, make_folder, sync_folder, whole_file, writer_of
 
 # Name of the folder beside a damaged file that it is moved to.
 QUARANTINE = "quarantine"
+
+# An unfinished file is written without a pause: a writer that has not changed it for so many seconds is dead.
+# A writer on another machine shows no other sign of life.
+LEFT_ALONE = 60.0
 
 # Size first, then what changes when a file is written again: on a disk its times and inode.
 Signature = tuple[int, ...]
@@ -27,9 +35,8 @@ Signature = tuple[int, ...]
 class Storage:
     """A folder of this machine, for files that are written once as a whole, and read in parts.
 
-    The cache uses only these methods, so another class with the same methods can replace this class, for
-    example one for an object store (tests/contracts/test_storages.py has a class that stores files in
-    memory). The cache uses a path only as a name. A file is named by its content, so an existing file is
+    The cache uses only these methods, so another class with the same methods can replace this class. The
+    cache uses a path only as a name. A file is named by its content, so an existing file is
     never written again with other bytes. A method that fails raises an OSError or a FeaturekitError.
     """
 
@@ -103,6 +110,58 @@ class Storage:
         path.unlink()
         sync_folder(path.parent)
 
+    def folders(self, folder: Path) -> Sequence[Path]:
+        """Return the paths of the folders in a folder, sorted."""
+        return [path for path in entries(folder) if path.is_dir()]
+
+    def files(self, folder: Path) -> dict[Path, int]:
+        """Return the size of every file in a folder and in the folders below, by path."""
+        if not folder.is_dir():
+            return {}
+        return {path: path.stat().st_size for path in sorted(folder.rglob("*")) if path.is_file()}
+
+    def remove(self, path: Path) -> int:
+        """Remove a file and return its size; 0 if another process has removed it already."""
+        try:
+            size = path.stat().st_size
+            path.unlink()
+        except FileNotFoundError:
+            return 0
+        return size
+
+    def remove_folder(self, folder: Path) -> Sequence[tuple[Path, int]]:
+        """Remove a folder with all files in it and below; return the files with their sizes."""
+        files = list(self.files(folder).items())
+        with suppress(FileNotFoundError):
+            shutil.rmtree(folder)
+        return files
+
+    def left(self, folder: Path) -> Sequence[Path]:
+        """Return the unfinished files in a folder whose writers are dead."""
+        return [path for path in entries(folder) if _is_left(path)]
+
+    @contextmanager
+    def alone(self, root: Path) -> Iterator[None]:
+        """Let one removal run at a time: two removals could each remove the other's copy of a row.
+
+        Args:
+            root: folder of the store.
+        """
+        if not root.is_dir():
+            yield
+            return
+        descriptor = os.open(root, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        except OSError as error:
+            raise StoreError(f"Cannot clean {root}: {error.strerror or error}.") from error
+        finally:
+            os.close(descriptor)
+
+    def check_forgets(self, root: Path) -> None:
+        """Raise an error if files that are deleted are kept by somebody: a disk keeps none."""
+
 
 @dataclass(frozen=True)
 class Damage:
@@ -140,6 +199,17 @@ def in_one_line(action: str = "") -> Iterator[None]:
 def signature_of(status: os.stat_result) -> Signature:
     """Return the signature of a file (size, times and inode number) from the result of os.stat()."""
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+
+
+def _is_left(path: Path) -> bool:
+    """Whether this is an unfinished file whose writer is dead."""
+    writer = writer_of(path) if is_unfinished(path) else None
+    try:
+        quiet = time.time() - path.stat().st_mtime
+    except OSError:
+        return False
+    # After a day the number may belong to a newer process.
+    return writer is not None and quiet >= LEFT_ALONE and (not is_running(writer) or quiet > 86400)
 
 
 def entries(folder: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""The cache on disk: it stores computed rows, so that no network runs twice on the same image.
+"""The cache, on a disk or in a bucket: it stores rows, so that no network runs twice on the same image.
 
 A *shelf* contains all rows that were computed by one recipe. Each row has a key of 32 bytes, the hash of the
 image that the row was computed from. A shelf is a folder of *shards*: safetensors files that are written
@@ -12,16 +12,11 @@ of its rows, their keys and the recipe, so that the cache can be read from the s
                                                  quarantine/     damaged shards, which are not used
 
 The vectors describe people's faces, so only the user has access to the folders (mode 0700) and to the files
-(mode 0600).
+(mode 0600). Who may read a bucket is decided by the bucket.
 """
 
-import fcntl
-import os
 import re
-import shutil
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,13 +27,9 @@ from numpy.typing import NDArray
 from featurekit.cache.keys import RowKeys, as_keys, recipe_key
 from featurekit.cache.shard import ENDING, Shard, forget_rows, open_shards
 from featurekit.cache.shelf import RECIPE_FILE, Shelf, recipe_of, write_recipe, wrong_recipe
-from featurekit.cache.storage import QUARANTINE, Damage, Storage, entries, in_one_line, put_aside
+from featurekit.cache.storage import QUARANTINE, Damage, Storage, in_one_line, put_aside
 from featurekit.errors import StoreError
-from featurekit.files import is_running, is_unfinished, writer_of
-
-# An unfinished file is written without a pause: a writer that has not changed it for so many seconds is dead.
-# A writer on another machine shows no other sign of life.
-LEFT_ALONE = 60.0
+from featurekit.urls import UrlPath
 
 
 @dataclass(frozen=True)
@@ -97,14 +88,15 @@ class Store:
     """The cache in one folder, with one shelf for each recipe.
 
     Args:
-        root: folder of the cache; it is created when something is first written.
+        root: folder of the cache, on this machine or in a bucket (see featurekit.urls.place_of); it is
+            created when something is first written.
         read_only: whether damaged shards stay in their folders.
     """
 
     def __init__(self, root: Path, *, read_only: bool = False) -> None:
         self.root = root
         self.read_only = read_only
-        self._storage = Storage()
+        self._storage = _storage_of(root)
         self._shelves: dict[Path, Shelf] = {}
 
     @in_one_line()
@@ -151,7 +143,7 @@ class Store:
                     rows=len(_different_keys(shards)),
                     shards=len(shards),
                     bytes=sum(shard.signature[0] for shard in shards),
-                    damaged=len(entries(folder / QUARANTINE))
+                    damaged=len(self._storage.list(folder / QUARANTINE, ""))
                     + len(damaged)
                     + bool(wrong_recipe(self._storage, folder, key)),
                 )
@@ -185,7 +177,7 @@ class Store:
 
         Files that are no longer needed are unfinished files of processes that have ended, files in the
         quarantine folder, and shards whose rows are all in other shards too. This may run during an
-        extraction of vectors.
+        extraction of vectors. In a bucket, which has no lock, no other removal may run at the same time.
 
         Args:
             drop: keys of whole shelves to remove, at least the first 16 digits of each key.
@@ -199,16 +191,18 @@ class Store:
             raise StoreError(
                 f"The cache has no key {strange[0]}. Its keys are: {', '.join(sorted(known)) or 'none'}."
             )
-        with _alone(self.root):
-            tops = (self.root, *(one for one in entries(self.root) if one.is_dir()))
-            removed = [_remove(path) for top in tops for path in entries(top) if _is_left(path)]
+        storage = self._storage
+        with storage.alone(self.root):
+            tops = (self.root, *storage.folders(self.root))
+            removed = [(path, storage.remove(path)) for top in tops for path in storage.left(top)]
             for folder in folders:
                 if folder.name in {key[:16] for key in drop}:
-                    removed += _remove_tree(folder)
+                    removed += storage.remove_folder(folder)
                     continue
-                removed += [_remove(path) for path in entries(folder) if _is_left(path)]
-                removed += _remove_tree(folder / QUARANTINE)
-                removed += [_remove(path) for path in _redundant(self._look_at(folder)[0])]
+                removed += [(path, storage.remove(path)) for path in storage.left(folder)]
+                removed += storage.remove_folder(folder / QUARANTINE)
+                redundant = _redundant(self._look_at(folder)[0])
+                removed += [(path, storage.remove(path)) for path in redundant]
         return Freed(tuple(path for path, _ in removed), sum(size for _, size in removed))
 
     @in_one_line()
@@ -248,21 +242,41 @@ class Store:
         Raises:
             StoreError: a shard is damaged, or the folder cannot be written.
         """
-        with _alone(self.root):
+        with self._storage.alone(self.root):
             for shard in self._shards_of(shelf):
                 forget_rows(self._storage, shard, as_keys(row_keys))
 
     @in_one_line()
     def clear_quarantine(self) -> None:
         """Remove every damaged file that was moved to a quarantine folder."""
-        with _alone(self.root):
-            for folder in self.quarantines():
-                shutil.rmtree(folder)
+        with self._storage.alone(self.root):
+            for folder in self._folders():
+                self._storage.remove_folder(folder / QUARANTINE)
 
     @in_one_line()
-    def quarantines(self) -> list[Path]:
-        """Return the quarantine folders, which contain damaged files."""
-        return [folder / QUARANTINE for folder in self._folders() if (folder / QUARANTINE).is_dir()]
+    def quarantined(self) -> list[Path]:
+        """Return the damaged files that were moved to a quarantine folder."""
+        return [path for folder in self._folders() for path in self._storage.files(folder / QUARANTINE)]
+
+    @in_one_line()
+    def other_files(self) -> list[tuple[Path, bytes]]:
+        """Return the path and the bytes of each file of a bucket that is not a shard.
+
+        A cache in a folder of this machine is searched by the one who asks.
+        """
+        if not isinstance(self.root, UrlPath):
+            return []
+        paths = self._storage.files(self.root)
+        return [(path, self._storage.read(path)) for path in paths if path.suffix != ENDING]
+
+    @in_one_line()
+    def check_forgets(self) -> None:
+        """Check that what is deleted is gone.
+
+        Raises:
+            StoreError: the cache is in a bucket that keeps versions of deleted files, or does not say so.
+        """
+        self._storage.check_forgets(self.root)
 
     def _look_at(self, folder: Path, *, hashed: bool = True) -> tuple[list[Shard], list[Damage]]:
         """Return the shards in the folder of a shelf, and those that are damaged; see open_shards()."""
@@ -280,47 +294,34 @@ class Store:
     def _folders(self) -> list[Path]:
         return [
             folder
-            for kind in entries(self.root)
-            if kind.is_dir()
-            for folder in entries(kind)
-            if re.fullmatch("[0-9a-f]{16}", folder.name) and folder.is_dir()
+            for kind in self._storage.folders(self.root)
+            for folder in self._storage.folders(kind)
+            if re.fullmatch("[0-9a-f]{16}", folder.name)
         ]
+
+
+def _storage_of(root: Path) -> Storage:
+    """Return the storage for a folder of this machine, or of a bucket, whose library is then imported."""
+    if not isinstance(root, UrlPath):
+        return Storage()
+    from featurekit.cache.bucket import BucketStorage
+
+    return BucketStorage(root)
+
+
+def is_stored(path: Path) -> bool:
+    """Whether a file of a cache exists, on this machine or in a bucket.
+
+    Raises:
+        StoreError: the folder or the bucket cannot be read.
+    """
+    with in_one_line():
+        return _storage_of(path).exists(path)
 
 
 def _different_keys(shards: Iterable[Shard]) -> NDArray[np.bytes_]:
     """Return the keys of all rows of some shards, each once, increasing."""
     return np.unique(np.concatenate([np.zeros(0, "S32"), *(shard.keys for shard in shards)]))
-
-
-@contextmanager
-def _alone(root: Path) -> Iterator[None]:
-    """Let one removal run at a time: two removals could each remove the other's copy of a row.
-
-    Args:
-        root: folder of the store.
-    """
-    if not root.is_dir():
-        yield
-        return
-    descriptor = os.open(root, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    except OSError as error:
-        raise StoreError(f"Cannot clean {root}: {error.strerror or error}.") from error
-    finally:
-        os.close(descriptor)
-
-
-def _is_left(path: Path) -> bool:
-    """Whether this is an unfinished file whose writer is dead."""
-    writer = writer_of(path) if is_unfinished(path) else None
-    try:
-        quiet = time.time() - path.stat().st_mtime
-    except OSError:
-        return False
-    # After a day the number may belong to a newer process.
-    return writer is not None and quiet >= LEFT_ALONE and (not is_running(writer) or quiet > 86400)
 
 
 def _redundant(shards: list[Shard]) -> list[Path]:
@@ -338,22 +339,3 @@ def _redundant(shards: list[Shard]) -> list[Path]:
             copies[rows] -= 1
             redundant.append(shard.path)
     return redundant
-
-
-def _remove(path: Path) -> tuple[Path, int]:
-    """Remove a file and return it with its size; 0 if another process has removed it already."""
-    try:
-        size = path.stat().st_size
-        path.unlink()
-    except FileNotFoundError:
-        return path, 0
-    return path, size
-
-
-def _remove_tree(folder: Path) -> list[tuple[Path, int]]:
-    """Remove a folder with what is in it and return its files with their sizes."""
-    if not folder.is_dir():
-        return []
-    files = [(path, path.stat().st_size) for path in sorted(folder.rglob("*")) if path.is_file()]
-    shutil.rmtree(folder)
-    return files

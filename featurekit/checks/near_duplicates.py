@@ -20,6 +20,7 @@ from featurekit.files import leads_out
 from featurekit.findings import Finding
 from featurekit.progress import Progress
 from featurekit.text import counted
+from featurekit.urls import UrlPath
 
 NAME = "near_duplicates"
 # An image is scaled to a grey square with this many pixels a side.
@@ -99,6 +100,8 @@ def look(given: Given) -> Finding:
         return lacking(NAME, "No usable row has a readable image.", "Next: featurekit prepare.")
     n_faces = int(has_image.sum())
     root = given.manifest.root
+    if isinstance(root, UrlPath):
+        return lacking(NAME, f"The images are in {root}.", "This check reads only files of this machine.")
     if not any((root / path).exists() for path in given.manifest.table["image_path"][has_image]):
         return Finding(
             name=NAME,

@@ -34,12 +34,12 @@ def next_command(context: typer.Context, *words: str) -> str:
 
 
 def command_line() -> str:
-    """Return the command as typed, without --workspace, because a record names no folder of this machine."""
+    """Return the command as typed, without --workspace and --cache, because a record names no folder."""
     words = iter(sys.argv[1:])
     kept = []
     for word in words:
-        if word in ("-w", "--workspace"):
+        if word in ("-w", "--workspace", "--cache"):
             next(words, None)
-        elif not word.startswith("--workspace="):
+        elif not word.startswith(("--workspace=", "--cache=")):
             kept.append(word)
     return shlex.join(["featurekit", *kept])

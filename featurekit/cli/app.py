@@ -18,7 +18,6 @@ import typer
 import featurekit as fk
 from featurekit.cli import (
     audit,
-    cache,
     embeddings,
     explain,
     extract,
@@ -28,6 +27,9 @@ from featurekit.cli import (
     prepare,
     report,
     weights,
+)
+from featurekit.cli import (
+    cache as cache_commands,
 )
 from featurekit.cli._output import printed_log
 from featurekit.cli._signals import Stopped, told_to_stop
@@ -74,12 +76,12 @@ for _group, _name, _command in (
     (weights_app, "verify", weights.weights_verify),
     (embeddings_app, "describe", embeddings.embeddings_describe),
     (embeddings_app, "map", embeddings.embeddings_map),
-    (cache_app, "ls", cache.cache_ls),
-    (cache_app, "verify", cache.cache_verify),
-    (cache_app, "gc", cache.cache_gc),
-    (cache_app, "merge", cache.cache_merge),
-    (cache_app, "purge", cache.cache_purge),
-    (cache_app, "export", cache.cache_export),
+    (cache_app, "ls", cache_commands.cache_ls),
+    (cache_app, "verify", cache_commands.cache_verify),
+    (cache_app, "gc", cache_commands.cache_gc),
+    (cache_app, "merge", cache_commands.cache_merge),
+    (cache_app, "purge", cache_commands.cache_purge),
+    (cache_app, "export", cache_commands.cache_export),
 ):
     _group.command(_name)(_command)
 
@@ -93,12 +95,20 @@ def _options(
             *("--workspace", "-w"), envvar="FEATUREKIT_WORKSPACE", help="Folder that holds the workspace."
         ),
     ] = Path(),
+    cache: Annotated[
+        str | None,
+        typer.Option(
+            help="Another place for the faces and vectors of the workspace: a folder, or a URL such as"
+            " s3://bucket/folder (also gs://, az://). It is recorded in the workspace, so that later commands"
+            " need not be told. Credentials are taken from the environment."
+        ),
+    ] = None,
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
     if version:
         typer.echo(f"featurekit {__version__}")
         raise typer.Exit
-    context.obj = fk.Project(workspace)
+    context.obj = fk.Project(workspace, cache=cache)
 
 
 def _keep_lines_of_examples(of: typer.Typer) -> None:

@@ -37,7 +37,11 @@ def prepare(
         ),
     ] = None,
     root: Annotated[
-        Path | None, typer.Option(help="For table: the folder that its image paths are relative to.")
+        str | None,
+        typer.Option(
+            help="For table: the folder that its image paths are relative to, or the URL of a folder in a"
+            " bucket, e.g. s3://bucket/photos."
+        ),
     ] = None,
 ) -> None:
     """Read a data set into manifest.csv and report its problems.
@@ -53,6 +57,7 @@ def prepare(
       featurekit prepare utkface ~/data/UTKFace
       featurekit prepare adience ~/data/adience -o protocol=repaired
       featurekit prepare table people.csv --column image_path=file --column age=years --root photos
+      featurekit prepare table people.csv --root s3://bucket/photos
       featurekit prepare table faces.csv --root photos -o labels=beard,hair -o missing=-none -o box=xywh
     """
     from featurekit.data.manifest import REASONS
@@ -69,7 +74,7 @@ def prepare(
 
 
 def _options(
-    dataset: str, option: list[str] | None, column: list[str] | None, root: Path | None
+    dataset: str, option: list[str] | None, column: list[str] | None, root: str | None
 ) -> dict[str, Any]:
     """Return the options of a data set, and refuse those that it does not have."""
     from featurekit.data.datasets import DATASETS

@@ -9,6 +9,8 @@ import os
 import stat
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from featurekit import urls
 from featurekit.data._labels import Changes, clean_labels, clean_subjects, notes_of_missing, shortened
 from featurekit.data._names import look_alikes, notes_of, notes_of_misplaced
 from featurekit.data.cells import POSSIBLE_AGE, USUAL, BadCell, Missing, impossible_years
@@ -24,11 +27,15 @@ from featurekit.data.datasets import RawRows, unique_ids
 from featurekit.data.manifest import COLUMNS, REASONS, Manifest, label_names
 from featurekit.data.targets import MAX_AGE, age_group_of
 from featurekit.errors import ManifestError
-from featurekit.files import leads_out, sha256_of_file
+from featurekit.files import leads_out
 from featurekit.progress import Progress
+from featurekit.urls import UrlPath
 
 # How many unreadable cells of a column are kept in manifest.json; all are counted.
 KEPT_CELLS = 100
+
+# How many files of a bucket are read at once.
+_REQUESTS = 16
 
 _PRECEDENCE = {reason: number for number, reason in enumerate((*REASONS, ""))}
 
@@ -79,7 +86,7 @@ def clean(
         table["subject_id"], called.get("subject_id", "subject_id"), missing, changes
     )
     reasons = table["reason"].to_numpy(dtype=object)
-    notes = [*raw.notes, *_read_contents(table, raw.root, content_of or sha256_of_file, progress, reasons)]
+    notes = [*raw.notes, *_read_contents(table, raw.root, content_of or urls.content_of, progress, reasons)]
     is_known = _check_labels(table, labels, called.get("age", "age"), changes, reasons)
     images = _check_identical(table, is_known, reasons)
     notes += _notes_of_conflicts(table["image_path"][images["is_conflicting"]])
@@ -117,7 +124,9 @@ def _read_contents(
     """
     contents, found = _read_files(table["image_path"], root, content_of, progress)
     is_missing = found == "missing_file"
-    same, others = look_alikes(table["image_path"][is_missing], root)
+    same, others = dict[str, str](), dict[str, str]()
+    if not isinstance(root, UrlPath):
+        same, others = look_alikes(table["image_path"][is_missing], root)
     if same:
         renamed = is_missing & table["image_path"].isin(same).to_numpy(bool)
         table.loc[renamed, "image_path"] = table["image_path"][renamed].map(same)
@@ -126,7 +135,10 @@ def _read_contents(
     for reason in sorted(set(found) - {""}):
         _add_reason(reasons, found == reason, reason)
     is_misplaced = np.isin(found, ["missing_file", "outside_root"])
-    return [*notes_of(same, others), *notes_of_misplaced(table["image_path"][is_misplaced], root)]
+    notes = notes_of(same, others)
+    if not isinstance(root, UrlPath):
+        notes += notes_of_misplaced(table["image_path"][is_misplaced], root)
+    return notes
 
 
 def _check_identical(
@@ -322,12 +334,17 @@ def _read_files(
     """Return the content of each row's file, "" where it cannot be read, and the reason why not.
 
     A file that several rows name is read once. A file outside root is not opened.
+
+    Raises:
+        ManifestError: root is in a bucket, and its server cannot be reached.
     """
     is_outside = cache(lambda folder: leads_out(Path(folder), root))
 
     def read(path: str) -> tuple[str, str]:
         if not path or "\0" in path:
             return "", "bad_path" if path else "missing_file"
+        if isinstance(root, UrlPath):
+            return _read_in_bucket(root / path, root, content_of)
         file = os.path.join(root, path)  # noqa: PTH118 — half a million paths; pathlib takes ten times as long
         may_be_elsewhere = path.endswith("..") or os.path.islink(file)  # noqa: PTH114
         if is_outside(os.path.dirname(file)) or (may_be_elsewhere and is_outside(file)):  # noqa: PTH120
@@ -341,12 +358,32 @@ def _read_files(
 
     numbers, names = pd.factorize(paths)
     found = []
-    for done, path in enumerate(names, start=1):
-        found.append(read(path))
-        if progress:
-            progress(done, len(names))
+    # The requests to a bucket wait for its answers, and several can wait at once.
+    with ThreadPoolExecutor(_REQUESTS) if isinstance(root, UrlPath) else nullcontext() as pool:
+        for done, one in enumerate(pool.map(read, names) if pool else map(read, names), start=1):
+            found.append(one)
+            if progress:
+                progress(done, len(names))
     by_file = np.array(found, dtype=object)[numbers]
     return by_file[:, 0], by_file[:, 1]
+
+
+def _read_in_bucket(file: Path, root: UrlPath, content_of: Callable[[Path], str]) -> tuple[str, str]:
+    """Return the content of a file in a bucket, "" if it cannot be read, and the reason why not.
+
+    Raises:
+        ManifestError: this is not due to the file.
+    """
+    if urls.is_outside(file, root):
+        return "", "outside_root"
+    try:
+        return content_of(file), ""
+    except OSError as error:
+        if error.errno == errno.EACCES:
+            return "", "unreadable"
+        if error.errno not in _REASON_OF:
+            raise ManifestError(f"Cannot read {file}: {error.strerror or error}. Try again.") from None
+        return "", _REASON_OF[error.errno]
 
 
 def _join_subjects(subjects: pd.Series, face_ids: pd.Series, images: pd.Series) -> NDArray[Any]:

@@ -16,6 +16,7 @@ import pandas as pd
 from featurekit.data.file_types import ENDINGS, HEAD, RAW_ENDINGS, is_image
 from featurekit.errors import ManifestError
 from featurekit.files import leads_out
+from featurekit.urls import Bucket, UrlPath
 
 # How many kinds of files a message lists; the others are counted.
 _LISTED = 4
@@ -54,8 +55,16 @@ def check_folder(folder: Path) -> None:
     """Check that the folder of a data set exists.
 
     Raises:
-        ManifestError: it does not exist or is not a folder.
+        ManifestError: it does not exist, is not a folder, or is in a bucket that cannot be read.
     """
+    if isinstance(folder, UrlPath):
+        try:
+            names = any(Bucket(folder.scheme).listed(folder))
+        except OSError as error:
+            raise ManifestError(f"Cannot read {folder}: {error.strerror or error}.") from None
+        if not names:
+            raise ManifestError(f"There are no files in {folder}. Give the folder of the images.")
+        return
     if not folder.is_dir():
         raise ManifestError(
             f"{folder} {'is not a folder' if folder.exists() else 'does not exist'}. Give the folder of the"

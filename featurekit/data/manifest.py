@@ -21,10 +21,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurekit.data.targets import TARGETS, Target
-from featurekit.errors import ManifestError, TargetError
+from featurekit.errors import ManifestError, TargetError, WorkspaceError
 from featurekit.files import whole_file
 from featurekit.registry import unknown
 from featurekit.text import FORMULA, as_it_was, no_formula, words_of
+from featurekit.urls import place_of
 
 # Columns every manifest has, in this order; any further column is a label of the user's own.
 COLUMNS = (
@@ -157,7 +158,7 @@ class Manifest:
 
     Attributes:
         table: one row for each face, with the columns COLUMNS followed by the user's own labels.
-        root: folder that the column image_path is relative to.
+        root: folder that the column image_path is relative to, on this machine or in a bucket.
         info: facts about the data set ("dataset", "options", "synthetic", "licence"), and counts of the
             errors in it ("tally").
     """
@@ -266,9 +267,13 @@ class Manifest:
             root = info.pop("root")
             if not isinstance(root, str) or "\0" in root:
                 raise ValueError(f"{root!r} is not a folder.")
-        except (ValueError, KeyError, TypeError, RecursionError, pd.errors.ParserError) as error:
+            folder = place_of(root)
+        except (
+            *(ValueError, KeyError, TypeError, RecursionError, pd.errors.ParserError),
+            WorkspaceError,
+        ) as error:
             raise ManifestError(f"{path} is not a manifest of featurekit: {error}") from error
-        return cls(table, Path(root), info)
+        return cls(table, folder, info)
 
 
 def csv_of(table: pd.DataFrame, separator: str = ",") -> str:

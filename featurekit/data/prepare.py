@@ -17,6 +17,7 @@ from featurekit.data.manifest import REASONS, Manifest
 from featurekit.errors import ManifestError
 from featurekit.progress import Progress
 from featurekit.registry import unknown
+from featurekit.urls import UrlPath, place_of
 
 
 def prepare(
@@ -49,6 +50,11 @@ def prepare(
     chosen = DATASETS[name]
     if strange := [option for option in options if option not in chosen.options]:
         raise ManifestError(unknown(f"option of {name}", strange[0], list(chosen.options)))
+    if isinstance(place_of(path), UrlPath):
+        raise ManifestError(
+            f"{name} reads only files of this machine, not {place_of(path)}. Images in a bucket are read by"
+            " a table that lists them: featurekit prepare table FILE --root URL"
+        )
     # Path.resolve() would raise a RuntimeError for a link that leads to itself.
     path = Path(os.path.realpath(path))
     words = USUAL if missing is None else Missing.of(missing)
@@ -92,7 +98,7 @@ def prepare_frame(
         ManifestError: a column is missing or its cells cannot be read, or no row is usable.
     """
     words = USUAL if missing is None else Missing.of(missing)
-    root = Path(os.path.realpath(root))
+    root = root if isinstance(root, UrlPath) else Path(os.path.realpath(root))
     raw = rows_of_frame(frame, columns=columns, root=root, labels=labels, box=box, missing=words)
     shared = {"columns": columns, "labels": labels, "box": box}
     given = shared if missing is None else {**shared, "missing": missing}

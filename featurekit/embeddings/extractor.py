@@ -48,6 +48,7 @@ from featurekit.faces.images import ImageData
 from featurekit.faces.settings import FaceSettings
 from featurekit.networks.engines import usable_cores
 from featurekit.progress import Progress
+from featurekit.urls import is_in_memory
 
 # A shard is written after so many images or so many seconds; a kill loses no more than that. The first shard
 # is written early, and the time doubles with every shard, so that a few hundred images are not lost either.
@@ -361,7 +362,7 @@ class Pass:
         self._faces, self._shelves = faces, shelves or {}
         self._pool: HelperPool | None = None
         helpers = n_images >= HELPERS_FROM and threads > 1 and fit_for_helpers(recipes, settings)
-        helpers = helpers and not images.held
+        helpers = helpers and not images.held and not is_in_memory(images.root)
         theirs = [recipe for recipe in recipes.values() if helpers and recipe.engine == "cpu"]
         ours = [recipe for recipe in recipes.values() if recipe not in theirs]
         finder: FaceFinder | None = None

@@ -25,6 +25,7 @@ from featurekit.networks import weights
 from featurekit.networks.backbones import BACKBONES
 from featurekit.progress import Clock
 from featurekit.registry import BUILTIN
+from featurekit.urls import place_of
 
 # Number of images that a helper gets at once.
 CHUNK = 8
@@ -191,6 +192,6 @@ def look_for_another(job: Mapping[str, Any]) -> tuple[Any, Callable[[Any], Messa
     # This compiles the detector for the frame that nearly every image uses.
     finder(np.zeros((side, side, 3), np.uint8), side)
     kept = [(name, int(size)) for name, size in job["kept"]]
-    root = Path(job["root"]) if job["root"] else None
+    root = place_of(job["root"]) if job["root"] else None
     looker = Looker(root, settings, finder, networks, kept, is_careful=job["is_careful"])
     return {network.name: asdict(network.session.achieved) for network in networks}, looker.answer

@@ -24,8 +24,8 @@ from featurekit.faces.face import STATUSES, Face
 from featurekit.faces.find import in_reading_order, see_faces
 from featurekit.faces.images import ImageData
 from featurekit.faces.settings import FaceSettings
-from featurekit.files import leads_out, read_plain
 from featurekit.progress import Clock
+from featurekit.urls import is_outside, read_file
 
 _MAX_BYTES = 2**40  # to hash a file; a file that is too large to be decoded is refused later
 
@@ -248,9 +248,9 @@ class Looker:
         path = (self._root or Path()) / task.path
         try:
             # The manifest may have been edited, or a file may have been replaced by a link.
-            if self._root and leads_out(path, self._root):
+            if self._root and is_outside(path, self._root):
                 return None, "is outside the folder of the data set"
-            data = read_plain(path, _MAX_BYTES)
+            data = read_file(path, _MAX_BYTES)
         except (OSError, ValueError) as error:
             return None, f"{error.strerror if isinstance(error, OSError) else error}"
         if sha256(data).hexdigest() != task.content:

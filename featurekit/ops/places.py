@@ -31,6 +31,7 @@ from featurekit.ops.traces import Traces, file_of, most_faces, own_keys, rows_of
 from featurekit.project import ComparisonFolder, ProjectFolder
 from featurekit.report.gallery import shows_people
 from featurekit.text import as_it_was
+from featurekit.urls import UrlPath, place_of
 
 # How many items of the subjects a file or another part of a place has, and the function that removes them.
 Items = list[tuple[int, Callable[[], object]]]
@@ -108,7 +109,7 @@ def _places_of_cache(workspace: ProjectFolder, traces: Traces, manifest: Manifes
         Place(
             "cache",
             "damaged shards",
-            lambda: [(sum(len(list(one.iterdir())) for one in store.quarantines()), store.clear_quarantine)],
+            lambda: [(len(store.quarantined()), store.clear_quarantine)],
         )
     )
     index = workspace.file_index
@@ -116,7 +117,7 @@ def _places_of_cache(workspace: ProjectFolder, traces: Traces, manifest: Manifes
         still_named = {
             file_of(manifest, path) for path in manifest.table["image_path"][rows_of_others(manifest, traces)]
         }
-        files = [Path(file) for file in traces.files if file not in still_named]
+        files = [place_of(file) for file in traces.files if file not in still_named]
         contents = sorted(set(traces.contents) & own)
         places.append(Place("cache/files.sqlite", "files", partial(_in_index, index, files, contents)))
     return places
@@ -139,9 +140,16 @@ def files_below(folder: Path) -> list[Path]:
     return sorted(Path(where, name) for where, _, names in os.walk(folder, onerror=refuse) for name in names)
 
 
+def folders_of_cache(workspace: ProjectFolder) -> list[Path]:
+    """Return the folders of this machine in which the workspace caches anything."""
+    places = dict.fromkeys((workspace.own_cache, workspace.cache))
+    return [place for place in places if not isinstance(place, UrlPath)]
+
+
 def _unfinished(workspace: ProjectFolder) -> Items:
     """Return the files that a process writes now, or that killed processes have not finished."""
-    found = (*workspace.root.iterdir(), *files_below(workspace.cache), *files_below(workspace.reports))
+    folders = (*folders_of_cache(workspace), workspace.reports)
+    found = [*workspace.root.iterdir(), *(path for folder in folders for path in files_below(folder))]
     return [(1, partial(_remove_unfinished, path)) for path in sorted(found) if is_unfinished(path)]
 
 

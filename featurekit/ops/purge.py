@@ -18,7 +18,7 @@ import numpy as np
 from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
 from featurekit.errors import WorkspaceError
-from featurekit.ops.places import files_below, places_of
+from featurekit.ops.places import files_below, folders_of_cache, places_of
 from featurekit.ops.traces import VERSION, Traces, keys_of, most_faces, own_keys, rows_of_others
 from featurekit.project import ProjectFolder
 from featurekit.records import write_facts
@@ -69,7 +69,7 @@ def look(workspace: ProjectFolder, traces: Traces) -> Purged:
     Raises:
         FeaturekitError: a file cannot be read; the message says what to do.
     """
-    for folder in (workspace.cache, workspace.models, workspace.reports):
+    for folder in (*folders_of_cache(workspace), workspace.models, workspace.reports):
         files_below(folder)  # raises an error for a folder that cannot be read
     manifest, store = Manifest.load(workspace.manifest), Store(workspace.cache)
     counted = ((place.name, place.count(), place.unit) for place in places_of(workspace, traces))
@@ -108,7 +108,9 @@ def purge(workspace: ProjectFolder, traces: Traces) -> Purged:
 
     Raises:
         WorkspaceError: some data are left, or cannot be removed.
+        StoreError: the cache is in a bucket that keeps what is deleted.
     """
+    Store(workspace.cache).check_forgets()
     # Damaged shards may have rows of anybody. This moves them aside, and they are removed with the rest.
     Store(workspace.cache).verify()
     found = look(workspace, traces)
@@ -132,9 +134,9 @@ def what_is_left(workspace: ProjectFolder, traces: Traces) -> list[str]:
     # The format of other files of the cache than shards is not known, but a hash would be in their bytes.
     keys = own_keys(Manifest.load(workspace.manifest), traces, most_faces(workspace))
     needles = [needle for key in keys for needle in (bytes.fromhex(key), key.encode())]
-    for path in files_below(workspace.cache):
-        if path.is_file() and path.suffix != ".safetensors":
-            data = path.read_bytes()
-            if any(needle in data for needle in needles):
-                left.append(f"a hash in {path}")
+    paths = (path for folder in folders_of_cache(workspace) for path in files_below(folder))
+    here = ((path, path.read_bytes()) for path in paths if path.is_file() and path.suffix != ".safetensors")
+    for path, data in (*here, *Store(workspace.cache).other_files()):
+        if any(needle in data for needle in needles):
+            left.append(f"a hash in {path}")
     return left

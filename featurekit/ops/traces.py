@@ -17,6 +17,7 @@ from featurekit.files import sha256_of_file
 from featurekit.project import ProjectFolder
 from featurekit.records import read_facts
 from featurekit.registry import unknown
+from featurekit.urls import UrlPath
 
 # Raise this number if the fields of purge.json change.
 VERSION = 1
@@ -130,6 +131,8 @@ def most_faces(workspace: ProjectFolder) -> int:
 
 def _names_of(image: str, root: Path) -> set[str]:
     """Return the names that an image may have in the manifest."""
+    if isinstance(root, UrlPath):
+        return {image.replace("\\", "/"), image.removeprefix(f"{root}/")}
     places = (
         (Path(image).absolute(), root.absolute()),
         (Path(os.path.realpath(image)), Path(os.path.realpath(root))),

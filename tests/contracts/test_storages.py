@@ -1,72 +1,29 @@
 """Whatever holds shelves keeps the promises of featurekit.cache.storage.Storage.
 
-They are tried on the folder that featurekit uses, and on a double that keeps everything in memory: a shelf
-works over both, so it asks a storage for nothing that only a disk can do.
+They are tried on a folder of this machine, in a bucket that is in memory, and in one of S3 (moto's, on this
+machine): a shelf works over all, so it asks a storage for nothing that only a disk can do.
 """
 
-import io
-from contextlib import contextmanager
 from hashlib import sha256
-from itertools import count
 
 import numpy as np
 import pytest
 
+from featurekit.cache.bucket import BucketStorage
 from featurekit.cache.shelf import Shelf
 from featurekit.cache.storage import Storage
+from featurekit.cache.store import Store
 from featurekit.errors import StoreError
+from featurekit.urls import UrlPath
 
 RECIPE = {"backbone": "mean_color", "layer": "mean"}
 
 
-class MemoryStorage:
-    """Files by name, as a bucket has them: no folders, and a file that is there is never written again."""
-
-    def __init__(self):
-        self._files, self._versions = {}, count()
-
-    def put(self, path, data):
-        if path not in self._files:
-            self.replace(path, data)
-        return self._signature(path)
+class BucketOfTests(BucketStorage):
+    """A bucket in which a test may let a file have other bytes, as no writer does."""
 
     def replace(self, path, data):
-        """Let a file have other bytes, as no writer does."""
-        self._files[path] = bytes(data), next(self._versions)
-
-    def exists(self, path):
-        return path in self._files
-
-    def read(self, path):
-        return self._of(path)[0]
-
-    @contextmanager
-    def open(self, path):
-        yield io.BytesIO(self._of(path)[0]), self._signature(path)
-
-    def list(self, folder, ending):
-        return {
-            path: self._signature(path)
-            for path in self._files
-            if path.parent == folder and path.name.endswith(ending)
-        }
-
-    def move(self, path, to):
-        self._files[to] = self._of(path)
-        del self._files[path]
-
-    def delete(self, path):
-        self._of(path)
-        del self._files[path]
-
-    def _of(self, path):
-        if path not in self._files:
-            raise FileNotFoundError(path)
-        return self._files[path]
-
-    def _signature(self, path):
-        data, version = self._of(path)
-        return len(data), version
+        self._bucket._files.pipe_file(str(path), bytes(data))
 
 
 class ReplacingStorage(Storage):
@@ -76,15 +33,26 @@ class ReplacingStorage(Storage):
         path.write_bytes(data)
 
 
-@pytest.fixture(params=[ReplacingStorage, MemoryStorage])
-def storage(request) -> Storage:
-    return request.param()
+PLACES = ["folder", "memory", pytest.param("s3", marks=pytest.mark.slow)]
+
+
+@pytest.fixture(params=PLACES)
+def root(request, tmp_path):
+    """The folder of a cache, which nobody has made."""
+    if request.param == "folder":
+        return tmp_path / "cache"
+    return request.getfixturevalue("in_memory" if request.param == "memory" else "s3") / "cache"
 
 
 @pytest.fixture
-def folder(tmp_path):
+def storage(root) -> Storage:
+    return BucketOfTests(root) if isinstance(root, UrlPath) else ReplacingStorage()
+
+
+@pytest.fixture
+def folder(root):
     """A folder that nobody has made."""
-    return tmp_path / "cache" / "embeddings" / "0123456789abcdef"
+    return root / "embeddings" / "0123456789abcdef"
 
 
 # ---------------------------------------------------------------- files
@@ -236,12 +204,73 @@ def test_one_who_only_looks_moves_nothing(storage, folder, shelf):
     assert storage.read(path) == b"no shard"
 
 
-def test_both_hold_the_same_files(tmp_path, folder):
+def test_each_place_holds_the_same_files(storage, folder, tmp_path):
     """What a shelf writes is decided by its rows and its recipe, not by what it is written to."""
     found = []
-    for storage in (Storage(), MemoryStorage()):
-        shelf = Shelf(folder, "embeddings", RECIPE, storage)
+    for one, where in ((Storage(), tmp_path / "elsewhere"), (storage, folder)):
+        shelf = Shelf(where, "embeddings", RECIPE, one)
         shelf.append(keys_of(1, 2), {"vectors": vectors_of(1, 2)})
-        found.append({path.name: storage.read(path) for path in storage.list(folder, "")})
+        found.append({path.name: one.read(path) for path in one.list(where, "")})
     assert found[0] == found[1]
     assert len(found[0]) == 2
+
+
+# ---------------------------------------------------------------- removing
+
+
+def test_folders_and_files_are_found_at_any_depth(storage, folder, root):
+    storage.put(folder / "a.x", b"0123")
+    storage.put(folder / "deeper" / "b.x", b"01")
+    assert list(storage.folders(root)) == [folder.parent]
+    assert storage.files(root) == {folder / "a.x": 4, folder / "deeper" / "b.x": 2}
+    assert list(storage.folders(root / "nowhere")) == []
+    assert storage.files(root / "nowhere") == {}
+
+
+def test_a_folder_is_removed_with_all_that_is_below(storage, folder, root):
+    storage.put(folder / "a.x", b"0123")
+    storage.put(folder / "deeper" / "b.x", b"01")
+    storage.put(root / "other" / "c.x", b"0")
+    assert dict(storage.remove_folder(folder)) == {folder / "a.x": 4, folder / "deeper" / "b.x": 2}
+    assert storage.files(root) == {root / "other" / "c.x": 1}
+    assert list(storage.remove_folder(folder)) == []
+
+
+def test_removing_what_another_has_removed_frees_nothing(storage, folder):
+    storage.put(folder / "a.x", b"0123")
+    assert [storage.remove(folder / "a.x") for _ in range(2)] == [4, 0]
+
+
+def test_a_store_is_listed_checked_cleaned_and_forgets(root):
+    """The whole life of a cache: rows that stand twice, damage, a subject that is to be forgotten."""
+    shelf = Store(root).shelf("embeddings", RECIPE)
+    late = Store(root).shelf("embeddings", RECIPE)
+    shelf.append(keys_of(0, 1), {"vectors": vectors_of(0, 1)})
+    late.append(keys_of(0, 1, 2, 3), {"vectors": vectors_of(0, 1, 2, 3)})
+    store = Store(root)
+    (info,) = store.shelves()
+    assert (info.rows, info.shards, info.damaged) == (4, 2, 0)
+    assert len(store.gc().files) == 1
+    store.forget(info, keys_of(2))
+    left = Store(root).shelf("embeddings", RECIPE)
+    assert left.missing(keys_of(0, 1, 2, 3)).tolist() == [2]
+    np.testing.assert_array_equal(left.read(keys_of(3, 0))["vectors"], vectors_of(3, 0))
+    assert not store.verify().damaged
+    store.check_forgets()
+    with pytest.raises(StoreError, match="has no key beef"):
+        store.gc(drop=["beef"])
+    assert len(store.gc(drop=[info.key]).files) == 2
+    assert store.shelves() == []
+
+
+def test_a_damaged_file_is_counted_and_cleared(root, storage):
+    shelf = Store(root).shelf("embeddings", RECIPE)
+    path = shelf.append(keys_of(0, 1), {"vectors": vectors_of(0, 1)})
+    storage.replace(path, b"no shard")
+    assert [found.path for found in Store(root).verify().damaged] == [path]
+    store = Store(root)
+    assert [info.damaged for info in store.shelves()] == [1]
+    assert store.quarantined() == [path.parent / "quarantine" / path.name]
+    store.clear_quarantine()
+    assert store.quarantined() == []
+    assert len(Store(root).shelf("embeddings", RECIPE)) == 0

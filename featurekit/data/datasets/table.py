@@ -39,6 +39,7 @@ from featurekit.data.targets import MAX_AGE, age_group_of
 from featurekit.errors import ManifestError
 from featurekit.registry import unknown
 from featurekit.text import words_of
+from featurekit.urls import place_of
 
 _CORNERS = ("x1", "y1", "x2", "y2")
 # 31,5 in a table whose separator is not a comma.
@@ -77,7 +78,8 @@ def table(
             "box", its corners "x1", "y1", "x2", "y2", or "x", "y", "width", "height", can be given. By
             default, each column of the manifest is read from the column with the same name; a column that is
             mapped to "" is not read.
-        root: folder that the image paths are relative to; the folder of the table if None.
+        root: folder that the image paths are relative to, or URL of such a folder in a bucket, e.g.
+            "s3://bucket/photos"; the folder of the table if None.
         labels: further columns of the table to use as labels, as a sequence or separated by commas. A name
             that contains a comma must be in double quotes. A name that files cannot have is changed; see
             featurekit.data.manifest.label_names.
@@ -93,7 +95,7 @@ def table(
     """
     read = partial(read_table, path, separator=separator, encoding=encoding)
     return _raw_rows(
-        read, path, Path(root) if root is not None else path.parent, columns or {}, labels, missing, box
+        read, path, place_of(root) if root is not None else path.parent, columns or {}, labels, missing, box
     )
 
 
@@ -119,7 +121,7 @@ def rows_of_frame(
     Raises:
         ManifestError: a column does not exist, or no cell of a column can be read.
     """
-    return _raw_rows(partial(read_frame, frame), FRAME, Path(root), columns, labels, missing, box)
+    return _raw_rows(partial(read_frame, frame), FRAME, place_of(root), columns, labels, missing, box)
 
 
 def _raw_rows(

@@ -3,7 +3,8 @@
 A piece of work is a range of the images that are to be read. A worker keeps the networks open, does the pass
 of featurekit.embeddings.extractor over the images, and writes faces and vectors into the cache itself. What
 comes back is a receipt: which rows are done, which files were written, and what they took. The folder of the
-images and the cache must be the same folders on every machine, for example on NFS.
+images and the cache must be the same folders on every machine, for example on NFS, or be in a bucket for
+which every machine has credentials of its own.
 
 A file of the cache is named by its bytes, and a row has the same bytes whoever computes it. So a piece that
 is done twice, or two extractions at once, do no harm.
@@ -20,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.cache.store import Store
+from featurekit.cache.store import Store, is_stored
 from featurekit.cluster import Cluster, connected
 from featurekit.embeddings.extractor import Images, Job, Pass, Work
 from featurekit.embeddings.open_networks import open_networks
@@ -33,6 +34,7 @@ from featurekit.networks import engines
 from featurekit.networks.backbones import BACKBONES
 from featurekit.progress import Clock, Progress
 from featurekit.registry import SESSION, Registry
+from featurekit.urls import UrlPath, is_in_memory, place_of
 
 # Images in a piece of work. Small pieces keep all workers busy to the end, large ones make few files.
 _FEWEST, _MOST = 16, 256
@@ -190,7 +192,7 @@ class Receipt:
         if missing:
             raise WorkspaceError(
                 f"A worker on {self.machine} has written {missing}, which is not in {job.cache} here."
-                " The project must be in a folder that all machines of the cluster share."
+                " The cache must be in a folder that all machines of the cluster share, or in a bucket."
             )
 
 
@@ -211,7 +213,7 @@ class _Achieved:
 def _appears(path: Path) -> bool:
     """Whether a file is there, or comes within a minute: NFS may show a new file of another machine late."""
     until = time.monotonic() + _LATE
-    while not path.is_file():
+    while not is_stored(path):
         if time.monotonic() > until:
             return False
         time.sleep(0.5)
@@ -225,6 +227,11 @@ def _halves(rows: NDArray[np.intp]) -> list[NDArray[np.intp]]:
 def _said(job: Job, *, threads: int) -> dict[str, Any]:
     """Return a job as plain JSON values, without its images."""
     root = job.images.root
+    if is_in_memory(root) or is_in_memory(job.cache):
+        raise EngineError(
+            "memory:// is the memory of one process, and the workers of a cluster are other processes. Use"
+            " another place, or --executor local."
+        )
     return {
         "root": str(root.resolve()) if root else None,
         "cache": str(job.cache.resolve()),
@@ -271,8 +278,8 @@ class _RayWorker:
         attempts = tuple(map(tuple, job["settings"]["attempts"]))
         self._settings = FaceSettings(**{**job["settings"], "attempts": attempts})
         self._recipes = {feature: Recipe(**recipe) for feature, recipe in job["recipes"].items()}
-        self._root, self._threads = Path(job["root"]) if job["root"] else None, job["threads"]
-        if self._root and not self._root.is_dir():
+        self._root, self._threads = place_of(job["root"]) if job["root"] else None, job["threads"]
+        if self._root and not isinstance(self._root, UrlPath) and not self._root.is_dir():
             raise WorkspaceError(
                 f"{self._root} is not a folder on {_machine()}. The folder of the images must be one that all"
                 " machines of the cluster share."
@@ -288,7 +295,7 @@ class _RayWorker:
                     " machine of the cluster. Choose a --precision that all machines have."
                 )
         nothing = Images(np.zeros((0, 32), np.uint8), (), (), (), self._root)
-        self._job = Job.of(nothing, self._recipes, self._settings, Store(Path(job["cache"])))
+        self._job = Job.of(nothing, self._recipes, self._settings, Store(place_of(job["cache"])))
 
     def __call__(self, message: Mapping[str, Any]) -> dict[str, Any]:
         """Process the images of one piece of work, and return the receipt."""

@@ -1,0 +1,376 @@
+"""Photographs and the cache in a bucket, through the command line and the functions."""
+
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import featurekit as fk
+from featurekit.cache.store import Store
+from featurekit.data.manifest import Manifest
+from featurekit.errors import EngineError, ManifestError, WorkspaceError
+from featurekit.urls import Bucket, UrlPath, place_of
+
+SECRET = re.compile("hunter2", re.IGNORECASE)
+EXTRACT = ("extract", "--backbone", "mean_color", "--detector", "whole_image")
+TABLE = ("--column", "image_path=file", "--column", "subject_id=person", "--column", "age=years")
+PLACES = ["in_memory", pytest.param("s3", marks=pytest.mark.slow)]
+
+
+@pytest.fixture(params=PLACES)
+def bucket(request):
+    return request.getfixturevalue(request.param)
+
+
+def upload(folder, to):
+    for path in sorted(folder.iterdir()):
+        Bucket(to.scheme).create(to / path.name, path.read_bytes())
+
+
+@pytest.fixture
+def run(featurekit):
+    """Run a command that must succeed, and see that it shows no secret."""
+
+    def done(*arguments, code=0):
+        found, output, errors = featurekit(*arguments)
+        assert found == code, output + errors
+        assert not SECRET.search(output + errors)
+        assert "Traceback" not in errors
+        return output + errors
+
+    return done
+
+
+@pytest.fixture
+def only_in_the_bucket(bucket, portraits):
+    """The table of the made-up pictures; the pictures themselves are in a bucket alone."""
+    upload(portraits / "photos", bucket / "photos")
+    shutil.rmtree(portraits / "photos")
+    return portraits / "people.csv"
+
+
+def vectors_of(workspace):
+    project = fk.Project(workspace)
+    return fk.embed(
+        fk.Dataset.load(project.folder.manifest),
+        "mean_color",
+        detector="whole_image",
+        project=project,
+        progress=False,
+    ).vectors
+
+
+def assert_no_secret_below(folder):
+    for path in folder.rglob("*"):
+        if path.is_file():
+            assert not SECRET.search(path.read_bytes().decode(errors="replace")), path
+
+
+# ---------------------------------------------------------------- the cache
+
+
+def test_a_cache_in_a_bucket_is_named_once_and_has_the_bits_of_a_local_one(
+    run, prepared, bucket, tmp_path, monkeypatch
+):
+    run("--cache", bucket / "cache", *EXTRACT)
+    work = tmp_path / "work"
+    assert json.loads((work / "cache.json").read_text()) == {"cache": str(bucket / "cache")}
+    assert not list((work / "cache").rglob("*.safetensors"))
+    assert "24" in run("cache", "ls")
+    assert "2 cache files" in run("cache", "verify")
+    run("cache", "gc")
+    assert_no_secret_below(work)
+    theirs = vectors_of(work)
+    shutil.copytree(work, tmp_path / "local")
+    (tmp_path / "local" / "cache.json").unlink()
+    assert theirs.tobytes() == vectors_of(tmp_path / "local").tobytes()
+    in_bucket, local = (
+        {path.name: data for path, data in shards_of(place)}
+        for place in (bucket / "cache", tmp_path / "local" / "cache")
+    )
+    assert in_bucket == local
+
+
+def shards_of(place):
+    storage = Store(place)._storage
+    return [(path, storage.read(path)) for path in storage.files(place) if path.suffix == ".safetensors"]
+
+
+def test_a_second_extraction_and_another_workspace_read_no_image(run, prepared, bucket, tmp_path):
+    run("--cache", bucket / "cache", *EXTRACT)
+    shutil.copytree(tmp_path / "work", tmp_path / "other", ignore=shutil.ignore_patterns("cache*"))
+    shutil.rmtree(prepared / "photos")
+    run(*EXTRACT)
+    other = fk.Project(tmp_path / "other", cache=str(bucket / "cache"))
+    data = fk.Dataset.load(other.folder.manifest)
+    X = fk.embed(data, "mean_color", detector="whole_image", project=other, progress=False)
+    assert X.extraction.n_read == 0
+    assert len(X.vectors) == 24
+
+
+def test_models_are_compared_on_a_cache_in_a_bucket(run, prepared, bucket, tmp_path):
+    run("--cache", bucket / "cache", *EXTRACT)
+    run(
+        "fit", "--model", "logistic_regression", "--features", "mean_color", "--folds", "2", "--name", "faces"
+    )
+    run("report", "--name", "faces")
+    text = (tmp_path / "work" / "reports" / "faces" / "report.md").read_text()
+    assert "logistic_regression" in text
+    assert str(bucket) not in text
+    assert_no_secret_below(tmp_path / "work")
+
+
+def test_a_subject_is_purged_from_a_bucket(run, prepared, bucket, tmp_path):
+    run("--cache", bucket / "cache", *EXTRACT)
+    manifest = Manifest.load(tmp_path / "work" / "manifest.csv")
+    theirs = manifest.table["content"][manifest.table["subject_id"] == "s3"]
+    output = run("cache", "purge", "--subject", "s3")
+    assert "Nothing of subject s3 is left" in output
+    storage = Store(bucket / "cache")._storage
+    for path in storage.files(bucket):
+        data = storage.read(path)
+        assert not any(bytes.fromhex(content) in data or content.encode() in data for content in theirs), path
+    assert {shelf.rows for shelf in Store(bucket / "cache").shelves()} == {21}
+
+
+def test_a_damaged_file_in_a_bucket_is_moved_aside_and_computed_again(run, prepared, bucket, tmp_path):
+    run("--cache", bucket / "cache", *EXTRACT)
+    before = vectors_of(tmp_path / "work")
+    (path, data), *_ = shards_of(bucket / "cache" / "embeddings")
+    Bucket(bucket.scheme)._files.pipe_file(str(path), data[:-1] + bytes([data[-1] ^ 1]))
+    assert "It was moved aside" in run("cache", "verify", code=1)
+    run(*EXTRACT)
+    assert vectors_of(tmp_path / "work").tobytes() == before.tobytes()
+
+
+def test_another_place_is_refused_while_rows_would_stay_behind(run, prepared, in_memory, tmp_path):
+    run(*EXTRACT)
+    with pytest.raises(WorkspaceError, match="a purge would not find what is left there"):
+        fk.Project(tmp_path / "work", cache=str(in_memory / "cache"))
+    assert not (tmp_path / "work" / "cache.json").exists()
+    one = fk.Project(tmp_path / "two", cache=str(in_memory / "cache"))
+    with pytest.raises(WorkspaceError, match=r"is in memory://bucket/cache"):
+        fk.Project(tmp_path / "two", cache=str(in_memory / "elsewhere"))
+    assert fk.Project(tmp_path / "two").folder.cache == one.folder.cache == in_memory / "cache"
+
+
+def test_a_cache_may_be_another_folder_of_this_machine(run, prepared, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run("--cache", "shared", *EXTRACT)
+    monkeypatch.chdir("/")
+    assert list((tmp_path / "shared").rglob("*.safetensors"))
+    assert "24" in run("cache", "ls")
+    assert "Nothing of subject s3 is left" in run("cache", "purge", "--subject", "s3")
+    assert {shelf.rows for shelf in Store(tmp_path / "shared").shelves()} == {21}
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"cache": 3}', '{"cache": "ftp://host/x"}'])
+def test_a_damaged_record_of_the_place_is_one_line(run, tmp_path, text):
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "cache.json").write_text(text)
+    assert "cache.json is damaged" in run("cache", "ls", code=1)
+
+
+# ---------------------------------------------------------------- photographs
+
+
+def test_photographs_in_a_bucket_give_the_bits_of_those_in_a_folder(
+    run, prepare_table, portraits, bucket, tmp_path
+):
+    prepare_table()
+    run(*EXTRACT)
+    upload(portraits / "photos", bucket / "photos")
+    shutil.move(tmp_path / "work", tmp_path / "local")
+    local = vectors_of(tmp_path / "local")
+    shutil.rmtree(portraits / "photos")
+    run("prepare", "table", portraits / "people.csv", "--root", bucket / "photos", *TABLE)
+    table = Manifest.load(tmp_path / "work" / "manifest.csv")
+    assert table.root == bucket / "photos"
+    assert table.table["content"].equals(Manifest.load(tmp_path / "local" / "manifest.csv").table["content"])
+    run("--cache", bucket / "cache", *EXTRACT)
+    assert vectors_of(tmp_path / "work").tobytes() == local.tobytes()
+    assert_no_secret_below(tmp_path / "work")
+
+
+def test_a_second_preparation_reads_only_what_has_changed(
+    run, only_in_the_bucket, bucket, monkeypatch, tmp_path
+):
+    prepare = ("prepare", "table", only_in_the_bucket, "--root", bucket / "photos", *TABLE)
+    run(*prepare)
+    read, real = [], Bucket.read
+    monkeypatch.setattr(
+        Bucket, "read", lambda self, path, *more: read.append(path) or real(self, path, *more)
+    )
+    run(*prepare)
+    assert read == []
+    changed = bucket / "photos" / "s0_0.png"
+    Bucket(bucket.scheme)._files.pipe_file(
+        str(changed), real(Bucket(bucket.scheme), bucket / "photos/s0_1.png")
+    )
+    output = run(*prepare)
+    assert read == [changed]
+    assert "duplicate" in output
+
+
+def test_a_photograph_that_has_changed_since_is_not_used(run, only_in_the_bucket, bucket):
+    run("prepare", "table", only_in_the_bucket, "--root", bucket / "photos", *TABLE)
+    files = Bucket(bucket.scheme)
+    files._files.pipe_file(str(bucket / "photos" / "s0_0.png"), files.read(bucket / "photos" / "s0_1.png"))
+    files.delete(bucket / "photos" / "s7_2.png")
+    output = run("--cache", bucket / "cache", *EXTRACT, code=1)
+    assert "s0_0.png was not read: changed since `featurekit prepare`" in output
+    assert "s7_2.png was not read: No such file or directory" in output
+
+
+def test_rows_of_missing_files_and_of_files_outside_have_their_reasons(only_in_the_bucket, bucket, tmp_path):
+    Bucket(bucket.scheme).create(bucket / "secret.png", b"hunter2")
+    frame = pd.DataFrame(
+        {
+            "file": [
+                "s0_0.png",
+                "nothing.png",
+                "../secret.png",
+                "/etc/passwd",
+                "",
+                str(bucket / "photos/s1_0.png"),
+            ],
+            "sex": ["female"] * 6,
+        }
+    )
+    data = fk.Dataset.from_frame(
+        frame,
+        images="file",
+        labels={"gender": "sex"},
+        root=str(bucket / "photos"),
+        project=tmp_path / "work",
+        progress=False,
+    )
+    reasons = ["", "missing_file", "outside_root", "outside_root", "missing_file", ""]
+    assert data.table["reason"].to_list() == reasons
+    assert data.table["image_path"].iloc[5] == "s1_0.png"
+
+
+def test_a_folder_of_a_bucket_without_files_is_one_line(run, only_in_the_bucket, bucket):
+    said = run("prepare", "table", only_in_the_bucket, "--root", bucket / "nowhere", *TABLE, code=1)
+    assert f"error: There are no files in {bucket}/nowhere" in said
+
+
+@pytest.mark.slow
+def test_a_bucket_that_is_not_there_is_one_line(run, portraits, s3):
+    said = run("prepare", "table", portraits / "people.csv", "--root", "s3://nobodys/photos", *TABLE, code=1)
+    assert said == "error: Cannot read s3://nobodys/photos: there is no such bucket.\n"
+
+
+def test_a_server_that_stops_answering_makes_no_row_unusable(
+    only_in_the_bucket, bucket, tmp_path, monkeypatch
+):
+    def gone(*_):
+        raise TimeoutError(110, "the server cannot be reached, or stopped answering", "x")
+
+    monkeypatch.setattr(Bucket, "read", gone)
+    with pytest.raises(ManifestError, match="the server cannot be reached"):
+        fk.load_dataset(
+            "table",
+            only_in_the_bucket,
+            root=str(bucket / "photos"),
+            columns={"image_path": "file", "age": "years"},
+            project=tmp_path / "work",
+            progress=False,
+        )
+    assert not (tmp_path / "work" / "manifest.csv").exists()
+
+
+def test_an_audit_says_that_it_has_not_read_the_images_of_a_bucket(run, only_in_the_bucket, bucket):
+    run("prepare", "table", only_in_the_bucket, "--root", bucket / "photos", *TABLE)
+    run(*EXTRACT)
+    assert "This check reads only files of this machine" in run("audit")
+
+
+@pytest.mark.parametrize("kind", ["image_folder", "utkface", "adience", "synthetic", "table"])
+def test_other_kinds_of_data_sets_say_that_they_read_this_machine(run, in_memory, kind):
+    said = run("prepare", kind, "memory://bucket/photos", code=1)
+    assert said.startswith(f"error: {kind} reads only files of this machine, not memory://bucket/photos.")
+    assert said.count("\n") == 1
+
+
+# ---------------------------------------------------------------- workers
+
+
+def test_workers_of_a_cluster_are_told_the_url_and_open_it(
+    in_memory, settings, recipes, monkeypatch, tmp_path
+):
+    from featurekit.embeddings.executors import ray as library
+    from featurekit.embeddings.extractor import Images, Job
+
+    root = place_of("s3://bucket/photos")
+    nothing = Images(np.zeros((0, 32), np.uint8), (), (), (), root)
+    job = Job.of(nothing, recipes, settings, Store(in_memory / "cache"))
+    with pytest.raises(EngineError, match="memory:// is the memory of one process"):
+        library._said(job, threads=1)
+    monkeypatch.setattr(library, "is_in_memory", lambda place: False)
+    said = json.loads(json.dumps(library._said(job, threads=1)))
+    assert (said["root"], said["cache"]) == ("s3://bucket/photos", "memory://bucket/cache")
+    worker = library.open_worker(said)
+    assert worker._job.cache == in_memory / "cache"
+    assert isinstance(worker._root, UrlPath)
+    receipt = library.Receipt(
+        rows=[0], unread=[], files=["faces/x.y"], n_detected=0, parts={}, achieved={}, machine="node-7"
+    )
+    monkeypatch.setattr(library, "_LATE", 0.0)
+    with pytest.raises(
+        WorkspaceError, match=r"node-7 has written faces/x.y, which is not in memory://bucket/cache"
+    ):
+        receipt.check(job, np.array([0]))
+    Bucket("memory").create(in_memory / "cache" / "faces" / "x.y", b"")
+    receipt.check(job, np.array([0]))
+
+
+@pytest.mark.slow
+def test_a_cluster_reads_and_writes_a_bucket_and_gives_the_bits_of_one_process(portraits, s3, tmp_path):
+    """Each worker has the credentials in its own environment; none are sent to it."""
+    pytest.importorskip("ray")
+    upload(portraits / "photos", s3 / "photos")
+    columns = {"image_path": "file", "subject_id": "person", "age": "years", "gender": "sex"}
+    how = {"root": str(s3 / "photos"), "columns": columns, "project": tmp_path / "work", "progress": False}
+    data = fk.load_dataset("table", portraits / "people.csv", **how)
+    vectors = []
+    for name, executor in (("alone", "local"), ("shared", fk.RayExecutor(address="local", workers=2))):
+        project = fk.Project(tmp_path / name, cache=str(s3 / name))
+        X = fk.embed(
+            data,
+            "mean_color",
+            detector="whole_image",
+            project=project,
+            executor=executor,
+            progress=False,
+        )
+        assert X.extraction.n_read == 24
+        vectors.append(X.vectors.tobytes())
+    assert vectors[0] == vectors[1]
+    assert len(shards_of(s3 / "shared")) >= 4
+
+
+@pytest.mark.slow
+def test_helper_processes_read_photographs_of_a_bucket(run, s3, tmp_path, monkeypatch):
+    """What a process is not told it finds in its environment, as this one does."""
+    from PIL import Image
+
+    from featurekit.embeddings import extractor
+
+    monkeypatch.setattr(extractor, "HELPERS_FROM", 8)
+    crowd = tmp_path / "crowd"
+    crowd.mkdir()
+    for number in range(12):
+        Image.new("RGB", (8, 8), (20 * number, 0, 0)).save(crowd / f"{number}.png")
+    upload(crowd, s3 / "crowd")
+    rows = [f"{number}.png,s{number},female" for number in range(12)]
+    Path(tmp_path / "crowd.csv").write_text("\n".join(["image_path,subject_id,gender", *rows]))
+    run("prepare", "table", tmp_path / "crowd.csv", "--root", s3 / "crowd")
+    run("--cache", s3 / "cache", *EXTRACT, "--threads", "2")
+    assert {shelf.rows for shelf in Store(s3 / "cache").shelves()} == {12}
+    assert os.environ["AWS_SECRET_ACCESS_KEY"]
