@@ -1,6 +1,7 @@
 """Load a data set from files with a known layout, or from a DataFrame."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -224,6 +225,7 @@ def _columns(
 
 def _saved(dataset: AnyDataset, project: Project, *, of_frame: bool = False) -> AnyDataset:
     """Save a data set as the project's, warn of what is wrong with its rows, and return it."""
+    _tell_of_replaced(dataset, project)
     dataset.save(project.folder.manifest)
     for text in dataset.info.get("notes", ()):
         warn(str(text))
@@ -239,6 +241,17 @@ def _saved(dataset: AnyDataset, project: Project, *, of_frame: bool = False) -> 
         "more rows; manifest.csv has the reason of each",
     )
     return dataset
+
+
+def _tell_of_replaced(dataset: Manifest, project: Project) -> None:
+    """Warn if a data set takes the place of another one, whose comparisons cannot be continued any more."""
+    with suppress(ManifestError):
+        earlier = Manifest.load(project.folder.manifest)
+        if earlier.name != dataset.name:
+            warn(
+                f"the project's data set was {earlier.name} ({len(earlier):,} rows), and {dataset.name} takes"
+                f" its place. Before you fit or report comparisons of {earlier.name} again, load it again."
+            )
 
 
 def _tell_of_bad_cells(dataset: Manifest, of_frame: bool) -> None:

@@ -1,12 +1,13 @@
 """featurekit report and log-mlflow: write a comparison for others to read."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 import featurekit as fk
-from featurekit.api.telling import warn
+from featurekit.api.telling import note, warn
 from featurekit.cli._options import ComparisonName
 from featurekit.cli._output import print_runs
 from featurekit.cli._workspace import comparison_of_command, dataset_of_command, project_of_command
@@ -136,8 +137,18 @@ def report(
         card = page.with_name("model_card.md")
         results.model_card(path=card)
         typer.echo(f"Wrote {card}")
+    _tell_of_older(page, {".xlsx": xlsx, ".pdf": pdf}, model_card=model_card)
     if shows_people(page):
         typer.echo("The page shows images of people. Share it only as the owner of the images allows.")
+
+
+def _tell_of_older(page: Path, asked: Mapping[str, bool], *, model_card: bool) -> None:
+    """Note which files beside a report that was just written are of an earlier report."""
+    beside = {page.with_suffix(ending): (is_asked, f"--{ending[1:]}") for ending, is_asked in asked.items()}
+    beside[page.with_name("model_card.md")] = model_card, "--model-card"
+    for path, (is_new, option) in beside.items():
+        if path.is_file() and not is_new:
+            note(f"{path} is of an earlier report. To write it again: {option}")
 
 
 def _check_alone(compare: tuple[str, str], options: Mapping[str, object]) -> None:

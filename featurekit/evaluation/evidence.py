@@ -258,6 +258,8 @@ def _margins(points: float, years: float) -> dict[str, float]:
     for value, unit in ((points, "points"), (years, "years")):
         if not 0 < value < np.inf:
             raise WorkspaceError(f"The margin must be a number above 0. Got {value:g} {unit} instead.")
+    if points >= 100:
+        raise WorkspaceError(f"The margin must be below 100 points. Got {points:g} points instead.")
     return {"accuracy": points / 100, "mae_years": years}
 
 

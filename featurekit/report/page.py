@@ -102,7 +102,7 @@ def compose(
     command = report_command(title, known, evidence.targets.values() if evidence else (), profile=profile)
     is_synthetic = any(bool(run.dataset.get("synthetic")) for run in known)
     sections = (
-        section_of("Summary", verdict.blocks(ranked, audit, is_synthetic=is_synthetic)),
+        section_of("Summary", verdict.blocks(_in_order(ranked, profile), audit, is_synthetic=is_synthetic)),
         *(_ages_first(ranked) if profile == AGE_ASSURANCE else ()),
         *(
             _target_section(name, ranked, known, reasons, errors or {}, profile, data_curves or {})
@@ -118,6 +118,11 @@ def compose(
     facts = (*_facts(known, evidence, len(reasons)), command)
     sources = ("runs/*.json", *(("evidence.json",) if evidence else ()), *(("audit.json",) if audit else ()))
     return Page(title, facts, is_synthetic, tuple(numbered(sections, is_synthetic)), sources)
+
+
+def _in_order(ranked: Sequence[Ranked], profile: str | None) -> Sequence[Ranked]:
+    """Return the targets in the order of the summary: for age assurance, ages in years come first."""
+    return ranked if profile != AGE_ASSURANCE else sorted(ranked, key=lambda of: bool(of.runs[0].classes))
 
 
 def _appendices(ranked: Sequence[Ranked], runs: Sequence[Run], commands: Sequence[str]) -> list[Section]:
@@ -204,7 +209,7 @@ def _facts(runs: Sequence[Run], evidence: Evidence | None, n_apart: int) -> tupl
     facts = (
         ", ".join(datasets),
         f"{n_rows:,} rows" if n_rows else "",
-        f"hash of the scored faces {faces}" if faces else "",
+        f"hash of the faces and labels {faces}" if faces else "",
         f"{' or '.join(sorted({str(run.folds.get('number', '?')) for run in runs}))} folds",
         counted(len(runs), "run", "runs"),
         f"{n_apart} of them not in the ranking" if n_apart else "",

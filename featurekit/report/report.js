@@ -208,7 +208,7 @@ if (numbers.length > 1) {
   numbers.sort((one, other) => one.slice(1) - other.slice(1));
   for (const number of numbers) {
     const row = document.querySelector(`.legend tr[data-model="${number}"]`);
-    picker.add(new Option(row ? `${number} · ${textOf(row.cells[1])}` : number, number));
+    picker.add(new Option(row ? `${number} · ${textOf(row.cells[1])} · ${textOf(row.cells[2])}` : number, number));
   }
   // What is folded and about the chosen model is unfolded for as long as it is chosen.
   let unfolded = [];

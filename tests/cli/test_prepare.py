@@ -1,6 +1,14 @@
 """featurekit prepare: one clear line for each mistake."""
 
 
+def test_a_data_set_that_takes_the_place_of_another_one_is_announced(featurekit, prepared, tmp_path):
+    asked = ("prepare", "synthetic", tmp_path / "portraits", "-o", "n_subjects=16", "-o", "n_pictures=1")
+    code, _, errors = featurekit(*asked)
+    assert code == 0
+    assert "data set was table (24 rows), and synthetic takes its place" in errors
+    assert "takes its place" not in featurekit(*asked)[2]
+
+
 def test_a_missing_folder(featurekit, one_line, tmp_path):
     one_line(featurekit("prepare", "utkface", tmp_path / "nowhere"), "nowhere")
 

@@ -41,6 +41,15 @@ def test_sharpness_that_has_been_extracted_groups_the_faces_and_is_no_feature(
     assert "variance of the Laplacian" in page
 
 
+def test_files_of_an_earlier_report_are_named(featurekit, extracted, tmp_path):
+    assert featurekit("fit", "--model", "logistic_regression", "--target", "gender", "--folds", "4")[0] == 0
+    assert featurekit("report", "--xlsx", "--model-card")[0] == 0
+    code, _, errors = featurekit("report", "--model-card")
+    assert code == 0
+    assert "report.xlsx is of an earlier report. To write it again: --xlsx" in errors
+    assert "model_card" not in errors
+
+
 def test_the_margin_of_a_cheaper_model_is_an_option_of_the_report(featurekit, one_line, extracted, tmp_path):
     assert featurekit(*FIT, "--no-models")[0] == 0
     evidence = tmp_path / "work" / "reports" / "table" / "evidence.json"

@@ -436,6 +436,11 @@ def test_a_margin_is_a_number_above_0(folder, manifest, margin):
         gather(folder, RUNS, manifest, margin_years=margin)
 
 
+def test_a_margin_of_all_points_is_none(folder, manifest):
+    with pytest.raises(WorkspaceError, match=r"below 100 points. Got 150 points instead"):
+        gather(folder, RUNS, manifest, margin_points=150)
+
+
 def test_what_was_kept_with_another_margin_is_found_anew(folder, manifest):
     first = gather(folder, RUNS, manifest)
     assert first.targets["gender"].margin == 0.01

@@ -89,7 +89,7 @@ def said(read):
         "ms": rf"^Cost: {read['ms']} ms per face",
         "faster_and_as_good": rf"A faster one, .+ \({faster}\), takes \d+ ms and is shown to lose less than"
         if faster
-        else "No faster model is shown to lose less than",
+        else "No faster trained model is shown to lose less than",
         "worst_label": rf"^Worst slice: (None is .*The worst is )?{label}:",
         "worst_score": rf"{label}: {name} {worst} \(",
         "score_without_close_faces": rf"^Data: {re.escape(without)} \(",

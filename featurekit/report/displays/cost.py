@@ -135,9 +135,9 @@ class CostDisplay(Display):
             f"Each dot is a trained model for the target {self.target}: its {score_word(self.kind)}, as the"
             f" mean over the folds ({better(self.kind)} is better), against the seconds for 1,000 faces, from"
             " the image to the prediction, on a logarithmic scale. The filled dots with a number are the"
-            " Pareto front: for these models, no other model is both faster and better. The figure does not"
-            " say whether a difference in score may be due to chance; differences() tests this. All times"
-            f" are from the machine on which the best model was timed{machine}.",
+            " Pareto front: for these models, no other trained model is both faster and better. The figure"
+            " does not say whether a difference in score may be due to chance; differences() tests this. All"
+            f" times are from the machine on which the best model was timed{machine}.",
             f"Not drawn: {self.elsewhere}." if self.n_elsewhere else "",
         )
 

@@ -138,7 +138,7 @@ def _plot(of: Ranked, caption: str) -> Figure | None:
     machine = f" ({display.machine})" if display.machine else ""
     note = sentences(
         "Each dot is a trained model. The filled dots with a number are the Pareto front, the models for"
-        " which no other model is both faster and better; the table below lists them.",
+        " which no other trained model is both faster and better; the table below lists them.",
         f"All times are from the machine on which the best model was timed{machine}.",
         f"Not drawn: {display.elsewhere}." if display.n_elsewhere else "",
     )

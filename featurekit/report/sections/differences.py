@@ -113,7 +113,9 @@ def p_values_table(of: Ranked, caption: str) -> Table | None:
     note = (
         f"The table shows by how many {kind.unit_of_difference} {of.named(best)} is better than each other"
         " model, with the"
-        " 95 % confidence interval over subjects and the p-values of two tests. The test over subjects, on"
+        " 95 % confidence interval over subjects and the p-values of two tests. The interval is that of one"
+        " pair, while p is adjusted for all pairs, so the interval may leave out 0 although there is no"
+        " evidence of a difference. The test over subjects, on"
         f" which this page relies, is {HOW_TESTED}. The test over folds is the t-test corrected for"
         " overlapping training parts (Nadeau and Bengio), not adjusted for other pairs; with few folds it"
         " detects large differences only."

@@ -27,7 +27,6 @@ from featurekit.report.dot_plot import Point, dot_plot
 from featurekit.report.model import Blocks, Cell, Column, Figure, Table
 from featurekit.report.select import Ranked
 from featurekit.report.svg import figure
-from featurekit.text import counted
 from featurekit.uncertainty.resampling import FEWEST
 
 _WORST = 10  # slices that are drawn
@@ -197,13 +196,15 @@ def worst_in_words(evidence: TargetEvidence) -> str:
     kind = score_kind(evidence.score)
     # The slices are worst first: read from the end, the worst one is the last that is kept.
     worst = {len(one.columns): one for one in reversed(evidence.slices) if one.estimate}
-    n_small = sum(one.estimate is None for one in evidence.slices if len(one.columns) == 1)
+    # With two labels, only what is worse than all other faces says more than the worst label does.
+    worst = {n: one for n, one in worst.items() if n == min(worst) or (one.gap or 0.0) < 0}
+    n_small = sum(one.estimate is None for one in evidence.slices)
     is_tested = any(one.gap_p is not None for one in evidence.slices)
     none = "None is shown to be worse than all other faces. The worst is" if is_tested else ""
     return sentences(
         none if not any(one.is_worse for one in evidence.slices) else "",
         *(_described(kind, worst[n], is_first=n == min(worst)) for n in sorted(worst)),
-        f"{counted(n_small, 'slice has', 'slices have')} too few subjects for a score." if n_small else "",
+        f"Too few subjects for a score: {n_small} of {len(evidence.slices)} slices." if n_small else "",
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from featurekit.checks.audit import Audit
 from featurekit.evaluation.cost import milliseconds
+from featurekit.evaluation.differences import Difference
 from featurekit.evaluation.evidence import TargetEvidence
 from featurekit.evaluation.results import Run
 from featurekit.evaluation.scores import ScoreKind, score_kind, score_word, signed
@@ -177,10 +178,10 @@ def _against(best: Run, runs: Sequence[Run], kind: ScoreKind, evidence: TargetEv
 
 
 def _difference(best: Run, run: Run, kind: ScoreKind, evidence: TargetEvidence | None) -> str:
-    gain = _gain(kind, best, run)
+    found = evidence.between(best.name, run.name) if evidence else None
+    gain = found.gain if found else _gain(kind, best, run)
     how = f"{amount(kind, gain)} {'better' if gain > 0 else 'worse'} than"
     score = f"{run.classifier}, {kind.format(mean_of(run, kind.name) or 0.0)} {kind.unit}".strip()
-    found = evidence.between(best.name, run.name) if evidence else None
     if found and not found.is_shown:
         score += f"; no evidence of a difference: {p_value(found.adjusted, found.limit)}"
     return f"{how if float(kind.format(abs(gain))) else 'no better than'} {_CALLED[role(run)]} ({score})"
@@ -194,7 +195,7 @@ def _level(of: Ranked, best: Run, trained: Sequence[Run], kind: ScoreKind) -> st
     second = trained[1]
     pair = found[second.name]
     if pair is None:
-        return f"Not tested. The second, {of.in_words(second)}, is {_behind(kind, best, second)}."
+        return f"Not tested. The second, {of.in_words(second)}, is {_behind(kind, best, second, None)}."
     tested = {run.name: other for run in trained[1:] if (other := found[run.name])}
     level = [run for run in trained[1:] if run.name in tested and not tested[run.name].is_shown]
     n_untested = len(trained) - 1 - len(tested)
@@ -202,24 +203,24 @@ def _level(of: Ranked, best: Run, trained: Sequence[Run], kind: ScoreKind) -> st
     if not level:
         return (
             f"Better than {counted(len(tested), 'other model', 'other models')}{untested}. The second,"
-            f" {of.in_words(second)}, is {_behind(kind, best, second)}"
+            f" {of.in_words(second)}, is {_behind(kind, best, second, pair)}"
             f" ({p_value(pair.adjusted, pair.limit)})."
         )
     p = p_value(min(tested[run.name].adjusted for run in level))
     if len(level) == 1:
-        behind = _behind(kind, best, level[0])
+        behind = _behind(kind, best, level[0], tested[level[0].name])
         return f"Not shown to be better than {of.in_words(level[0])}: {behind} ({p}){untested}."
     names = first_few([of.number(run) or of.in_words(run) for run in level], _LEVEL_NAMED)
-    last = _behind(kind, best, level[-1])
+    last = _behind(kind, best, level[-1], tested[level[-1].name])
     up_to = f"up to {last}" if last[0].isdigit() else last
     return (
         f"Not shown to be better than {len(level)} other models ({names}): {up_to} ({p} or more){untested}."
     )
 
 
-def _behind(kind: ScoreKind, best: Run, other: Run) -> str:
-    """Return how much worse a model is than the best one, e.g. "0.4 points worse"."""
-    behind = _gain(kind, best, other)
+def _behind(kind: ScoreKind, best: Run, other: Run, pair: Difference | None) -> str:
+    """Return how much worse a model is than the best one, e.g. "0.4 points worse", as the tables have it."""
+    behind = pair.gain if pair else _gain(kind, best, other)
     return f"{amount(kind, behind)} worse" if float(kind.format(abs(behind))) else "equal after rounding"
 
 
@@ -243,7 +244,7 @@ def _cost(of: Ranked, best: Run, trained: Sequence[Run], kind: ScoreKind) -> str
         )
     trade = min(trades, key=lambda one: (one.p_value, one.loss))
     return (
-        f"{cost} No faster model is shown to lose less than {margin}. The closest,"
+        f"{cost} No faster trained model is shown to lose less than {margin}. The closest,"
         f" {names[trade.name]}, takes {time_words(trade.milliseconds)} ms and loses {_loss(kind, trade.loss)}"
         f" {kind.unit_of_difference} ({_loss(kind, trade.low)} to {_loss(kind, trade.high)})."
     )

@@ -11,6 +11,8 @@ from featurekit.evaluation.estimates import Estimate
 from featurekit.evaluation.results import Run
 from featurekit.evaluation.slices import Slice
 from featurekit.findings import Finding
+from featurekit.report.model import Answers
+from featurekit.report.page import compose
 from featurekit.report.select import best_first
 from featurekit.text import markdown
 from featurekit.uncertainty.conformal import Coverage
@@ -97,8 +99,8 @@ def test_where_no_model_is_within_the_margin_the_nearest_is_shown_outside_it():
     _, mlp, knn = runs = [make_run(classifier=name) for name in ("a_svm", "mlp", "knn")]
     said = cost_of(runs, trade(knn, 0.05, is_within=False, p=1.0), trade(mlp, 0.009, is_within=False, p=0.4))
     assert said == (
-        "48 ms per face, from the image to the prediction. No faster model is shown to lose less than 1"
-        " point. The closest, mlp on dlib_age (M3), takes 21 ms and loses 0.9 points (0.3 to 1.4)."
+        "48 ms per face, from the image to the prediction. No faster trained model is shown to lose less than"
+        " 1 point. The closest, mlp on dlib_age (M3), takes 21 ms and loses 0.9 points (0.3 to 1.4)."
     )
     # A faster model may have predicted more faces correctly, and still not be shown to be within the margin.
     assert "loses −0.2 points (−0.8 to 0.3)" in cost_of(runs, trade(mlp, -0.002, is_within=False))
@@ -143,12 +145,43 @@ def test_the_summary_names_the_worst_label_and_the_worst_two_and_whether_that_is
     ) in fails
     assert "With two labels, gender male, age group &lt;script&gt;" in fails
     assert fails.endswith(
-        "10.0 % (5.0 to 20.0) for 39 subjects, 71.2 points worse (p &lt; 0.0001). 1 slice has too few"
-        " subjects for a score."
+        "10.0 % (5.0 to 20.0) for 39 subjects, 71.2 points worse (p &lt; 0.0001). Too few subjects"
+        " for a score: 1 of 3 slices."
     )
     assert "| **−71.2 (p &lt; 0.0001)** | 40 | 39 |" in text
     assert "| −50.0 (p 0.20) | 80 | 77 |" in text
     assert "The 2 gaps are tested together" in text
+
+
+def test_of_two_labels_only_what_is_worse_than_all_other_faces_is_named():
+    runs = [make_run(), make_run(classifier="mlp")]
+    both, one, _ = make_evidence(runs).targets["gender"].slices
+    better = replace(both, gap=0.155, gap_p=0.2)
+    text = markdown_of(runs, "t", make_evidence(runs, slices=(one, better))).split("Worst slice: ")[1]
+    assert "With two labels" not in text.split("\n")[0]
+
+
+def test_a_difference_on_the_first_screen_is_that_of_the_tables():
+    runs = [
+        make_run(scores={"accuracy": score(0.9)}),
+        make_run(classifier="majority", scores={"accuracy": score(0.5)}),
+    ]
+    known = make_evidence(runs, p=0.01)
+    (pair,) = known.targets["gender"].differences
+    known = replace(
+        known, targets={"gender": replace(known.targets["gender"], differences=(replace(pair, gain=0.411),))}
+    )
+    text = markdown_of(runs, "t", known)
+    assert "Baselines: 41.1 points better than the baseline (majority, 50.0 %)" in text
+    assert text.count("41.1") >= 2
+
+
+def test_for_age_assurance_ages_come_first_on_the_first_screen():
+    runs = [make_run(), make_run("age")]
+    for profile, first in ((None, "Gender"), ("age-assurance", "Age in years")):
+        page = compose(runs, "t", profile=profile)
+        answers = next(block for block in page.sections[0].blocks if isinstance(block, Answers))
+        assert answers.items[0].target == first
 
 
 def test_a_gap_that_was_not_tested_is_said_to_be_untested():
