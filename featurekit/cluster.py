@@ -91,7 +91,7 @@ def connected(address: str) -> "Iterator[Cluster]":
         except (ConnectionError, ValueError, RuntimeError, AssertionError) as error:
             raise EngineError(
                 f"There is no Ray cluster at --address {address} that takes this machine"
-                f" ({_first_line(error)}). Start one with `ray start --head`, or use --address local for one"
+                f" ({_first_line(error)}). Start one, as docs/cluster.md says, or use --address local for one"
                 " on this machine alone. A cluster with a token needs RAY_AUTH_MODE=token and the token on"
                 " every machine."
             ) from error

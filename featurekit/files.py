@@ -70,6 +70,11 @@ def fresh_name(stem: str, ending: str, taken: set[str]) -> str:
 
 def make_folder(folder: Path, mode: int = 0o777) -> None:
     """Make a folder and its missing parents, flushed to the disk so that they survive a power cut."""
+    if re.fullmatch("(s3|gs|az|memory):", next(iter(folder.parts), "")):
+        raise WorkspaceError(
+            f"Cannot write {folder}: files are written to folders of this machine only. Write there, and copy"
+            " the file to the bucket."
+        )
     for missing in reversed([one for one in (folder, *folder.parents) if not one.exists()]):
         missing.mkdir(mode, exist_ok=True)
         sync_folder(missing.parent)

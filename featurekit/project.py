@@ -34,7 +34,7 @@ from pathlib import Path
 
 from featurekit.errors import WorkspaceError
 from featurekit.files import LONGEST_NAME, read_plain, write_text
-from featurekit.urls import place_of
+from featurekit.urls import UrlPath, place_of
 
 REPLACED = "replaced-"
 
@@ -122,11 +122,13 @@ class ProjectFolder:
         write_text(self.cache_record, json.dumps({"cache": str(wanted)}) + "\n")
 
     def model(self, path: Path) -> Path:
-        """Return the folder of a model, given its path, or its path or name inside this project.
+        """Return the folder of a model, given its path or URL, or its path or name inside this project.
 
         Raises:
             WorkspaceError: no folder has this path or name.
         """
+        if isinstance(place := place_of(path), UrlPath):
+            return place
         for folder in (path, self.root / path, self.models / path):
             if folder.exists():
                 return folder

@@ -214,14 +214,33 @@ def is_outside(path: Path, folder: Path) -> bool:
     return leads_out(path, folder)
 
 
-def read_file(path: Path, max_bytes: int) -> bytes:
+def names_in(folder: Path) -> set[str]:
+    """Return the names of the files and folders in a folder of this machine, or in a bucket.
+
+    Raises:
+        OSError: the folder does not exist, or cannot be read.
+    """
+    if not isinstance(folder, UrlPath):
+        return {path.name for path in folder.iterdir()}
+    files, folders = Bucket(folder.scheme).listed(folder)
+    if not files and not folders:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))
+    return {*files, *folders}
+
+
+def read_file(path: Path, max_bytes: int, *, follow: bool = True) -> bytes:
     """Return the bytes of a file of this machine, or in a bucket, that may come from somebody else.
+
+    Args:
+        path: the file.
+        max_bytes: largest allowed size of the file, in bytes.
+        follow: whether the path may be a symbolic link of this machine.
 
     Raises:
         OSError: the file does not exist, may not be read, is not a plain file, or is larger than max_bytes.
     """
     if not isinstance(path, UrlPath):
-        return read_plain(path, max_bytes)
+        return read_plain(path, max_bytes, follow=follow)
     data = Bucket(path.scheme).read(path, 0, max_bytes + 1)
     if len(data) > max_bytes:
         raise OSError(errno.EFBIG, f"it has more than {max_bytes:,} bytes, which are not read")

@@ -148,7 +148,8 @@ def load_dataset(
     Args:
         name: name of the layout, such as "utkface", "adience", "image_folder", "table" or "synthetic"; see
             `featurekit list datasets`.
-        path: folder of the data set, or file of a table; for "synthetic", the folder for drawn portraits.
+        path: folder of the data set, or file of a table, which may be in a bucket ("s3://bucket/people.csv");
+            for "synthetic", the folder for drawn portraits.
         project: the project; None for the project of the current folder.
         progress: whether to show a progress bar, or a function that is called with (files read, files to
             read).
@@ -172,7 +173,7 @@ def load_dataset(
         raise ManifestError(f"The path of {reader.name} is missing: fk.load_dataset({name!r}, PATH).")
     place = project_of(project)
     with FileIndex(place.folder.file_index) as files, shown(progress, "reading", "files") as told:
-        found = prepare(name, Path(path), content_of=files.content_of, progress=told, **options)
+        found = prepare(name, place_of(path), content_of=files.content_of, progress=told, **options)
     return _saved(Dataset(found.table, found.root, found.info), place)
 
 

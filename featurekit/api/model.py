@@ -21,6 +21,7 @@ from featurekit.inference.model import TrainedModel, off_the_shelf_models
 from featurekit.inference.predict import Predictor
 from featurekit.inference.table import readings_table
 from featurekit.text import readable_name
+from featurekit.urls import place_of
 
 
 class Model:
@@ -308,7 +309,8 @@ def load_model(path: str | Path, *, project: Project | str | Path | None = None)
     """Load a model that `model.save`, `fk.evaluate` or `featurekit fit` has saved.
 
     Args:
-        path: folder of the model, or its name below the project's models/.
+        path: folder of the model, its URL in a bucket ("s3://bucket/models/gender"), or the model's name
+            below the project's models/.
         project: the project; None for the project of the current folder.
 
     Raises:
@@ -319,7 +321,7 @@ def load_model(path: str | Path, *, project: Project | str | Path | None = None)
         >>> import featurekit as fk
         >>> fk.load_model("models/gender--dlib_age--svm").predict("photo.jpg")    # doctest: +SKIP
     """
-    folder = project_of(project).folder.model(Path(path))
+    folder = project_of(project).folder.model(place_of(path))
     check_is_one(folder, "fk.load_model('{}')")
     return Model(TrainedModel.load(folder))
 

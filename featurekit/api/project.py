@@ -3,7 +3,9 @@
 import os
 from pathlib import Path
 
+from featurekit.errors import WorkspaceError
 from featurekit.project import ProjectFolder
+from featurekit.urls import UrlPath, place_of
 
 # The environment variable that names the project for the command line, and for functions without one.
 VARIABLE = "FEATUREKIT_WORKSPACE"
@@ -24,7 +26,8 @@ class Project:
             are neither stored nor shown. Several projects and machines may use the same place.
 
     Raises:
-        WorkspaceError: the URL cannot be used, or the project already has its cache in another place.
+        WorkspaceError: the URL cannot be used, the project already has its cache in another place, or folder
+            is a URL.
 
     Attributes:
         folder: the paths of the project.
@@ -36,7 +39,12 @@ class Project:
     """
 
     def __init__(self, folder: str | Path = ".", *, cache: str | Path | None = None) -> None:
-        self.folder = ProjectFolder(Path(folder))
+        if isinstance(place := place_of(folder), UrlPath):
+            raise WorkspaceError(
+                f"A project must be a folder of this machine, not {place}. Its cache can be in a bucket:"
+                " fk.Project(FOLDER, cache=URL), or featurekit --cache URL."
+            )
+        self.folder = ProjectFolder(place)
         if cache is not None:
             self.folder.keep_cache_in(cache)
 

@@ -33,7 +33,7 @@ def prepare(
 
     Args:
         name: name of the data set.
-        path: folder of the data set, or the file if name is "table".
+        path: folder of the data set, or the file if name is "table", which may be in a bucket.
         content_of: function that returns the sha256 of a file in hexadecimal, or raises OSError, for example
             one with a cache; sha256_of_file() if None.
         progress: called with (files read, files to read).
@@ -50,13 +50,14 @@ def prepare(
     chosen = DATASETS[name]
     if strange := [option for option in options if option not in chosen.options]:
         raise ManifestError(unknown(f"option of {name}", strange[0], list(chosen.options)))
-    if isinstance(place_of(path), UrlPath):
+    place = place_of(path)
+    if isinstance(place, UrlPath) and name != "table":
         raise ManifestError(
-            f"{name} reads only files of this machine, not {place_of(path)}. Images in a bucket are read by"
+            f"{name} reads only files of this machine, not {place}. Images in a bucket are read by"
             " a table that lists them: featurekit prepare table FILE --root URL"
         )
     # Path.resolve() would raise a RuntimeError for a link that leads to itself.
-    path = Path(os.path.realpath(path))
+    path = place if isinstance(place, UrlPath) else Path(os.path.realpath(place))
     words = USUAL if missing is None else Missing.of(missing)
     offered = {"progress": progress, "missing": words}
     raw = chosen.read(

@@ -30,12 +30,13 @@ from featurekit.estimators import ClassifierKind
 from featurekit.estimators.fitted_features import FITTED_FEATURES, fitted_in, types_of, with_fitted
 from featurekit.estimators.given import HOW_TO_SAVE
 from featurekit.faces.settings import FaceSettings
-from featurekit.files import make_folder, read_plain, sync_folder, whole_file, write_text
+from featurekit.files import make_folder, sync_folder, whole_file, write_text
 from featurekit.networks.backbones import split_feature
 from featurekit.networks.engines import usable_cores
 from featurekit.networks.weights import FACTS
 from featurekit.records import FileName, Line, Word, must, parsed, record
 from featurekit.uncertainty.calibration import Calibration
+from featurekit.urls import names_in, read_file
 
 # Raise this number if the written fields change, or if the names of the types in a file of skops do. Files of
 # an older version are then refused with one line.
@@ -109,7 +110,7 @@ def read_bundle(folder: Path) -> tuple[ModelFile, str, bytes]:
             model.json has an unknown field or an invalid value.
     """
     try:
-        names = {path.name for path in folder.iterdir()}
+        names = names_in(folder)
     except OSError as error:
         raise ModelError(f"{folder} is not a saved model: {error.strerror}.") from error
     file_name = TENSORS if TENSORS in names else SKOPS
@@ -131,7 +132,7 @@ def read_bundle(folder: Path) -> tuple[ModelFile, str, bytes]:
 
 def _read(path: Path) -> bytes:
     try:
-        return read_plain(path, _MAX_BYTES[path.name], follow=False)
+        return read_file(path, _MAX_BYTES[path.name], follow=False)
     except OSError as error:
         raise ModelError(f"Cannot read {path}: {error.strerror}.") from error
 

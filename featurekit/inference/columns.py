@@ -22,6 +22,7 @@ from featurekit.data.targets import Target
 from featurekit.errors import ModelError
 from featurekit.inference.archive import SUMS
 from featurekit.inference.model import TrainedModel
+from featurekit.urls import UrlPath, read_file
 
 # The columns of a table of predictions that do not belong to a model.
 BEFORE = ("photograph", "face", "status", "confidence")
@@ -148,13 +149,17 @@ def columns_of(models: Sequence[TrainedModel]) -> list[Columns]:
     known: dict[bytes, TrainedModel] = {}
     for model in models:
         # Models are the same if their lists of hashes are: a copy in another folder predicts the same.
-        content = (model.folder / SUMS).read_bytes() if model.folder else model.name.encode()
+        content = read_file(model.folder / SUMS, 2**16) if model.folder else model.name.encode()
         other = known.setdefault(content, model)
         if other is not model:
             what = (
                 f"{model.place} is given twice"
-                if os.path.realpath(other.place) == os.path.realpath(model.place)
+                if _real(other.place) == _real(model.place)
                 else f"{other.place} and {model.place} contain the same model"
             )
             raise ModelError(f"{what}. Give each model once.")
     return name_columns([model.target for model in models], [model.place.absolute() for model in models])
+
+
+def _real(place: Path) -> str:
+    return str(place) if isinstance(place, UrlPath) else os.path.realpath(place)

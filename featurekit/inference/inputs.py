@@ -12,6 +12,7 @@ from featurekit.errors import ManifestError, PhotographError, WorkspaceError
 from featurekit.faces.photographs import Photograph, Photographs, as_photograph, photographs_from
 from featurekit.inference.archive import CONTENT
 from featurekit.text import name_as_it_was, readable_name
+from featurekit.urls import UrlPath, place_of
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ def photographs_in(given: Photographs) -> tuple[list[Photograph], list[str]]:
     found: list[Photograph] = []
     left_out = []
     for one in photographs_from(given):
+        _refuse_url(one.path)
         if one.path is None or not one.path.is_dir():
             found.append(one)
             continue
@@ -124,7 +126,7 @@ def is_model(folder: Path) -> bool:
 
 def models_in(folder: Path) -> list[Path]:
     """Return the folders of models inside a folder; none if the folder is a model itself."""
-    if is_model(folder) or not folder.is_dir():
+    if isinstance(folder, UrlPath) or is_model(folder) or not folder.is_dir():
         return []
     return sorted(one for one in folder.iterdir() if is_model(one))
 
@@ -154,6 +156,7 @@ def as_options(models: Sequence[Path]) -> str:
 
 def _photographs(path: Path) -> tuple[list[Path], str]:
     """Return the images that a path names, and a sentence about the other files there, or ""."""
+    _refuse_url(path)
     if not path.is_dir():
         if not path.exists():
             raise WorkspaceError(f"There is no file or folder {path}.")
@@ -171,6 +174,13 @@ def _photographs(path: Path) -> tuple[list[Path], str]:
         _real_path(path, name, is_text=reason != "bad_path")
         for name, reason in zip(table["image_path"], table["reason"], strict=True)
     ], found.note
+
+
+def _refuse_url(path: Path | None) -> None:
+    if path and isinstance(place := place_of(path), UrlPath):
+        raise WorkspaceError(
+            f"Images to predict must be files of this machine, not {place}. Copy them to a folder first."
+        )
 
 
 def _real_path(folder: Path, name: str, *, is_text: bool) -> Path:

@@ -4,6 +4,8 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -291,11 +293,67 @@ def test_an_audit_says_that_it_has_not_read_the_images_of_a_bucket(run, only_in_
     assert "This check reads only files of this machine" in run("audit")
 
 
-@pytest.mark.parametrize("kind", ["image_folder", "utkface", "adience", "synthetic", "table"])
+@pytest.mark.parametrize("kind", ["image_folder", "utkface", "adience", "synthetic"])
 def test_other_kinds_of_data_sets_say_that_they_read_this_machine(run, in_memory, kind):
     said = run("prepare", kind, "memory://bucket/photos", code=1)
     assert said.startswith(f"error: {kind} reads only files of this machine, not memory://bucket/photos.")
     assert said.count("\n") == 1
+
+
+def test_a_table_in_a_bucket_is_read_with_the_images_beside_it(run, portraits, bucket, tmp_path):
+    upload(portraits / "photos", bucket)
+    Bucket(bucket.scheme).create(bucket / "people.csv", (portraits / "people.csv").read_bytes())
+    (portraits / "people.csv").unlink()
+    run("prepare", "table", bucket / "people.csv", *TABLE)
+    manifest = Manifest.load(tmp_path / "work" / "manifest.csv")
+    assert manifest.root == bucket
+    assert manifest.usable.all()
+    said = run("prepare", "table", bucket / "nobody.csv", *TABLE, code=1)
+    assert said == f"error: {bucket}/nobody.csv cannot be read as a table: No such file or directory\n"
+
+
+# ---------------------------------------------------------------- models and outputs
+
+
+def test_a_model_in_a_bucket_predicts_as_the_one_in_a_folder_does(run, prepared, bucket, tmp_path):
+    run(*EXTRACT)
+    model = ("--model", "logistic_regression", "--features", "mean_color", "--folds", "2")
+    run("fit", *model, "--target", "gender")
+    (folder,) = (tmp_path / "work" / "models").glob("*logistic_regression*")
+    upload(folder, bucket / "models" / folder.name)
+    url = bucket / "models" / folder.name
+    image = prepared / "photos" / "s0_0.png"
+    assert (
+        run("predict", image, "--model", url).splitlines()[-1]
+        == (run("predict", image, "--model", folder).splitlines()[-1])
+    )
+    theirs, ours = fk.load_model(str(url)), fk.load_model(folder)
+    pd.testing.assert_frame_equal(theirs.predict([image]), ours.predict([image]))
+    files = Bucket(bucket.scheme)
+    files._files.pipe_file(str(url / "README.md"), b"edited")
+    assert "was edited" in run("predict", image, "--model", url, code=1)
+    assert "is not a saved model" in run("predict", image, "--model", bucket / "nothing", code=1)
+
+
+def test_what_a_bucket_is_not_written_or_read_for_is_said_in_one_line(run, prepared, in_memory, tmp_path):
+    run(*EXTRACT)
+    image = prepared / "photos" / "s0_0.png"
+    for said, *arguments in (
+        (
+            "files are written to folders of this machine only",
+            "cache",
+            "export",
+            "mean_color",
+            "s3://b/x.npy",
+        ),
+        ("Images to predict must be files of this machine", "predict", "memory://bucket/x.png"),
+        ("files are written to folders of this machine only", "predict", image, "--output", "s3://b/x.csv"),
+    ):
+        output = run(*arguments, code=1)
+        assert said in output, output
+        assert output.count("error:") == 1
+    with pytest.raises(WorkspaceError, match="A project must be a folder of this machine, not s3://b/work"):
+        fk.Project("s3://b/work")
 
 
 # ---------------------------------------------------------------- workers
@@ -330,28 +388,32 @@ def test_workers_of_a_cluster_are_told_the_url_and_open_it(
     receipt.check(job, np.array([0]))
 
 
+# The credentials are in the environment of the program and of its workers, and are not sent to them.
+ON_A_CLUSTER = """
+import sys
+import featurekit as fk
+table, bucket, folder = sys.argv[1:]
+columns = {"image_path": "file", "subject_id": "person", "age": "years", "gender": "sex"}
+how = {"project": f"{folder}/work", "progress": False}
+data = fk.load_dataset("table", table, root=f"{bucket}/photos", columns=columns, **how)
+vectors = []
+for name, executor in (("alone", "local"), ("shared", fk.RayExecutor(address="local", workers=2))):
+    how["project"] = fk.Project(f"{folder}/{name}", cache=f"{bucket}/{name}")
+    X = fk.embed(data, "mean_color", detector="whole_image", executor=executor, **how)
+    assert X.extraction.n_read == 24, X.extraction
+    vectors.append(X.vectors.tobytes())
+assert vectors[0] == vectors[1]
+"""
+
+
 @pytest.mark.slow
 def test_a_cluster_reads_and_writes_a_bucket_and_gives_the_bits_of_one_process(portraits, s3, tmp_path):
-    """Each worker has the credentials in its own environment; none are sent to it."""
     pytest.importorskip("ray")
     upload(portraits / "photos", s3 / "photos")
-    columns = {"image_path": "file", "subject_id": "person", "age": "years", "gender": "sex"}
-    how = {"root": str(s3 / "photos"), "columns": columns, "project": tmp_path / "work", "progress": False}
-    data = fk.load_dataset("table", portraits / "people.csv", **how)
-    vectors = []
-    for name, executor in (("alone", "local"), ("shared", fk.RayExecutor(address="local", workers=2))):
-        project = fk.Project(tmp_path / name, cache=str(s3 / name))
-        X = fk.embed(
-            data,
-            "mean_color",
-            detector="whole_image",
-            project=project,
-            executor=executor,
-            progress=False,
-        )
-        assert X.extraction.n_read == 24
-        vectors.append(X.vectors.tobytes())
-    assert vectors[0] == vectors[1]
+    command = [sys.executable, "-c", ON_A_CLUSTER, portraits / "people.csv", str(s3), tmp_path]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    assert ran.returncode == 0, ran.stderr
+    assert not SECRET.search(ran.stdout + ran.stderr)
     assert len(shards_of(s3 / "shared")) >= 4
 
 

@@ -21,7 +21,7 @@ import pandas as pd
 
 from featurekit.data.file_types import ENDINGS
 from featurekit.errors import ManifestError
-from featurekit.files import read_plain
+from featurekit.urls import UrlPath, read_file
 
 MAX_BYTES = 2**32
 # Stands in messages for the path of a table that does not come from a file.
@@ -119,10 +119,10 @@ def read_table(
     Raises:
         ManifestError: the file cannot be read, is not a table, or two columns have the same name.
     """
-    if not path.is_file():
+    if not isinstance(path, UrlPath) and not path.is_file():
         raise ManifestError(f"{path} {'is a folder, not a table' if path.is_dir() else 'does not exist'}.")
     try:
-        data = read_plain(path, MAX_BYTES)
+        data = read_file(path, MAX_BYTES)
     except OSError as error:
         raise ManifestError(f"{path} cannot be read as a table: {error.strerror or error}") from error
     ending = path.suffix.lower()
