@@ -23,6 +23,13 @@ NOT_RUN = {
     "featurekit embeddings map --features dlib_age --method umap --label age_group --output umap.png": (
         "half a minute, in which UMAP is compiled"
     ),
+    "featurekit extract --executor ray --address local": "Ray starts; tests/embeddings/test_ray.py runs it",
+    "featurekit fit --model svm --model random_forest --executor ray --address local": (
+        "Ray starts; tests/evaluation/test_ray_fits.py runs it"
+    ),
+    "featurekit predict photos/ --executor ray --address local --output predictions/": (
+        "Ray starts; tests/cli/test_cluster.py runs it"
+    ),
     "featurekit report --pdf": "needs a browser; tests/cli/test_report.py runs it with a made-up one",
     "featurekit weights fetch builtin": "uses the network",
     "featurekit weights add ~/Downloads/resnet50-0676ba61.pth": "a file to download",
