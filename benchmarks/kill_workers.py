@@ -144,16 +144,26 @@ def kill_some(
 
 
 def workers_of_ray() -> list[int]:
-    """Return the process numbers of the workers that have begun to work."""
+    """Return the process numbers of the workers of this program that have begun to work."""
     found = []
     for folder in Path("/proc").iterdir():
         try:
             command = (folder / "cmdline").read_bytes()
         except OSError:
             continue
-        if folder.name.isdecimal() and command.startswith(b"ray::_Worker.work"):
+        if folder.name.isdecimal() and command.startswith(b"ray::_Worker.work") and is_ours(int(folder.name)):
             found.append(int(folder.name))
     return found
+
+
+def is_ours(number: int) -> bool:
+    """Whether a process descends from this one."""
+    while number > 1 and number != os.getpid():
+        try:
+            number = int(Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            return False
+    return number == os.getpid()
 
 
 def in_turns(folder: Path, rounds: int) -> dict[str, Any]:

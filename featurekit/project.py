@@ -94,7 +94,7 @@ class ProjectFolder:
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENOTDIR):
                 return self.own_cache
-            raise
+            raise WorkspaceError(f"Cannot read {self.cache_record}: {error.strerror}.") from error
         except (ValueError, KeyError, TypeError, RecursionError, WorkspaceError) as error:
             raise WorkspaceError(
                 f"{self.cache_record} is damaged, or was not written by featurekit. Delete it, and name the"

@@ -241,7 +241,15 @@ def read_file(path: Path, max_bytes: int, *, follow: bool = True) -> bytes:
     """
     if not isinstance(path, UrlPath):
         return read_plain(path, max_bytes, follow=follow)
-    data = Bucket(path.scheme).read(path, 0, max_bytes + 1)
+    bucket = Bucket(path.scheme)
+    try:
+        data = bucket.read(path, 0, max_bytes + 1)
+    except (FileNotFoundError, PermissionError, TimeoutError):
+        raise
+    except OSError:
+        if bucket.signature(path)[0]:
+            raise
+        data = b""  # no range of an empty file can be had
     if len(data) > max_bytes:
         raise OSError(errno.EFBIG, f"it has more than {max_bytes:,} bytes, which are not read")
     return data

@@ -32,6 +32,7 @@ from featurekit.networks.feature_names import split_features
 from featurekit.registry import unknown
 from featurekit.report.displays.vector_map import VectorMapDisplay
 from featurekit.text import counted
+from featurekit.urls import UrlPath
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -322,6 +323,8 @@ def embed(
             f"{name} is learned from the training faces of each fold, so only the vectors that it starts from"
             f" are extracted: {frozen(name)}. To use it: featurekit fit --features {name}"
         )
+    if isinstance(place.folder.cache, UrlPath):
+        note(f"Faces and vectors are stored in {place.folder.cache}.")
     with shown(progress, "extracting", "images") as told:
         extraction = extract_into(
             place.folder,

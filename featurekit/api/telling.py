@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from html import escape
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from featurekit.naming import Caller, in_users_words
 from featurekit.progress import Pace, Standing
 from featurekit.text import one_line
+from featurekit.urls import UrlPath
 
 # The argument progress of public functions: True for a bar where one can be seen, False for nothing, or a
 # function that is called with the number done and the total.
@@ -29,6 +31,14 @@ _REDRAW = 0.3
 def note(text: str) -> None:
     """Log a message with 'note: ' before it."""
     LOG.warning("%s", one_line(in_users_words(text)), extra={"said_as": "note: "})
+
+
+def note_of_no_lock(cache: Path) -> None:
+    """Say that two removals at once must be avoided, if the cache is in a bucket."""
+    if isinstance(cache, UrlPath):
+        note(
+            f"A bucket has no lock. Nobody else may run cache gc or cache purge on {cache} at the same time."
+        )
 
 
 def warn(text: str) -> None:

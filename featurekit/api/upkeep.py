@@ -7,7 +7,7 @@ import pandas as pd
 
 from featurekit.api.arguments import threads_of
 from featurekit.api.project import Project, project_of
-from featurekit.api.telling import Shown, say, shown, warn, warn_of_first
+from featurekit.api.telling import Shown, note_of_no_lock, say, shown, warn, warn_of_first
 from featurekit.checks import audit as checks
 from featurekit.data.manifest import Manifest
 from featurekit.errors import WorkspaceError
@@ -160,6 +160,8 @@ def purge(
         raise WorkspaceError(
             "No subject and no image is given. Give a subject with --subject, or an image with --image."
         )
+    if not dry_run:
+        note_of_no_lock(place.folder.cache)
     traces = find_traces(place.folder, list(subjects), [str(image) for image in images])
     return (purging.look if dry_run else purging.purge)(place.folder, traces)
 

@@ -73,9 +73,12 @@ def cache_gc(
 
     Example: featurekit cache gc --drop 0123456789abcdef
     """
+    from featurekit.api.telling import note_of_no_lock
     from featurekit.cache.store import Store
 
-    freed = Store(project_of_command(context).folder.cache).gc(drop=drop or [])
+    cache = project_of_command(context).folder.cache
+    note_of_no_lock(cache)
+    freed = Store(cache).gc(drop=drop or [])
     typer.echo(f"Removed {len(freed.files)} files, {freed.bytes / 1e6:,.1f} MB.")
 
 

@@ -16,7 +16,7 @@ import featurekit as fk
 from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
 from featurekit.errors import EngineError, ManifestError, WorkspaceError
-from featurekit.urls import Bucket, UrlPath, place_of
+from featurekit.urls import Bucket, UrlPath, place_of, read_file
 
 SECRET = re.compile("hunter2", re.IGNORECASE)
 EXTRACT = ("extract", "--backbone", "mean_color", "--detector", "whole_image")
@@ -255,6 +255,34 @@ def test_rows_of_missing_files_and_of_files_outside_have_their_reasons(only_in_t
     reasons = ["", "missing_file", "outside_root", "outside_root", "missing_file", ""]
     assert data.table["reason"].to_list() == reasons
     assert data.table["image_path"].iloc[5] == "s1_0.png"
+
+
+def test_an_empty_file_of_a_bucket_is_an_empty_image(run, only_in_the_bucket, bucket):
+    files = Bucket(bucket.scheme)
+    files._files.pipe_file(str(bucket / "photos" / "s0_0.png"), b"")
+    run("prepare", "table", only_in_the_bucket, "--root", bucket / "photos", *TABLE)
+    assert "'s0_0.png' is empty" in run("--cache", bucket / "cache", *EXTRACT)
+    with pytest.raises(OSError, match="has more than 10 bytes"):
+        read_file(bucket / "photos" / "s0_1.png", 10)
+
+
+@pytest.mark.parametrize("given", ["path", "url"])
+def test_an_image_is_purged_by_its_path_or_its_url(run, only_in_the_bucket, bucket, tmp_path, given):
+    run("prepare", "table", only_in_the_bucket, "--root", bucket / "photos", *TABLE)
+    output = run("--cache", bucket / "cache", *EXTRACT)
+    assert f"note: Faces and vectors are stored in {bucket}/cache." in output
+    index = (tmp_path / "work" / "cache" / "files.sqlite").read_bytes()
+    content = Manifest.load(tmp_path / "work" / "manifest.csv").table["content"].iloc[3]
+    assert content.encode() in index
+    image = "s1_0.png" if given == "path" else bucket / "photos" / "s1_0.png"
+    output = run("cache", "purge", "--image", image)
+    assert f"Nobody else may run cache gc or cache purge on {bucket}/cache" in output
+    assert "Nothing of image" in output
+    index = (tmp_path / "work" / "cache" / "files.sqlite").read_bytes()
+    assert content.encode() not in index
+    assert b"s1_0.png" not in index
+    assert {shelf.rows for shelf in Store(bucket / "cache").shelves()} == {23}
+    assert Bucket(bucket.scheme).signature(bucket / "photos" / "s1_0.png")  # the file itself stays
 
 
 def test_a_folder_of_a_bucket_without_files_is_one_line(run, only_in_the_bucket, bucket):
