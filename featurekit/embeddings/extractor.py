@@ -335,6 +335,8 @@ class Pass:
         opened: function that returns the networks and the detector, which may be open already; the function
             is not called if helper processes do the work.
         is_careful: whether an unexpected error with an image is part of its result instead of being raised.
+        chunk: number of images that a thread processes together, so that each network runs on all of them
+            before the next one; helper processes have their own.
 
     Attributes:
         achieved: network → engine, device and precision that are really used.
@@ -357,6 +359,7 @@ class Pass:
         shelves: Mapping[str, Shelf] | None = None,
         opened: Callable[[], Opened] | None = None,
         is_careful: bool = False,
+        chunk: int = 1,
     ) -> None:
         self._images, self._threads, self._is_careful = images, threads, is_careful
         self._faces, self._shelves = faces, shelves or {}
@@ -395,7 +398,7 @@ class Pass:
                 kept=list(dict.fromkeys(network.crop for network in self._later)),
                 is_careful=is_careful,
             )
-            self.clock, self._chunk = looker.clock, 1
+            self.clock, self._chunk = looker.clock, chunk
             self._look = looker.several
         self._batch = max((network.session.batch for network in self._later), default=1)
         self.opened = time.perf_counter()

@@ -25,6 +25,7 @@ from featurekit.cache.store import Store, is_stored
 from featurekit.cluster import Cluster, connected
 from featurekit.embeddings.extractor import Images, Job, Pass, Work
 from featurekit.embeddings.open_networks import open_networks
+from featurekit.embeddings.pool import CHUNK
 from featurekit.embeddings.recipe import Recipe
 from featurekit.errors import EngineError, ModelError, WorkspaceError
 from featurekit.faces.detectors import DETECTORS
@@ -38,7 +39,7 @@ from featurekit.urls import UrlPath, is_in_memory, place_of
 
 # Images in a piece of work. Small pieces keep all workers busy to the end, large ones make few files.
 _FEWEST, _MOST = 16, 256
-_PIECES_OF_A_WORKER = 16
+_PIECES_OF_A_WORKER = 8
 # Seconds within which the files of other machines are seen on a shared folder.
 _LATE = 60.0
 _ENDS_WORKERS = "each worker that read it ended; featurekit extract without --executor ray may read it"
@@ -313,6 +314,7 @@ class _RayWorker:
             faces=job.faces,
             shelves=job.shelves,
             opened=lambda: self._opened,
+            chunk=CHUNK if self._threads == 1 else 1,
         )
         # The worker that died may have stored a part of the piece.
         if message["again"]:
