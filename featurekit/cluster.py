@@ -114,13 +114,13 @@ class Cluster:
         ray: the module, with an open connection.
 
     Attributes:
-        first_ready: value of time.perf_counter() when the first worker was ready for work; None before.
+        ready: values of time.perf_counter() when each of the first workers was ready for work.
         n_lost: number of workers that have died.
     """
 
     def __init__(self, ray: Any) -> None:
         self._ray = ray
-        self.first_ready: float | None = None
+        self.ready: list[float] = []
         self.n_lost = 0
 
     def total(self, resource: str) -> float:
@@ -224,7 +224,8 @@ class Cluster:
                         crew.check(n_workers)
                         yield from (Done(piece, None) for piece in given_up)
                         continue
-                    self.first_ready = self.first_ready or time.perf_counter()
+                    if crew.is_first(answered, n_workers):
+                        self.ready.append(time.perf_counter())
                     yield from (Done(piece, answer) for piece in crew.answered(answered))
                 crew.hand_out(message)
         finally:
@@ -294,6 +295,11 @@ class _Crew(Generic[Piece]):
     def has_work(self) -> bool:
         """Whether a piece waits, or a worker has one."""
         return bool(self.todo) or self.is_working
+
+    def is_first(self, reference: Any, n_workers: int) -> bool:
+        """Whether a worker that has answered is one of the first ones and was getting ready."""
+        worker, given = self.busy[reference]
+        return given is None and any(worker is one for one in self.workers[:n_workers])
 
     def start(self) -> None:
         """Start a worker."""

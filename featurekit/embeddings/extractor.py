@@ -78,7 +78,8 @@ class Extraction:
         threads: number of threads or helper processes.
         is_on_cluster: whether workers of a cluster did the work.
         n_lost: number of workers of a cluster that ended early, so that others did their work again.
-        seconds_to_open: seconds until the detector and the networks were ready.
+        seconds_to_open: seconds until the detector and the networks were ready; on a cluster the mean over
+            its workers.
     """
 
     statuses: Mapping[str, int]

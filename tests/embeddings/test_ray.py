@@ -103,7 +103,7 @@ def test_a_killed_worker_costs_its_piece_of_work_and_no_row(
     two_nodes, manifest, whole, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(library, "_FEWEST", 2)
-    monkeypatch.setattr(library, "_PIECES_OF_A_WORKER", 100)
+    monkeypatch.setattr(library, "_MOST", 2)
     alone, shared = Store(tmp_path / "alone"), Store(tmp_path / "shared")
     extract(manifest, whole[1], whole[0], alone, threads=1)
     killed = []

@@ -37,9 +37,8 @@ from featurekit.progress import Clock, Progress
 from featurekit.registry import SESSION, Registry
 from featurekit.urls import UrlPath, is_in_memory, place_of
 
-# Images in a piece of work. Small pieces keep all workers busy to the end, large ones make few files.
+# Images in a piece of work: large ones make few files; small ones at the end keep all workers busy.
 _FEWEST, _MOST = 16, 256
-_PIECES_OF_A_WORKER = 8
 # Seconds within which the files of other machines are seen on a shared folder.
 _LATE = 60.0
 _ENDS_WORKERS = "each worker that read it ended; featurekit extract without --executor ray may read it"
@@ -114,12 +113,10 @@ class _RayWorkers:
         n_workers, cpus, gpus = self.executor.places(self.cluster, on_gpu=on_gpu)
         clock, achieved, unread = Clock(), _Achieved(), []
         n_done = n_detected = 0
-        size = min(max(-(-len(todo) // (n_workers * _PIECES_OF_A_WORKER)), _FEWEST), _MOST)
-        pieces = [todo[start : start + size] for start in range(0, len(todo), size)]
         answers = self.cluster.map(
             f"{_NAME}:open_worker",
             _said(job, threads=max(int(cpus), 1)),
-            pieces,
+            _pieces(todo, n_workers),
             n_workers=n_workers,
             cpus=cpus,
             gpus=gpus,
@@ -149,7 +146,7 @@ class _RayWorkers:
             threads=n_workers * max(int(cpus), 1),
             is_on_cluster=True,
             n_lost=self.cluster.n_lost,
-            seconds_to_open=(self.cluster.first_ready or started) - started,
+            seconds_to_open=float(np.mean(self.cluster.ready or [started])) - started,
         )
 
     @property
@@ -209,6 +206,20 @@ class _Achieved:
             known = self.by_network.setdefault(name, dict(found))
             if found["device"] not in known["device"].split(" and "):
                 known["device"] += f" and {found['device']}"
+
+
+def _pieces(todo: NDArray[np.intp], n_workers: int) -> list[NDArray[np.intp]]:
+    """Return rows in pieces of work, which become smaller when little is left to do.
+
+    >>> [len(piece) for piece in _pieces(np.arange(700), 1)]
+    [256, 222, 111, 55, 28, 16, 12]
+    """
+    pieces = []
+    while len(todo):
+        size = min(max(len(todo) // (2 * n_workers), _FEWEST), _MOST)
+        pieces.append(todo[:size])
+        todo = todo[size:]
+    return pieces
 
 
 def _appears(path: Path) -> bool:
