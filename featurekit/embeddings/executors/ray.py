@@ -38,7 +38,7 @@ from featurekit.registry import SESSION, Registry
 from featurekit.urls import UrlPath, is_in_memory, place_of
 
 # Images in a piece of work: large ones make few files; small ones at the end keep all workers busy.
-_FEWEST, _MOST = 16, 256
+_FEWEST, _MOST = 32, 512
 # Seconds within which the files of other machines are seen on a shared folder.
 _LATE = 60.0
 _ENDS_WORKERS = "each worker that read it ended; featurekit extract without --executor ray may read it"
@@ -212,7 +212,7 @@ def _pieces(todo: NDArray[np.intp], n_workers: int) -> list[NDArray[np.intp]]:
     """Return rows in pieces of work, which become smaller when little is left to do.
 
     >>> [len(piece) for piece in _pieces(np.arange(700), 1)]
-    [256, 222, 111, 55, 28, 16, 12]
+    [350, 175, 87, 44, 32, 12]
     """
     pieces = []
     while len(todo):
