@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from featurekit.cache.file_index import FileIndex
 from featurekit.cache.store import Store
-from featurekit.embeddings.extractor import Images, Pass
+from featurekit.embeddings.extractor import Pass
+from featurekit.embeddings.job import Images
 from featurekit.embeddings.open_networks import opened_once
 from featurekit.embeddings.recipe import Recipe, face_keys
 from featurekit.embeddings.worker import EmbeddedFace, Looked, Task, face_from

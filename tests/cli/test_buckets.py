@@ -391,7 +391,7 @@ def test_workers_of_a_cluster_are_told_the_url_and_open_it(
     in_memory, settings, recipes, monkeypatch, tmp_path
 ):
     from featurekit.embeddings.executors import ray as library
-    from featurekit.embeddings.extractor import Images, Job
+    from featurekit.embeddings.job import Images, Job
 
     root = place_of("s3://bucket/photos")
     nothing = Images(np.zeros((0, 32), np.uint8), (), (), (), root)

@@ -17,7 +17,8 @@ from featurekit import cluster as ray_cluster
 from featurekit.cache.store import Store
 from featurekit.embeddings.executors import ray as library
 from featurekit.embeddings.executors.ray import RayExecutor, Receipt
-from featurekit.embeddings.extractor import Images, Job, extract
+from featurekit.embeddings.extractor import extract
+from featurekit.embeddings.job import Images, Job
 from featurekit.embeddings.recipe import make_recipes
 from featurekit.embeddings.vectors import load_embeddings
 from featurekit.errors import EngineError, ModelError, WorkspaceError

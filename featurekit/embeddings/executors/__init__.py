@@ -6,7 +6,8 @@ from typing import Protocol
 from numpy import intp
 from numpy.typing import NDArray
 
-from featurekit.embeddings.extractor import Job, Work
+from featurekit.embeddings.extractor import Work
+from featurekit.embeddings.job import Job
 from featurekit.progress import Progress
 
 

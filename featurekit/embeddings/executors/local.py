@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from numpy import intp
 from numpy.typing import NDArray
 
-from featurekit.embeddings.extractor import Job, Work, run_here
+from featurekit.embeddings.extractor import Work, run_here
+from featurekit.embeddings.job import Job
 from featurekit.networks import engines
 from featurekit.progress import Progress
 

@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 
 from featurekit.cache.store import Store, is_stored
 from featurekit.cluster import Cluster, connected
-from featurekit.embeddings.extractor import Images, Job, Pass, Work
+from featurekit.embeddings.extractor import Pass, Work
+from featurekit.embeddings.job import Images, Job
 from featurekit.embeddings.open_networks import open_networks
 from featurekit.embeddings.pool import CHUNK
 from featurekit.embeddings.recipe import Recipe
