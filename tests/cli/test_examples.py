@@ -23,6 +23,7 @@ NOT_RUN = {
     "featurekit embeddings map --features dlib_age --method umap --label age_group --output umap.png": (
         "half a minute, in which UMAP is compiled"
     ),
+    "featurekit prepare table people.csv --root s3://bucket/photos": "tests/cli/test_buckets.py has a bucket",
     "featurekit extract --executor ray --address local": "Ray starts; tests/embeddings/test_ray.py runs it",
     "featurekit fit --model svm --model random_forest --executor ray --address local": (
         "Ray starts; tests/evaluation/test_ray_fits.py runs it"
