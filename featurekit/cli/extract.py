@@ -99,7 +99,7 @@ def extract(
       featurekit extract --mirror
       featurekit extract --detector insightface_scrfd --detector-weights scrfd_10g.onnx
       featurekit extract --executor ray --address local
-      featurekit extract --backbone dlib_age --shard 2/4
+      featurekit extract --mirror --shard 2/4
     """
     from featurekit.embeddings.index import feature_names
 
