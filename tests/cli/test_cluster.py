@@ -101,10 +101,13 @@ def test_a_part_of_a_worker_that_writes_elsewhere_is_no_part(photographs, tmp_pa
 @pytest.mark.slow
 @pytest.mark.weights
 def test_the_parts_are_the_table_of_one_machine_and_only_absent_ones_are_computed(
-    featurekit, portraits, tmp_path, monkeypatch
+    featurekit, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(library, "IMAGES", 10)
-    asked = ("predict", portraits / "photos", "--probabilities", "--faces", "center")
+    from featurekit.data.datasets import DATASETS
+
+    folder = DATASETS["synthetic"].read(tmp_path / "data", n_subjects=24, n_pictures=1).root
+    asked = ("predict", folder, "--probabilities", "--faces", "center")
     code, printed, errors = featurekit(
         *asked, "--executor", "ray", "--address", "local", "--output", tmp_path / "parts"
     )
