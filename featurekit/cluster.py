@@ -22,7 +22,6 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib import import_module
-from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
 from featurekit import errors
@@ -72,7 +71,7 @@ def connected(address: str) -> "Iterator[Cluster]":
     """
     is_new = address == "local"
     os.environ.update(_NO_STATISTICS | (_ONLY_HERE if is_new else {}))
-    if is_new or _has_token():  # a cluster that wants no token takes one, too
+    if is_new:  # of another cluster, only its owner knows whether it wants a token
         os.environ.setdefault("RAY_AUTH_MODE", "token")
     try:
         import ray
@@ -398,12 +397,6 @@ def _value(said: tuple[str, Any]) -> Any:
     if kind == "value":
         return value
     raise getattr(errors, kind)(value)
-
-
-def _has_token() -> bool:
-    """Whether this user has a token for Ray clusters, where Ray looks for it."""
-    is_set = any(name in os.environ for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
-    return is_set or (Path.home() / ".ray" / "auth_token").is_file()
 
 
 @contextmanager

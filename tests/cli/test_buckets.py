@@ -442,7 +442,7 @@ def test_a_cluster_reads_and_writes_a_bucket_and_gives_the_bits_of_one_process(p
     ran = subprocess.run(command, capture_output=True, text=True, timeout=200)
     assert ran.returncode == 0, ran.stderr
     assert not SECRET.search(ran.stdout + ran.stderr)
-    assert len(shards_of(s3 / "shared")) >= 4
+    assert len(shards_of(s3 / "shared")) >= 2
 
 
 @pytest.mark.slow

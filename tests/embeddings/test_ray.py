@@ -32,7 +32,9 @@ def two_nodes():
     if find_spec("ray") is None:
         pytest.skip("Ray is not installed")
     before = dict(os.environ)
-    os.environ.update(ray_cluster._NO_STATISTICS | ray_cluster._ONLY_HERE)
+    # Ray reads its token once in a process, and a local cluster makes one if there is none.
+    with ray_cluster.connected("local"):
+        pass
     from ray.cluster_utils import Cluster
 
     nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
