@@ -51,7 +51,7 @@ def predictions(results):
 def test_fits_saved_models_and_searches_are_those_of_this_process(connected_to_ray, embedded):
     from sklearn.linear_model import LogisticRegression
 
-    models = ["svm", "random_forest", LogisticRegression(max_iter=50)]
+    models = ["svm", LogisticRegression(max_iter=50)]
     here = evaluated(embedded, models, "here", tune=True)
     away = evaluated(embedded, models, "away", tune=True, executor="ray")
     assert set(predictions(here)) == set(predictions(away))
