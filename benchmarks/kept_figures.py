@@ -389,8 +389,8 @@ def _cluster() -> str:
     return (
         f"`python benchmarks/kill_workers.py PATH/UTKFace --kills {stored['kills']} --limit"
         f" {stored['limit']} --rounds {len(speed['pictures_per_second']['ray'])}` extracted"
-        f" {stored['read']:,} pictures of UTKFace with dlib_age, dlib_gender and mobilenet_v2 on two nodes of one"
-        f" machine ({machine['processor']}, {machine['cores']} cores),"
+        f" {stored['read']:,} pictures of UTKFace with dlib_age, dlib_gender and mobilenet_v2 on two nodes of"
+        f" one machine ({machine['processor']}, {machine['cores']} cores),"
         f" killed {stored['kills']} workers at random moments, and removed {stored['nodes_lost']} of the"
         f" nodes in between. Compared with one process, of {total['rows']:,} rows {total['lost']} were lost,"
         f" {total['added']} were added, {total['doubled']} stood twice, and {total['unequal']} differed in a"
