@@ -21,18 +21,16 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from importlib import import_module
 from typing import Any, Generic, TypeVar, cast
 
-from featurekit import errors
 from featurekit.errors import EngineError, FeaturekitError
 
 # Ray reads these when it is imported: no statistics are sent, and the address of this machine is 127.0.0.1.
 _NO_STATISTICS = {"RAY_USAGE_STATS_ENABLED": "0"}
 _ONLY_HERE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 _HERE = ("127.0.0.1", "::1")
-# Seconds after which a cluster without a single free place for a worker is given up.
-PATIENCE = 120.0
+# Seconds after which a cluster is given up in which not a single worker gets ready.
+PATIENCE = 600.0
 # A piece of work whose workers died so often is made smaller; the smallest one is given up.
 _MOST_LOST = 3
 # So many workers that die one after the other, without a piece of work done, are no bad luck: workers that
@@ -60,14 +58,15 @@ class Done(Generic[Piece]):
 def connected(address: str) -> "Iterator[Cluster]":
     """Connect to a Ray cluster, or start one on this machine for the time of the block.
 
-    A connection that the program has made with ray.init() is used as it is, and stays.
+    With "auto", a connection that the program has made with ray.init() is used as it is, and stays.
 
     Args:
         address: "auto" for the cluster that this machine belongs to, "local" for a new one on this machine,
             or the address of a cluster, such as "10.0.0.5:6379" or "ray://10.0.0.5:10001".
 
     Raises:
-        EngineError: Ray is not installed, or there is no cluster at the address.
+        EngineError: Ray is not installed, there is no cluster at the address, or the program is connected to
+            a cluster already.
     """
     is_new = address == "local"
     os.environ.update(_NO_STATISTICS | (_ONLY_HERE if is_new else {}))
@@ -78,6 +77,11 @@ def connected(address: str) -> "Iterator[Cluster]":
     except ImportError as error:
         raise EngineError("Ray is not installed: pip install 'featurekit[ray]'") from error
     if ray.is_initialized():
+        if address != "auto":
+            raise EngineError(
+                f"--address {address} has no effect, because this program is connected to a Ray cluster"
+                " already. Leave it out to use that cluster, or call ray.shutdown() first."
+            )
         yield Cluster(ray)
         return
     with tempfile.TemporaryDirectory(prefix="featurekit-", ignore_cleanup_errors=True) as folder:
@@ -126,20 +130,6 @@ class Cluster:
         """Return how much of a resource, such as "CPU" or "GPU", all machines have together."""
         return float(self._ray.cluster_resources().get(resource, 0.0))
 
-    def run(self, function: str, job: Any, *, gpus: float = 0.0) -> Any:
-        """Call one function of featurekit on a machine of the cluster, and return what it returns.
-
-        Args:
-            function: name of the function, as "module:function".
-            job: argument of the function, as plain JSON values.
-            gpus: number of GPUs that the function needs.
-
-        Raises:
-            FeaturekitError: the function has raised this error.
-        """
-        run = self._ray.remote(_call).options(num_cpus=1, num_gpus=gpus, max_retries=_MOST_LOST)
-        return _value(self._got(run.remote(function, job)))
-
     def put(self, value: Any) -> Any:
         """Send a value to the machines of the cluster once, and return a reference for call().
 
@@ -165,16 +155,12 @@ class Cluster:
         run = self._ray.remote(function).options(num_cpus=cpus, num_gpus=gpus, max_retries=_MOST_LOST)
         try:
             return cast(T, self._got(run.remote(*given)))
-        except self._ray.exceptions.RayTaskError as error:
-            if isinstance(error.cause, FeaturekitError):
-                raise error.cause from error.cause.__cause__
-            raise
         except _WorkerLostError as error:
             raise EngineError(_MANY_DEATHS.format(_MOST_LOST + 1)) from error
 
     def map(
         self,
-        function: str,
+        open_worker: Callable[[Any], Callable[[Any], Any]],
         job: Any,
         pieces: Sequence[Piece],
         *,
@@ -190,9 +176,9 @@ class Cluster:
         same piece, the piece is made smaller, to find what ends the workers.
 
         Args:
-            function: name of a function of featurekit, as "module:function". Each worker calls it once with
-                the job, and gets the function that turns a message into an answer.
-            job: argument of the function, as plain JSON values.
+            open_worker: function of a module. Each worker calls it once with the job, and gets the function
+                that turns a message into an answer.
+            job: argument of open_worker, as plain JSON values.
             pieces: the pieces of work.
             n_workers: number of workers, at least 1; fewer work if there are fewer places.
             cpus: number of cores of a worker.
@@ -206,7 +192,7 @@ class Cluster:
             EngineError: the cluster has no place for a worker, or workers die one after the other.
         """
         host = self._ray.remote(_Worker).options(num_cpus=cpus, num_gpus=gpus)
-        crew = _Crew(lambda: host.remote(function, job), deque((piece, 0) for piece in pieces))
+        crew = _Crew(lambda: host.remote(open_worker, job), deque((piece, 0) for piece in pieces))
         try:
             for _ in range(min(n_workers, len(pieces))):
                 crew.start()
@@ -216,7 +202,7 @@ class Cluster:
                     raise EngineError(self._no_place(cpus, gpus))
                 for answered in done:
                     try:
-                        answer = _value(self._got(answered))
+                        answer = self._got(answered)
                     except _WorkerLostError:
                         self.n_lost += 1
                         given_up = crew.lost(answered, smaller)
@@ -235,11 +221,17 @@ class Cluster:
         """Return the value of a reference.
 
         Raises:
+            FeaturekitError: the function that computes it has raised this error; other errors are raised with
+                the traceback of the worker.
             _WorkerLostError: the process that computes it, or its machine, has ended.
         """
         lost = self._ray.exceptions
         try:
             return self._ray.get(reference)
+        except lost.RayTaskError as error:
+            if isinstance(error.cause, FeaturekitError):
+                raise error.cause from error.cause.__cause__
+            raise
         except (
             lost.RayActorError,
             lost.WorkerCrashedError,
@@ -252,8 +244,8 @@ class Cluster:
         wanted = " and ".join(f"{n:g} {what}" for n, what in ((cpus, "CPU"), (gpus, "GPU")) if n)
         has = ", ".join(f"{self.total(what):g} {what}" for what in ("CPU", "GPU"))
         return (
-            f"The Ray cluster had no free place for a worker with {wanted} for {PATIENCE:g} seconds. All its"
-            f" machines together have {has}; other programs may use them."
+            f"No worker with {wanted} became ready within {PATIENCE:g} seconds. All machines of the Ray"
+            f" cluster together have {has}; other programs may use them."
         )
 
 
@@ -352,51 +344,23 @@ class _WorkerLostError(Exception):
 
 
 class _Worker:
-    """The process of one worker; its methods return ("value", value), or the name and text of an error.
+    """The process of one worker.
 
     Args:
-        function: name of the function that returns the function to do the work with, as "module:function".
+        open_worker: function that returns the function to do the work with.
         job: its argument.
     """
 
-    def __init__(self, function: str, job: Any) -> None:
-        self._function, self._job = function, job
-        self._work: Callable[[Any], Any] | None = None
+    def __init__(self, open_worker: Callable[[Any], Callable[[Any], Any]], job: Any) -> None:
+        self._open_worker, self._job = open_worker, job
 
-    def open(self) -> tuple[str, Any]:
-        """Get ready for work."""
-        opened = _call(self._function, self._job)
-        if opened[0] == "value":
-            self._work = opened[1]
-        return opened if opened[0] != "value" else ("value", None)
+    def open(self) -> None:
+        """Get ready for work; here, and not when the process starts, so that an error is told as it is."""
+        self._work = self._open_worker(self._job)
 
-    def work(self, message: Any) -> tuple[str, Any]:
+    def work(self, message: Any) -> Any:
         """Do a piece of work."""
-        assert self._work is not None
-        return _said(self._work, message)
-
-
-def _call(function: str, job: Any) -> tuple[str, Any]:
-    module, _, name = function.partition(":")
-    if module.partition(".")[0] != "featurekit":
-        raise ValueError(f"A worker runs functions of featurekit. Got {function} instead.")
-    return _said(getattr(import_module(module), name), job)
-
-
-def _said(function: Callable[[Any], Any], argument: Any) -> tuple[str, Any]:
-    """Return ("value", what a function returns), or the name and the text of a FeaturekitError it raises."""
-    try:
-        return "value", function(argument)
-    except FeaturekitError as error:
-        return type(error).__name__, error.args[-1]
-
-
-def _value(said: tuple[str, Any]) -> Any:
-    """Return the value that a worker has sent, or raise the error that it has sent."""
-    kind, value = said
-    if kind == "value":
-        return value
-    raise getattr(errors, kind)(value)
+        return self._work(message)
 
 
 @contextmanager

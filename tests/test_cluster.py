@@ -11,13 +11,20 @@ from types import SimpleNamespace
 
 import pytest
 
-from featurekit import cluster
 from featurekit.cluster import Cluster, connected
 from featurekit.errors import EngineError, WorkspaceError
 
 
 class DiedError(Exception):
     """What the double raises for a worker that has died."""
+
+
+class TaskError(Exception):
+    """What the double raises for an error in a worker, as Ray does: with the error as its cause."""
+
+    def __init__(self, cause):
+        super().__init__(str(cause))
+        self.cause = cause
 
 
 class Ray:
@@ -37,6 +44,7 @@ class Ray:
             WorkerCrashedError=DiedError,
             OutOfMemoryError=DiedError,
             NodeDiedError=DiedError,
+            RayTaskError=TaskError,
         )
         self._calls = deque()
 
@@ -78,28 +86,28 @@ class Ray:
             self.given.append(told[0])
             if self.dies(told[0]):
                 raise DiedError
-        return function(*told)
+        try:
+            return function(*told)
+        except Exception as error:
+            raise TaskError(error) from error
 
     def kill(self, worker):
         self.killed += 1
 
 
-@pytest.fixture(autouse=True)
-def doubled(monkeypatch):
+def open_worker(job):
     """A worker adds up the numbers of a piece, and refuses to be opened with the job "no"."""
-
-    def open_worker(job):
-        if job == "no":
-            raise WorkspaceError("There is no such folder.")
-        return lambda message: sum(message)
-
-    monkeypatch.setattr(cluster, "import_module", lambda name: SimpleNamespace(open_worker=open_worker))
+    if job == "no":
+        raise WorkspaceError("There is no such folder.")
+    if job == "a bug":
+        raise KeyError("a bug")
+    return lambda message: sum(message)
 
 
 def all_of(ray, pieces, *, job=None, n_workers=2):
     """Return the answer to each piece of work; (1, 2) is a piece of two numbers."""
     done = Cluster(ray).map(
-        "featurekit.made_up:open_worker",
+        open_worker,
         job,
         pieces,
         n_workers=n_workers,
@@ -149,7 +157,7 @@ def test_a_worker_is_told_whether_another_one_has_died_of_its_piece():
     ray = Ray(dies=lambda message: message == [5] and next(deaths, False))
     list(
         Cluster(ray).map(
-            "featurekit.made_up:open_worker",
+            open_worker,
             None,
             [(5,), (6,)],
             n_workers=1,
@@ -172,7 +180,7 @@ def test_workers_that_die_one_after_the_other_are_an_error_that_says_what_to_loo
 
 
 def test_a_cluster_without_a_place_is_an_error_that_says_what_it_has(monkeypatch):
-    with pytest.raises(EngineError, match=r"no free place for a worker with 1 CPU .* have 2 CPU, 0 GPU"):
+    with pytest.raises(EngineError, match=r"No worker with 1 CPU became ready .* have 2 CPU, 0 GPU"):
         all_of(Ray(places=0), PIECES)
 
 
@@ -183,13 +191,18 @@ def test_the_error_of_a_worker_is_raised_here_and_every_worker_is_ended():
     assert ray.killed == ray.started == 2
 
 
-def test_workers_run_nothing_but_featurekit():
-    with pytest.raises(ValueError, match="A worker runs functions of featurekit"):
-        list(
-            Cluster(Ray()).map(
-                "os:system", "true", PIECES, n_workers=1, message=lambda piece, again: piece, smaller=list
-            )
-        )
+def test_a_bug_in_a_worker_keeps_the_traceback_of_the_worker():
+    with pytest.raises(TaskError, match="a bug"):
+        all_of(Ray(), PIECES, job="a bug")
+
+
+@pytest.mark.parametrize("address", ["local", "10.0.0.5:6379"])
+def test_a_program_that_is_connected_already_is_told_that_an_address_has_no_effect(monkeypatch, address):
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(is_initialized=lambda: True))
+    with pytest.raises(EngineError, match=r"address.* has no effect, because this program is connected"):
+        connected(address).__enter__()
+    with connected("auto") as found:
+        assert isinstance(found, Cluster)
 
 
 def test_without_ray_it_is_said_how_to_install_it(monkeypatch):

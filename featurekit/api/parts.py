@@ -70,29 +70,18 @@ def predict_in_parts(
     return parts
 
 
-def _how(
-    models: Sequence[TrainedModel],
-    *,
-    choose: str = "all",
-    abstain_above: float | None = None,
-    sets: bool = False,
-    probabilities: bool = False,
-    device: str = "auto",
-    precision: str = "auto",
-) -> How:
+def _how(models: Sequence[TrainedModel], **options: Any) -> How:
     """Return how the labels are predicted, and note which options do not apply to some models."""
-    known = models or off_the_shelf_models()
-    for text in unused_of_predict(known, sets=sets, abstain_above=abstain_above, probabilities=probabilities):
+    how = How(models=tuple(str(one.folder.resolve()) for one in models if one.folder), **options)
+    which_faces(how.choose)
+    for text in unused_of_predict(
+        models or off_the_shelf_models(),
+        sets=how.sets,
+        abstain_above=how.abstain_above,
+        probabilities=how.probabilities,
+    ):
         note(text)
-    return How(
-        models=tuple(str(one.folder.resolve()) for one in models if one.folder),
-        choose=which_faces(choose),
-        device=device,
-        precision=precision,
-        risk=abstain_above,
-        sets=sets,
-        probabilities=probabilities,
-    )
+    return how
 
 
 def _saved(models: Sequence[TrainedModel]) -> Sequence[TrainedModel]:

@@ -37,7 +37,6 @@ from featurekit.version import __version__
 
 IMAGES = 256  # in a part
 _ENDING = ".parquet"
-_NAME = "featurekit.inference.parts"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +51,7 @@ class How:
     choose: str = "all"
     device: str = "auto"
     precision: str = "auto"
-    risk: float | None = None
+    abstain_above: float | None = None
     sets: bool = False
     probabilities: bool = False
 
@@ -128,8 +127,8 @@ def predict_in_parts(
         WorkspaceError: the folder has other files, or a worker does not have one of the folders.
         FeaturekitError: the images cannot be predicted with these models.
     """
-    if how.risk is not None and not 0 <= how.risk <= 1:
-        raise ModelError(f"abstain_above must be between 0 and 1. Got {how.risk} instead.")
+    if how.abstain_above is not None and not 0 <= how.abstain_above <= 1:
+        raise ModelError(f"abstain_above must be between 0 and 1. Got {how.abstain_above} instead.")
     models = how.load()
     Predictor(photographs[:1], models, **_options(how), threads=1)  # says what is wrong with the models
     parts = _parts(photographs, how, models, folder, IMAGES)
@@ -181,7 +180,7 @@ def _compute(
     with connected(executor.address) as cluster:
         n_workers, cpus, gpus = executor.places(cluster, on_gpu=on_gpu)
         answers = cluster.map(
-            f"{_NAME}:open_worker",
+            open_worker,
             {**asdict(how), "threads": max(int(cpus), 1)},
             todo,
             n_workers=n_workers,
@@ -210,7 +209,12 @@ def _compute(
 
 def _options(how: How) -> dict[str, Any]:
     """Return the keyword arguments of a Predictor."""
-    return {"choose": how.choose, "device": how.device, "precision": how.precision, "risk": how.risk}
+    return {
+        "choose": how.choose,
+        "device": how.device,
+        "precision": how.precision,
+        "risk": how.abstain_above,
+    }
 
 
 def _parts(

@@ -401,7 +401,7 @@ def test_workers_of_a_cluster_are_told_the_url_and_open_it(
     monkeypatch.setattr(library, "is_in_memory", lambda place: False)
     said = json.loads(json.dumps(library._said(job, threads=1)))
     assert (said["root"], said["cache"]) == ("s3://bucket/photos", "memory://bucket/cache")
-    worker = library.open_worker(said)
+    worker = library._RayWorker(said)
     assert worker._job.cache == in_memory / "cache"
     assert isinstance(worker._root, UrlPath)
     receipt = library.Receipt(

@@ -147,6 +147,7 @@ LISTENING = """
 import os
 from pathlib import Path
 from featurekit.cluster import connected
+from featurekit.networks.engines import resolve
 
 def is_ours(number):
     while number > 1:
@@ -156,7 +157,7 @@ def is_ours(number):
     return False
 
 with connected("local") as cluster:
-    cluster.run("featurekit.embeddings.executors.ray:resolve_in_worker", ["cpu", "fp32"])
+    cluster.call(resolve, "cpu", "fp32")
     sockets = set()
     for folder in Path("/proc").iterdir():
         try:
@@ -214,7 +215,7 @@ def test_a_worker_with_another_precision_is_refused(whole, tmp_path, monkeypatch
     nothing = Images(np.zeros((0, 32), np.uint8), (), (), (), None)
     job = Job.of(nothing, recipes, settings, Store(tmp_path))
     with pytest.raises(EngineError, match=r"hog runs in bf16 on .*, and in fp32 on another machine"):
-        library.open_worker(json.loads(json.dumps(library._said(job, threads=1))))
+        library._RayWorker(json.loads(json.dumps(library._said(job, threads=1))))
 
 
 def receipt(**changes):

@@ -11,7 +11,7 @@ is done twice, or two extractions at once, do no harm.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -43,7 +43,6 @@ _FEWEST, _MOST = 32, 512
 # Seconds within which the files of other machines are seen on a shared folder.
 _LATE = 60.0
 _ENDS_WORKERS = "each worker that read it ended; featurekit extract without --executor ray may read it"
-_NAME = "featurekit.embeddings.executors.ray"
 
 
 @dataclass(frozen=True)
@@ -103,8 +102,7 @@ class _RayWorkers:
         if device == "cuda" and not gpus:
             raise EngineError("cuda was requested, but no machine of the Ray cluster has a GPU.")
         gpus = 0.0 if device == "cpu" else gpus
-        found = self.cluster.run(f"{_NAME}:resolve_in_worker", [device, precision], gpus=gpus)
-        return found[0], found[1]
+        return self.cluster.call(engines.resolve, device, precision, gpus=gpus)
 
     def run(self, job: Job, todo: NDArray[np.intp], progress: Progress | None = None) -> Work:
         """Let the workers process the images in some rows of a job."""
@@ -115,7 +113,7 @@ class _RayWorkers:
         clock, achieved, unread = Clock(), _Achieved(), []
         n_done = n_detected = 0
         answers = self.cluster.map(
-            f"{_NAME}:open_worker",
+            _RayWorker,
             _said(job, threads=max(int(cpus), 1)),
             _pieces(todo, n_workers),
             n_workers=n_workers,
@@ -279,11 +277,6 @@ def _refuse_members_of_this_program(job: Job) -> None:
             )
 
 
-def resolve_in_worker(asked: Sequence[str]) -> tuple[str, str]:
-    """Return the device and the precision that this machine chooses."""
-    return engines.resolve(*asked)
-
-
 class _RayWorker:
     """The networks and the cache in the process of one worker, and the work on one piece after the other."""
 
@@ -345,11 +338,6 @@ class _RayWorker:
             machine=_machine(),
         )
         return asdict(receipt)
-
-
-def open_worker(job: Mapping[str, Any]) -> _RayWorker:
-    """Open the networks and the cache in the process of a worker."""
-    return _RayWorker(job)
 
 
 def _machine() -> str:
