@@ -119,9 +119,9 @@ def evaluate(
         >>> results = fk.evaluate(data, X, models, target="gender")    # doctest: +SKIP
         >>> results.frame()                                            # doctest: +SKIP
     """
-    cluster_of = executor_of(executor, n_jobs)
-    is_away = isinstance(cluster_of, RayExecutor)
-    if is_away and learning_curve:
+    chosen_executor = executor_of(executor, n_jobs)
+    ray = chosen_executor if isinstance(chosen_executor, RayExecutor) else None
+    if ray and learning_curve:
         raise WorkspaceError(
             "--learning-curve is fitted on this machine. Fit first with --executor ray, and then run the same"
             " command with --learning-curve and without --executor: the stored runs are not fitted again."
@@ -165,10 +165,10 @@ def evaluate(
     with (
         saying_how_to_have_back(comparison.folder, place.folder.models, say),
         shown(progress, "fitting", "fits") as told,
-        connected(cluster_of.address) if isinstance(cluster_of, RayExecutor) else nullcontext() as cluster,
+        connected(ray.address) if ray else nullcontext() as cluster,
     ):
-        if cluster and isinstance(cluster_of, RayExecutor):
-            parallel_folds = parallel_folds or cluster_of.workers or max(int(cluster.total("CPU")), 1)
+        if ray and cluster:
+            parallel_folds = parallel_folds or ray.workers or max(int(cluster.total("CPU")), 1)
         runs = comparison.run(
             [one for number, one in enumerate(plans) if number not in stored],
             ledger,

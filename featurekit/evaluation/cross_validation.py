@@ -15,7 +15,7 @@ from featurekit.data.targets import Target
 from featurekit.errors import FoldError
 from featurekit.estimators import Classifier, ClassifierKind, check_training_labels
 from featurekit.estimators._threads import one_blas_thread
-from featurekit.evaluation.examples import is_known
+from featurekit.evaluation.examples import Examples, is_known
 from featurekit.evaluation.fitting import (
     Fitting,
     bytes_needed,
@@ -31,18 +31,6 @@ from featurekit.evaluation.queue import LEAST, Batch, Fit, no_bytes, run_batches
 from featurekit.evaluation.tuning import Search
 from featurekit.inference.model import spread_out
 from featurekit.networks.engines import resolve
-
-
-@dataclass(frozen=True)
-class Given:
-    """What all folds are fitted on and tested with; see cross_validate()."""
-
-    kind: ClassifierKind
-    target: Target
-    X: Any
-    y: NDArray[Any]
-    subjects: NDArray[np.str_]
-    also: Mapping[Target, NDArray[Any]]
 
 
 class _Tested(NamedTuple):
@@ -121,6 +109,7 @@ class FoldFits:
         seconds: rough duration of a fit on some number of training faces, in comparison with other fits.
         kind, target, X, y, subjects, folds, fitting, also, say, done: see cross_validate().
         cluster: where the folds are fitted; None for this process.
+        sent: a reference to these faces on the cluster.
     """
 
     kind: ClassifierKind
@@ -136,17 +125,15 @@ class FoldFits:
     say: Callable[[str], None] | None = None
     done: Callable[[], None] = lambda: None
     cluster: Cluster | None = None
+    sent: Any = None
 
     def __post_init__(self) -> None:
         if not self.folds:
             raise FoldError("There is no fold to fit on.")
         kind, resources = self.kind, self.fitting.resources
-        self._given = Given(kind, self.target, self.X, self.y, self.subjects, self.also)
         self._tested: dict[int, _Tested] = {}
         if self.cluster:
-            # Each machine has its own memory, and cannot call what shows the progress here.
-            self._shared = replace(self.fitting, resources=replace(resources, memory=None, progress=None))
-            self._sent = self.cluster.put(self._given)
+            self._shared = self.fitting.elsewhere()
             return
         on_gpu = kind.reads == "crops" and resolve(resources.device or "auto", "auto")[0] == "cuda"
         self.jobs, resources = side_by_side(
@@ -213,33 +200,33 @@ class FoldFits:
         """Fit on the training part of one fold, and predict its test part."""
         fitting = self._shared.with_threads(threads)
         with said_where(self.kind, self.target, fitting, f"fold {number}"):
+            given = self.kind, self.target, self.sent if self.cluster else self, self.folds[number], fitting
             self._tested[number] = (
-                self.cluster.call(
-                    fit_fold, self._sent, self.folds[number], fitting, cpus=threads, gpus=gpus_of(fitting)
-                )
+                self.cluster.call(fit_fold, *given, cpus=threads, gpus=gpus_of(fitting))
                 if self.cluster
-                else fit_fold(self._given, self.folds[number], fitting)
+                else fit_fold(*given)
             )
         self.done()
 
 
-def fit_fold(given: Given, fold: Fold, fitting: Fitting) -> _Tested:
+def fit_fold(
+    kind: ClassifierKind, target: Target, faces: "Examples | FoldFits", fold: Fold, fitting: Fitting
+) -> _Tested:
     """Fit on the training part of one fold, and predict its test part."""
-    target = given.target
-    rows = (given.X[fold.train], given.y[fold.train], given.subjects[fold.train])
+    rows = (faces.X[fold.train], faces.y[fold.train], faces.subjects[fold.train])
     check_training_labels(target, rows[1][is_known(rows[1])])
     started = time.perf_counter()
-    also = {other: labels[fold.train] for other, labels in given.also.items()}
+    also = {other: labels[fold.train] for other, labels in faces.also.items()}
     with one_blas_thread():
-        classifier, found = fit_classifier(given.kind, target, *rows, fitting, also=also)
+        classifier, found = fit_classifier(kind, target, *rows, fitting, also=also)
         fitted = time.perf_counter()
         probabilities = None
         if target.is_regression:
-            predicted = classifier.predict(given.X[fold.test])
+            predicted = classifier.predict(faces.X[fold.test])
         else:
             # A class without a training face keeps the probability 0.
             probabilities = spread_out(
-                classifier.predict_proba(given.X[fold.test]), classifier.classes_, len(target.classes)
+                classifier.predict_proba(faces.X[fold.test]), classifier.classes_, len(target.classes)
             )
             predicted = probabilities.argmax(axis=1)
     return _Tested(

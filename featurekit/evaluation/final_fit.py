@@ -39,17 +39,22 @@ class Fitted(NamedTuple):
     found: Search | None
 
 
-def fit_on_everything(plan: Plan, everything: Examples, fitting: Fitting) -> Fitted:
+def fit_on_everything(
+    plan: Plan, examples: Examples, in_a_fold: NDArray[np.bool_], fitting: Fitting
+) -> Fitted:
     """Fit the classifier of a plan on all faces that are in a training or test part of some fold.
 
     Args:
         plan: plan with the target and the classifier.
-        everything: these faces.
+        examples: labelled faces of the plan.
+        in_a_fold: which of them are these faces, shape (n,).
         fitting: settings of the fit.
 
     Raises:
         EstimatorError: a user's own estimator failed.
     """
+    # The vectors are copied only if some of them are left out.
+    everything = examples if in_a_fold.all() else examples.part(in_a_fold)
     resources = replace(fitting.resources, memory=memory_of(fitting.resources))
     with one_blas_thread(), said_where(plan.kind, plan.target, fitting, "all faces"):
         classifier, found = fit_classifier(
@@ -182,13 +187,12 @@ def fit_on_all(
         tune=run.tuned,
         resources=resources or Resources(threads=usable_cores()),
     )
-    everything = examples.part(folds.numbers[examples.rows] >= 0)
     return final_model(
         run.name,
         plan,
         examples,
         _out_of_fold(run, files.prediction(run.name), manifest, examples),
-        fit_on_everything(plan, everything, fitting),
+        fit_on_everything(plan, examples, folds.numbers[examples.rows] >= 0, fitting),
         seed=run.seed,
         manifest=seen,
         settings=ledger.settings,

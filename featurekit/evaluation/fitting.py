@@ -64,6 +64,13 @@ class Fitting:
         """Return the same settings with another number of threads."""
         return replace(self, resources=replace(self.resources, threads=threads))
 
+    def elsewhere(self) -> "Fitting":
+        """Return the same settings for another machine.
+
+        It has memory of its own, and cannot call what shows the progress here.
+        """
+        return replace(self, resources=replace(self.resources, memory=None, progress=None))
+
 
 @contextmanager
 def said_where(kind: ClassifierKind, target: Target, fitting: Fitting, where: str) -> Iterator[None]:

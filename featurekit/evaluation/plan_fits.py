@@ -154,6 +154,8 @@ class PlanFits:
         # The vectors of a joined feature set have parts.
         self.fitting = replace(self.fitting, blocks=self.embeddings.blocks)
         self.examples = examples_of(self.manifest, self.plan, self.embeddings)
+        # The folds and the fit on all faces take them from the cluster.
+        self._sent = self.cluster.put(self.examples) if self.cluster else None
         self.fitted: Fitted | None = None
         self._folds = FoldFits(
             kind=self.plan.kind,
@@ -169,6 +171,7 @@ class PlanFits:
             say=self.say,
             done=self._one_done,
             cluster=self.cluster,
+            sent=self._sent,
         )
         fits = self._folds.each()
         self._n_left = len(fits) + self.is_saved
@@ -194,21 +197,20 @@ class PlanFits:
         n_rows = int(in_a_fold.sum())
 
         def run(threads: int) -> None:
-            # The vectors are copied only if some of them are left out.
-            everything = self.examples if in_a_fold.all() else self.examples.part(in_a_fold)
             fitting = self.fitting.with_threads(threads)
-            if self.cluster:
-                resources = replace(fitting.resources, memory=None, progress=None)
-                self.fitted = self.cluster.call(
+            self.fitted = (
+                self.cluster.call(
                     fit_on_everything,
                     self.plan,
-                    self.cluster.put(everything),
-                    replace(fitting, resources=resources),
+                    self._sent,
+                    in_a_fold,
+                    fitting.elsewhere(),
                     cpus=threads,
                     gpus=gpus_of(fitting),
                 )
-            else:
-                self.fitted = fit_on_everything(self.plan, everything, fitting)
+                if self.cluster
+                else fit_on_everything(self.plan, self.examples, in_a_fold, fitting)
+            )
             self._one_done()
 
         return Fit(
@@ -228,4 +230,10 @@ class PlanFits:
             is_last = not self._n_left
         if is_last:
             self.finish(self)
-            del self.embeddings, self.examples, self._folds, self.fitted  # the comparison goes on without
+            del (
+                self.embeddings,
+                self.examples,
+                self._sent,
+                self._folds,
+                self.fitted,
+            )  # the comparison goes on without
