@@ -19,7 +19,6 @@ from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
 from featurekit.data.targets import TARGETS, Target
 from featurekit.errors import WorkspaceError
-from featurekit.estimators._threads import one_blas_thread
 from featurekit.evaluation.ages import (
     CHALLENGE,
     LEGAL_AGES,
@@ -50,6 +49,7 @@ from featurekit.networks.engines import usable_cores
 from featurekit.progress import Progress
 from featurekit.project import ComparisonFolder
 from featurekit.records import read_facts, write_facts
+from featurekit.threads import one_blas_thread
 from featurekit.uncertainty.conformal import Coverage
 from featurekit.uncertainty.resampling import effective_subjects
 
