@@ -19,7 +19,7 @@ from featurekit.evaluation.results import load_runs
 from featurekit.report.frames import ranking_frame, slices_frame
 from featurekit.report.html import render_html
 from featurekit.report.markdown import render_markdown
-from featurekit.report.model import Figure, Table
+from featurekit.report.model import Figure
 from featurekit.report.page import compose
 from featurekit.report.tables import csv_of_frame, csv_text, frame_of, headings_of, rows_of, tables_of
 from featurekit.report.workbook import render_workbook
