@@ -7,11 +7,15 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
-    str(path.relative_to(ROOT)) for pattern in ("*.md", "docs/*.md", "benchmarks/*.md") for path in ROOT.glob(pattern)
+    str(path.relative_to(ROOT))
+    for folder in (".", "docs", "benchmarks")
+    for path in (ROOT / folder).glob("*.md")
 )
 # Links of Markdown to files, without the place in the file; and files that are only named.
 _LINK = re.compile(r"\]\((?![a-z+]+:|#)([^)#\s]+)")
-_NAMED = re.compile(r"(?<![\w./:-])(?:docs|tests|benchmarks|featurekit)/[\w./-]*\w\.(?:md|py|ipynb|csv|json|svg)\b")
+_NAMED = re.compile(
+    r"(?<![\w./:-])(?:docs|tests|benchmarks|featurekit)/[\w./-]*\w\.(?:md|py|ipynb|csv|json|svg)\b"
+)
 
 
 def missing(text, folder):
@@ -28,5 +32,7 @@ def test_every_file_that_a_page_names_is_there(page):
 
 def test_a_link_that_leads_nowhere_is_found():
     assert {"README.md", "CHANGELOG.md", "docs/cluster.md"} <= set(PAGES)
-    text = "[a](docs/gone.md#part) [b](README.md) [c](https://a.b/c.md) [d](#part); docs/lost.md, docs/cluster.md"
+    text = (
+        "[a](docs/gone.md#part) [b](README.md) [c](https://a.b/c.md) [d](#e); docs/lost.md, docs/cluster.md"
+    )
     assert missing(text, ROOT) == ["docs/gone.md", "docs/gone.md", "docs/lost.md"]
