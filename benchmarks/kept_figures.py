@@ -360,22 +360,23 @@ def _best_without_network(runs: Sequence[Run], target: str, evidence: TargetEvid
 
 def with_results(readme: str) -> str:
     """Return README with the results that are stored now."""
-    before, _, rest = readme.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n\n{results()}\n\n{END}{after}"
+    return _between(readme, BEGIN, END, f"\n{results()}\n")
 
 
 def with_cluster(page: str) -> str:
     """Return the page on clusters with what benchmarks/kill_workers.py has stored."""
-    before, _, rest = page.partition(CLUSTER_BEGIN)
-    _, _, after = rest.partition(CLUSTER_END)
-    return "\n".join((before + CLUSTER_BEGIN, _cluster(), CLUSTER_END + after))
+    return _between(page, CLUSTER_BEGIN, CLUSTER_END, _cluster())
+
+
+def _between(text: str, begin: str, end: str, new: str) -> str:
+    """Return a text with new lines between the first line begin and the line end after it."""
+    before, _, rest = text.partition(begin)
+    _, _, after = rest.partition(end)
+    return f"{before}{begin}\n{new}\n{end}{after}"
 
 
 def _cluster() -> str:
     """Return a paragraph on what killed workers cost, and on the speed of two workers."""
-    if not CLUSTER.is_file():
-        return "This was not measured yet."
     stored = json.loads(CLUSTER.read_text(encoding="utf-8"))
     total = {
         what: sum(shelf[what] for shelf in stored["shelves"])

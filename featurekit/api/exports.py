@@ -181,9 +181,9 @@ class _Cards(OfResults):
     def slices(self, run: Run) -> Sequence[Slice]:
         """Return the scores of a run on the slices of the data, worst first; none without its predictions."""
         known = self._evidence.targets.get(run.target) if self._evidence else None
-        if known and known.sliced == run.name:
-            return known.slices
         if known is None:
             return ()
+        if run.name in known.slices_of_runs:
+            return known.slices_of_runs[run.name]
         outcomes = self._outcomes(run)
         return slices_of(outcomes, target_of(run), outcomes.tables[run.name], self._seed)

@@ -19,8 +19,9 @@ from featurekit.errors import EmbeddingError, TargetError, UnknownNameError, Wor
 from featurekit.estimators.fitted_features import frozen, short_name
 from featurekit.evaluation.comparable import set_apart
 from featurekit.evaluation.outcomes import read_outcomes, read_predictions
-from featurekit.evaluation.planning import full_names
+from featurekit.evaluation.planning import full_names, is_for_any_model
 from featurekit.evaluation.results import Run
+from featurekit.networks.backbones import here
 from featurekit.project import ComparisonFolder
 from featurekit.report.displays.vector_map import VectorMapDisplay
 from featurekit.report.gallery import rows_of
@@ -182,7 +183,7 @@ def map_extracted(
     Args:
         data: the data set.
         features: networks or "network:layer", several joined by "+"; None for the only one that has been
-            extracted.
+            extracted, beside what models use only if it is named.
         results: results of a comparison, for the errors of a model; None for a map without errors.
         is_asked: whether the results were asked for; if not, results without a model of the label are no
             error.
@@ -198,12 +199,13 @@ def map_extracted(
         EngineError: UMAP is not installed.
     """
     ledger = some_ledger_of(project.folder)
-    if features is None and len(ledger.recipes) > 1:
+    usual = _usual(ledger)
+    if features is None and len(usual) > 1:
         raise EmbeddingError(
             f"Name the feature set to map with --features. Extracted: {', '.join(ledger.recipes)}. Several"
             " are joined by +."
         )
-    names = full_names(features) if features is not None else tuple(ledger.recipes)
+    names = full_names(features) if features is not None else usual
     if results is not None and not is_asked:
         try:
             _run_of(results, data, label or _label_of(data), "+".join(map(short_name, names)), model)
@@ -211,3 +213,9 @@ def map_extracted(
             note(f"The map has no errors of a model. {error}")
             results = None
     return map_in(project, data, ledger, names, label=label, results=results, model=model, **options)
+
+
+def _usual(ledger: Ledger) -> tuple[str, ...]:
+    """Return the extracted features that a model uses unnamed; all of them if there is none."""
+    apart = {name for name in here(ledger.recipes) if not is_for_any_model(name)}
+    return tuple(name for name in ledger.recipes if name not in apart) or tuple(ledger.recipes)

@@ -23,7 +23,6 @@ from featurekit.data.splits import FoldSet, make_fold_set
 from featurekit.embeddings.index import Ledger
 from featurekit.embeddings.vectors import Vectors, load_embeddings
 from featurekit.errors import FoldError, WorkspaceError
-from featurekit.estimators._threads import one_blas_thread
 from featurekit.estimators.fitted_features import FITTED_FEATURES, frozen_only
 from featurekit.evaluation.comparable import how_to_run_again, set_apart
 from featurekit.evaluation.comparison import Comparison
@@ -40,6 +39,7 @@ from featurekit.project import ComparisonFolder, ProjectFolder
 from featurekit.records import read_facts, write_facts
 from featurekit.registry import BUILTIN
 from featurekit.text import described
+from featurekit.threads import one_blas_thread
 
 VERSION = 1
 

@@ -19,8 +19,8 @@ from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
 from featurekit.embeddings.closest_pairs import FEWEST_NUMBERS, closest_pairs
 from featurekit.embeddings.index import Ledger, recipe_of
+from featurekit.embeddings.plane import NEAR_CONSTANT
 from featurekit.embeddings.recipe import Recipe, row_keys
-from featurekit.embeddings.variation import NEAR_CONSTANT, one_blas_thread
 from featurekit.embeddings.vectors import (
     Vectors,
     check_extracted,
@@ -31,6 +31,7 @@ from featurekit.embeddings.vectors import (
 from featurekit.faces.face import STATUSES
 from featurekit.networks.engines import usable_cores
 from featurekit.progress import Progress
+from featurekit.threads import one_blas_thread
 
 _ROWS_AT_ONCE, _COLUMNS_AT_ONCE = 2_048, 512
 _NAN = math.nan

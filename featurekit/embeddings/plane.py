@@ -11,16 +11,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.embeddings.variation import NEAR_CONSTANT, one_blas_thread
 from featurekit.embeddings.vectors import VectorReader
 from featurekit.errors import EmbeddingError, EngineError, UnknownNameError
 from featurekit.progress import Progress
 from featurekit.registry import unknown
+from featurekit.threads import one_blas_thread
 
 METHODS = ("pca", "umap")
 MOST_FITTED = 10_000  # vectors that the principal components are fitted on
 MOST_UMAP = 20_000  # vectors that UMAP places; it cannot place others later without fitting them
 FEWEST_UMAP = 16  # vectors; UMAP looks at the 15 nearest neighbours of each
+# A column is nearly constant if its standard deviation is at most this share of the largest one.
+NEAR_CONSTANT = 1e-6
 N_FOR_UMAP = 50  # principal components that UMAP starts from
 _NUMBERS_FITTED = 50_000_000  # in the vectors that the components are fitted on, 400 MB
 _NUMBERS_AT_ONCE = 10_000_000

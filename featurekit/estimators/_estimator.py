@@ -24,7 +24,7 @@ from featurekit.errors import ModelError, TargetError
 from featurekit.estimators import Resources
 from featurekit.estimators._parameters import ANY, SHOWN_AS, Allowed, Within, check_parameter, plain
 from featurekit.estimators._scaling import block_scaling, unit_lengths
-from featurekit.estimators._threads import one_blas_thread
+from featurekit.threads import one_blas_thread
 
 # The names that a run shows first.
 SHOWN_FIRST = ("seed", "threads", "feature_blocks")

@@ -14,8 +14,8 @@ from sklearn.utils.validation import check_is_fitted
 from featurekit.errors import EstimatorError, ModelError
 from featurekit.estimators._estimator import Estimator, tags_of
 from featurekit.estimators._parameters import NO_PROBABILITIES, class_path, plain
-from featurekit.estimators._threads import no_convergence_warnings, one_blas_thread
 from featurekit.text import first_line
+from featurekit.threads import no_convergence_warnings, one_blas_thread
 
 # How far the sum of a row's probabilities may be from 1, because they may be computed in half precision.
 _ROUNDING = 1e-2

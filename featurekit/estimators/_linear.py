@@ -10,7 +10,7 @@ from scipy.linalg import solve
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from featurekit.estimators._scikit import Scikit, ScikitClassifier, ScikitRegressor
-from featurekit.estimators._threads import one_blas_thread
+from featurekit.threads import one_blas_thread
 
 
 @dataclass(eq=False, repr=False, kw_only=True)

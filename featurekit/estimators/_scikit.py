@@ -14,7 +14,7 @@ from featurekit.estimators import held_out_score
 from featurekit.estimators._estimator import SHOWN_FIRST, FoldSearch, LabelClassifier
 from featurekit.estimators._parameters import SHOWN_AS, plain
 from featurekit.estimators._scaling import adding_to_one, learn_years, to_years
-from featurekit.estimators._threads import no_convergence_warnings, one_blas_thread
+from featurekit.threads import no_convergence_warnings, one_blas_thread
 
 
 @dataclass(eq=False, repr=False, kw_only=True)

@@ -24,7 +24,6 @@ from featurekit.embeddings.recipe import row_keys
 from featurekit.embeddings.vectors import Vectors, faces_recipe, row_statuses
 from featurekit.errors import WorkspaceError
 from featurekit.estimators import Resources, fresh
-from featurekit.estimators._threads import one_blas_thread
 from featurekit.evaluation.comparable import scored_on
 from featurekit.evaluation.comparison import Comparison, LatestVectors, in_order
 from featurekit.evaluation.cross_validation import FoldFits
@@ -43,6 +42,7 @@ from featurekit.faces.face import STATUSES
 from featurekit.networks.engines import usable_cores
 from featurekit.progress import Progress
 from featurekit.project import ComparisonFolder
+from featurekit.threads import one_blas_thread
 
 # The parts of the training subjects: a sixteenth, an eighth, … The whole is the run itself.
 PARTS = (16, 8, 4, 2)

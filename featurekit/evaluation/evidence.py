@@ -19,7 +19,6 @@ from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
 from featurekit.data.targets import TARGETS, Target
 from featurekit.errors import WorkspaceError
-from featurekit.estimators._threads import one_blas_thread
 from featurekit.evaluation.ages import (
     CHALLENGE,
     LEGAL_AGES,
@@ -45,11 +44,12 @@ from featurekit.evaluation.outcomes import Outcomes, QualityOf, collect, hash_of
 from featurekit.evaluation.results import Run
 from featurekit.evaluation.rivals import in_detail, ranked_by, rivals_of
 from featurekit.evaluation.scores import renamed
-from featurekit.evaluation.slices import Slice, slices_of, worst_slice
+from featurekit.evaluation.slices import Slice, slices_of, worst_of, worst_slice
 from featurekit.networks.engines import usable_cores
 from featurekit.progress import Progress
 from featurekit.project import ComparisonFolder
 from featurekit.records import read_facts, write_facts
+from featurekit.threads import one_blas_thread
 from featurekit.uncertainty.conformal import Coverage
 from featurekit.uncertainty.resampling import effective_subjects
 
@@ -87,8 +87,8 @@ class TargetEvidence:
         margin: what a cheaper model may lose compared with the best one: a share of faces, or years.
         trades: what is lost by each trained model that takes clearly less time than the best one on its
             machine, the cheapest first. The first one within the margin can be recommended instead of it.
-        sliced: name of the best trained run, by the mean of the score over the folds. All following
-            attributes describe this run.
+        sliced: name of the best trained run, by the mean of the score over the folds. The following
+            attributes describe this run; curves and beside have others.
         slices: scores on the faces with each label, the worst first.
         disparities: how much the scores differ between the groups of each column of labels.
         legal_ages: errors of checks of legal ages; empty for a target of classes.
@@ -303,7 +303,9 @@ def _of_targets(
 ) -> dict[str, TargetEvidence]:
     """Return the statistics of each target, by name."""
     names = sorted({run.target for run in runs})
-    n_steps = len(runs) + 2 * len(names)
+    own = {name: [run for run in runs if run.target == name] for name in names}
+    # The runs, those that are looked at in detail, the differences, and the rest.
+    n_steps = sum(len(of) + len(_looked_at(of)) + 2 for of in own.values())
     steps, lock = count(1), Lock()
 
     def step() -> None:
@@ -312,8 +314,7 @@ def _of_targets(
                 progress(next(steps), n_steps)
 
     def found(name: str) -> TargetEvidence:
-        own = [run for run in runs if run.target == name]
-        return _of_target(outcomes, own, margins, legal_ages, seed, step)
+        return _of_target(outcomes, own[name], margins, legal_ages, seed, step)
 
     # For small products, several threads wait for each other most of the time, but whole targets do not.
     with one_blas_thread(), ThreadPoolExecutor(min(usable_cores(), len(names))) as pool:
@@ -329,11 +330,23 @@ def _of_target(
     step: Callable[[], None],
 ) -> TargetEvidence:
     target, tables = target_of(runs[0]), {run.name: outcomes.tables[run.name] for run in runs}
-    score = "mae_years" if target.is_regression else "accuracy"
+    score, ranked, (best, *others) = _score_of(target), _ranked(runs), _looked_at(runs)
+    detailed = {}
+    for name in (best, *others):
+        detailed[name] = ModelEvidence(
+            slices=slices_of(outcomes, target, tables[name], seed),
+            confidence=confidence_of(target, tables[name], seed),
+        )
+        step()
     estimates, worst_slices = {}, {}
     for run in runs:
         estimates[run.name] = estimates_of(target, tables[run.name], seed)
-        if worst := worst_slice(outcomes, target, tables[run.name], seed):
+        worst = (
+            worst_of(detailed[run.name].slices)
+            if run.name in detailed
+            else worst_slice(outcomes, target, tables[run.name], seed)
+        )
+        if worst:
             worst_slices[run.name] = worst
         step()
     common = common_faces(tables)
@@ -342,12 +355,9 @@ def _of_target(
     differences = differences_of(target, common, seed) if len(runs) > 1 and len(anyone) else ()
     step()
     trained = [run for run in runs if not run.is_baseline] or list(runs)
-    best = ranked_by(trained, score)[0].name
-    slices = slices_of(outcomes, target, tables[best], seed)
-    step()
-    ranked = ranked_by(runs, score)
+    slices = detailed[best].slices
     curves, confusions = _of_classes(target, ranked, best, tables, differences, seed)
-    return TargetEvidence(
+    found = TargetEvidence(
         score=score,
         n_faces=len(anyone),
         n_subjects=len(np.unique(subjects)),
@@ -364,19 +374,31 @@ def _of_target(
         challenge=age_checks(outcomes, tables[best], *CHALLENGE, seed) if target.is_regression else (),
         years=year_errors(outcomes, tables[best], seed) if target.is_regression else (),
         ages=statistics_of(outcomes, tables[best], seed) if target.is_regression else None,
-        confidence=confidence_of(target, tables[best], seed),
+        confidence=detailed[best].confidence,
         coverage=coverage_of(outcomes, target, tables[best]),
         curves=curves,
-        beside={
-            run.name: ModelEvidence(
-                slices=slices_of(outcomes, target, tables[run.name], seed),
-                confidence=confidence_of(target, tables[run.name], seed),
-            )
-            for run in in_detail(ranked)
-            if run.name != best
-        },
+        beside={name: detailed[name] for name in others},
         confusion_difference=confusions,
     )
+    step()
+    return found
+
+
+def _score_of(target: Target) -> str:
+    """Return the name of the score by which the models of a target are compared."""
+    return "mae_years" if target.is_regression else "accuracy"
+
+
+def _ranked(runs: Sequence[Run]) -> list[Run]:
+    """Return the runs of one target, best first."""
+    return ranked_by(runs, _score_of(target_of(runs[0])))
+
+
+def _looked_at(runs: Sequence[Run]) -> list[str]:
+    """Return the names of the runs of one target that are looked at in detail: the best trained one first."""
+    ranked = _ranked(runs)
+    best = next((run for run in ranked if not run.is_baseline), ranked[0])
+    return [best.name, *(run.name for run in in_detail(ranked) if run is not best)]
 
 
 def _of_classes(

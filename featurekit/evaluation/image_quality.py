@@ -41,7 +41,7 @@ def size_bands(sides: _Floats) -> NDArray[np.str_]:
 def thirds(values: _Floats) -> NDArray[np.str_]:
     """Return the band of SHARPNESS_BANDS of each value, "" for an unknown one.
 
-    A band has a third of the known values, or nearly a third, because equal values are in the same band.
+    A band has about a third of the known values, unless many values are equal, which are in the same band.
 
     >>> thirds(np.array([5.0, 90.0, np.nan, 40.0])).tolist()
     ['lowest third', 'highest third', '', 'middle third']
@@ -95,15 +95,18 @@ def _sides(own: Manifest, faces: Mapping[str, Any], store: Store) -> _Floats:
 
 def _sharpness(own: Manifest, faces: Mapping[str, Any], store: Store) -> _Floats:
     """Return the sharpness of each face, NaN for a face that is not in the cache."""
-    # A crop is as sharp as its mirror image, so either kind of extraction will do.
+    values = np.full(len(own), np.nan)
+    # A crop is as sharp as its mirror image, so either kind of extraction will do, also for some faces only.
     for mirrored in (False, True):
+        unknown = np.isnan(values)
+        if not unknown.any():
+            break
         (made,) = make_recipes(
             [SHARPNESS], settings_of(faces), device="cpu", precision="fp32", mirrored=mirrored
         ).values()
         shelf = store.shelf("embeddings", asdict(replace(made, faces=faces)))
-        if len(shelf):
-            break
-    return _read(own, faces, shelf, "vectors", 1)[:, 0]
+        values[unknown] = _read(own, faces, shelf, "vectors", 1)[unknown, 0]
+    return values
 
 
 def _read(own: Manifest, faces: Mapping[str, Any], shelf: Shelf, column: str, length: int) -> _Floats:

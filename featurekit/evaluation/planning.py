@@ -314,7 +314,7 @@ def _some_here(ledger: Ledger) -> str:
     return found[0]
 
 
-def _is_for_any_model(feature: str) -> bool:
+def is_for_any_model(feature: str) -> bool:
     """Return whether models are fitted on a feature that is not named.
 
     Heads and pixels are read by the models to which they belong, and a measure of the image by no model.
@@ -326,7 +326,7 @@ def _is_for_any_model(feature: str) -> bool:
 def _feature_sets(ledger: Ledger, features: Sequence[str] | None, join: bool) -> list[tuple[str, ...]]:
     if features is None:
         known = here(ledger.recipes)
-        single = [name for name in known if _is_for_any_model(name)]
+        single = [name for name in known if is_for_any_model(name)]
         if known and not single and PIXELS not in known:
             raise WorkspaceError(
                 f"Models use {', '.join(known)} only if --features names it, and nothing else has been"

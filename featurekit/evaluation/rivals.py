@@ -10,6 +10,11 @@ from featurekit.evaluation.results import Run
 N_DETAILED = 3  # trained models that are looked at in detail, the best ones
 
 
+def is_off_the_shelf(run: Run) -> bool:
+    """Whether a run is of a network with its own output layer, which was not trained here."""
+    return run.is_baseline and run.classifier != "majority"
+
+
 def in_detail(ranked: Sequence[Run]) -> list[Run]:
     """Return the runs of one target that are looked at in detail.
 
@@ -19,8 +24,8 @@ def in_detail(ranked: Sequence[Run]) -> list[Run]:
     Returns:
         The best N_DETAILED trained runs, then the off-the-shelf networks, both best first.
     """
-    shelf = [run for run in ranked if run.is_baseline and run.classifier != "majority"]
-    return [*[run for run in ranked if not run.is_baseline][:N_DETAILED], *shelf]
+    trained = [run for run in ranked if not run.is_baseline]
+    return [*trained[:N_DETAILED], *filter(is_off_the_shelf, ranked)]
 
 
 def ranked_by(runs: Sequence[Run], score: str) -> list[Run]:
@@ -51,6 +56,5 @@ def rivals_of(ranked: Sequence[Run], best: str, differences: Sequence[Difference
     pairs = [{one.first, one.second} for one in differences if one.is_shown]
     trained = [run.name for run in ranked if not run.is_baseline and run.name != best]
     clear = [name for name in trained if {name, best} in pairs]
-    shelf = [run.name for run in ranked if run.is_baseline and run.classifier != "majority"]
-    shelf = [name for name in shelf if name != best]
+    shelf = [run.name for run in ranked if is_off_the_shelf(run) and run.name != best]
     return [*shelf[:1], *(clear or trained)[:1]]

@@ -105,10 +105,16 @@ def slices_of(outcomes: Outcomes, target: Target, table: pd.DataFrame, seed: int
     return tuple(sorted(found, key=lambda one: sign * one.estimate.value if one.estimate else np.inf))
 
 
+def worst_of(slices: Iterable[Slice]) -> Slice | None:
+    """Return what worst_slice() returns for the model of some slices, which are those of slices_of()."""
+    alone = (one for one in slices if len(one.columns) == 1 and one.estimate)
+    return next((replace(one, gap=None, gap_p=None) for one in alone), None)
+
+
 def worst_slice(outcomes: Outcomes, target: Target, table: pd.DataFrame, seed: int) -> Slice | None:
     """Return the slice with one label on which a model has the worst score; None if all are too small.
 
-    It has no gap, because only the slices of the best model are tested.
+    It has no gap, because only the slices of the models that are looked at in detail are tested.
     """
     own, columns = labels_of_faces(outcomes, table)
     errors, subjects = losses_of(target, table), table["subject"].to_numpy()

@@ -9,6 +9,7 @@ from featurekit.evaluation.comparable import NO_OUTCOMES, set_apart
 from featurekit.evaluation.cost import timed_on
 from featurekit.evaluation.evidence import Evidence, TargetEvidence
 from featurekit.evaluation.results import Run
+from featurekit.evaluation.rivals import is_off_the_shelf
 from featurekit.evaluation.scores import SCORES, ScoreKind, score_kind
 from featurekit.registry import unknown
 from featurekit.report.cells import finite
@@ -118,9 +119,9 @@ def role(run: Run) -> str:
         "baseline" for the model that makes the same prediction for every face, "off-the-shelf" for a
         network with its own output layer, which was not trained here, and "" for a trained model.
     """
-    if not run.is_baseline:
-        return ""
-    return "baseline" if run.classifier == "majority" else "off-the-shelf"
+    if is_off_the_shelf(run):
+        return "off-the-shelf"
+    return "baseline" if run.is_baseline else ""
 
 
 def _number(number: int) -> str:

@@ -83,11 +83,6 @@ def frame_of(table: Table) -> pd.DataFrame:
     return pd.DataFrame(rows_of(table), columns=headings_of(table))
 
 
-def csv_of_table(table: Table) -> str:
-    """Return a table as CSV, as the page copies it."""
-    return csv_text([headings_of(table), *rows_of(table)])
-
-
 def csv_of_frame(frame: pd.DataFrame) -> str:
     """Return the numbers of a figure as CSV; numbers have six significant digits."""
     rows = [[_plain(value) for value in row] for row in frame.itertuples(index=False, name=None)]

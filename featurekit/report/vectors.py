@@ -7,7 +7,7 @@ import pandas as pd
 
 from featurekit.embeddings.closest_pairs import FEWEST_NUMBERS
 from featurekit.embeddings.description import VectorFacts
-from featurekit.embeddings.variation import NEAR_CONSTANT
+from featurekit.embeddings.plane import NEAR_CONSTANT
 from featurekit.report.cells import ABSENT, count_cell, sentences
 from featurekit.report.model import Cell, Column, Table
 from featurekit.text import first_few

@@ -95,6 +95,14 @@ def test_the_tables_are_those_of_the_report_and_the_card_has_their_scores(result
         results.model_card("xgb", "gender")
 
 
+def test_a_card_of_a_model_that_was_looked_at_computes_no_slices_again(results, monkeypatch):
+    other = next(name for name in MODELS if name != results.best("gender").run.classifier)
+    card = results.model_card(other, "gender")
+    assert "scores on slices" in card
+    monkeypatch.setattr("featurekit.api.exports.slices_of", None)
+    assert results.model_card(other, "gender") == card
+
+
 def test_the_long_frame_has_every_number_of_the_wide_one(results):
     wide, long = results.frame("gender"), results.frame("gender", long=True)
     found = long[(long["rows"] == "found") & (long["score"] == "accuracy")].set_index("run")

@@ -73,3 +73,16 @@ def test_a_map_is_written_as_image_and_table(featurekit, extracted, tmp_path, on
         ("--model", "svm"): "There are no runs in",
     }.items():
         one_line(featurekit("embeddings", "map", *options), part)
+
+
+def test_a_measure_of_the_image_does_not_make_a_map_ask_which_network(
+    featurekit, extracted, tmp_path, one_line
+):
+    out = str(tmp_path / "map.png")
+    for backbone in ("sharpness", "pixels"):
+        assert featurekit("extract", "--backbone", backbone, "--detector", "whole_image")[0] == 0
+        code, output, errors = featurekit("embeddings", "map", "--output", out)
+        assert code == 0, errors
+        assert "standardized vectors of mean_color (3 numbers)" in output
+    assert featurekit("extract", "--backbone", "hog", "--detector", "whole_image")[0] == 0
+    one_line(featurekit("embeddings", "map", "--output", out), "Name the feature set", "mean_color", "hog")

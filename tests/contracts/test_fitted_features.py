@@ -5,9 +5,9 @@ import pytest
 
 from featurekit.data.targets import GENDER
 from featurekit.estimators import CLASSIFIERS
-from featurekit.estimators._threads import one_blas_thread
 from featurekit.estimators.fitted_features import FITTED_FEATURES, frozen_only, types_of, with_fitted
 from featurekit.networks.backbones import BACKBONES
+from featurekit.threads import one_blas_thread
 
 NAMES = FITTED_FEATURES.names()
 every_feature = pytest.mark.parametrize("name", NAMES)

@@ -17,7 +17,7 @@ from featurekit.evaluation.evidence import Evidence, gather
 from featurekit.evaluation.outcomes import Outcomes
 from featurekit.evaluation.rivals import rivals_of
 from featurekit.evaluation.scores import score
-from featurekit.evaluation.slices import worst_slice
+from featurekit.evaluation.slices import slices_of, worst_of, worst_slice
 from featurekit.uncertainty.resampling import FEWEST
 
 N = 400  # faces, two of each subject
@@ -564,8 +564,44 @@ def test_a_damaged_file_is_named(folder, manifest):
 def test_progress_reaches_its_end(folder, manifest):
     told = []
     gather(folder, RUNS, manifest, progress=lambda done, total: told.append((done, total)))
-    assert told[-1] == (5, 5)
-    assert [done for done, _ in told] == sorted({done for done, _ in told})
+    # Three runs, each of which is looked at in detail, their differences, and the rest.
+    assert told == [(done, 8) for done in range(1, 9)]
+
+
+def test_the_last_step_is_told_when_nothing_is_left_to_do(folder, manifest, monkeypatch):
+    told, last = [], []
+    for name in ("confidence_of", "slices_of", "coverage_of", "disparities_of", "curves_of"):
+        real = getattr(evidence, name)
+
+        def watched(*of, real=real, **options):
+            last.append(len(told))
+            return real(*of, **options)
+
+        monkeypatch.setattr(evidence, name, watched)
+    gather(folder, RUNS, manifest, progress=lambda done, total: told.append(done))
+    assert max(last) == len(told) - 1
+
+
+@pytest.mark.parametrize("target", [GENDER, TARGETS["age"]], ids=["classes", "years"])
+def test_the_worst_of_all_slices_is_the_slice_that_is_found_without_them(target):
+    """To the last bit and in its order among equals: the slices of some models are not computed twice."""
+    rng = np.random.default_rng(0)
+    for n in (20, 97, 300):
+        table = pd.DataFrame({"row": np.arange(n), "subject": np.arange(n) // 2})
+        if target.is_regression:
+            table["true"] = rng.integers(20, 30, n).astype(float)
+            table["predicted"] = table["true"] + rng.normal(size=n)
+        else:
+            table["true"] = rng.choice(target.classes, n)
+            table["predicted"] = rng.choice(target.classes, n)
+        # Two columns whose labels are the other way round, so that two slices are equally bad.
+        half = np.where(np.arange(n) % 2, "b", "a")
+        labels = pd.DataFrame({"y": rng.choice([*"abc", ""], n), "gender": half, "x": half[::-1]})
+        labels["z"] = np.where(half == "a", "b", "a")
+        outcomes = Outcomes(labels=labels.rename_axis("row"), tables={"r": table})
+        found = worst_slice(outcomes, target, table, seed=0)
+        assert worst_of(slices_of(outcomes, target, table, seed=0)) == found
+        assert (found is None) == (n == 20)
 
 
 def test_a_column_that_says_what_another_one_says_makes_no_slices_of_its_own(folder, manifest):

@@ -100,26 +100,14 @@ def test_sizes_make_slices_that_are_not_combined_with_other_labels(comparison, m
     assert {(one.label,): one.score for one in by_gender.groups} == of_slices
 
 
-def test_a_comparison_that_was_moved_away_from_its_cache_keeps_its_sizes(comparison, manifest):
-    folder, run = comparison
-    first = gather(folder, [run], manifest)
-    elsewhere = folder.parents[2] / "elsewhere" / "reports" / "one"
-    elsewhere.parent.mkdir(parents=True)
-    folder.rename(elsewhere)
-    for known in (manifest, None):
-        assert gather(elsewhere, [run], known).of == first.of
-    faces = read_outcomes(ComparisonFolder(elsewhere).faces)
-    assert faces[FACE_SIZE].tolist()[:4] == ["", *BANDS[1:]]
-
-
-def extract_sharpness(comparison, manifest, *, mirrored=False):
-    """Put the sharpness of all rows but the first into the cache: their numbers, in a mixed order."""
+def extract_sharpness(comparison, manifest, *, mirrored=False, rows=slice(1, None)):
+    """Put the sharpness of rows into the cache, of all but the first: their numbers, in a mixed order."""
     folder, _ = comparison
     settings = default_settings("whole_image")
     recipe = make_recipes(["sharpness"], settings, device="cpu", mirrored=mirrored)["sharpness:laplacian"]
     shelf = Store(ComparisonFolder(folder).project.cache).shelf("embeddings", asdict(recipe))
     values = np.arange(N, dtype=np.float32)[:, None] * 37 % N
-    shelf.append(row_keys(manifest, settings)[1:], {"vectors": values[1:]})
+    shelf.append(row_keys(manifest, settings)[rows], {"vectors": values[rows]})
     return shelf, values[:, 0]
 
 
@@ -148,21 +136,49 @@ def test_sharpness_makes_slices_once_it_has_been_extracted(comparison, manifest,
         ((SHARPNESS,), band): count for band, count in zip(SHARPNESS_BANDS, (27, 26, 26), strict=True)
     }
     (by_sharpness,) = [one for one in after.targets["gender"].disparities if one.column == SHARPNESS]
-    assert by_sharpness.column == SHARPNESS
+    assert {one.label: one.n_faces for one in by_sharpness.groups} == dict(
+        zip(SHARPNESS_BANDS, (27, 26, 26), strict=True)
+    )
     faces = read_outcomes(ComparisonFolder(folder).faces)
     assert faces[SHARPNESS].tolist() == ["", *thirds(values[1:])]
 
 
-def test_sharpness_is_kept_without_a_cache_and_without_a_manifest(comparison, manifest):
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_faces_of_another_data_set_hide_no_extraction_of_this_one(comparison, manifest, mirrored):
+    """The cache is for all data sets of a project, which may have been extracted in the other way."""
     folder, run = comparison
-    extract_sharpness(comparison, manifest)
+    _, values = extract_sharpness(comparison, manifest, mirrored=mirrored)
+    others = Manifest(
+        manifest.table.assign(content=[f"{number:064x}" for number in range(1000, 1000 + N)]), manifest.root
+    )
+    extract_sharpness(comparison, others, mirrored=not mirrored)
+    gather(folder, [run], manifest)
+    faces = read_outcomes(ComparisonFolder(folder).faces)
+    assert faces[SHARPNESS].tolist() == ["", *thirds(values[1:])]
+
+
+def test_the_sharpness_of_a_face_is_that_of_either_extraction(comparison, manifest):
+    folder, run = comparison
+    for mirrored, rows in ((False, slice(1, 30)), (True, slice(20, None))):
+        _, values = extract_sharpness(comparison, manifest, mirrored=mirrored, rows=rows)
+    gather(folder, [run], manifest)
+    faces = read_outcomes(ComparisonFolder(folder).faces)
+    assert faces[SHARPNESS].tolist() == ["", *thirds(values[1:])]
+
+
+def test_a_comparison_that_was_moved_away_from_its_cache_keeps_its_qualities(comparison, manifest):
+    """Without its manifest, too."""
+    folder, run = comparison
+    _, values = extract_sharpness(comparison, manifest)
     first = gather(folder, [run], manifest)
     elsewhere = folder.parents[2] / "elsewhere" / "reports" / "one"
     elsewhere.parent.mkdir(parents=True)
     folder.rename(elsewhere)
     for known in (manifest, None):
         assert gather(elsewhere, [run], known).of == first.of
-    assert set(read_outcomes(ComparisonFolder(elsewhere).faces)[SHARPNESS]) == {"", *SHARPNESS_BANDS}
+    faces = read_outcomes(ComparisonFolder(elsewhere).faces)
+    assert faces[FACE_SIZE].tolist()[:4] == ["", *BANDS[1:]]
+    assert faces[SHARPNESS].tolist() == ["", *thirds(values[1:])]
 
 
 def test_a_damaged_cache_has_no_sharpness_and_is_no_error(comparison, manifest):

@@ -15,8 +15,8 @@ from featurekit.estimators._linear import ridge_answers
 from featurekit.estimators._svm.classifier import SVM
 from featurekit.estimators._svm.kernels import Distances, libsvm_bytes, matrix_bytes, rbf_kernel
 from featurekit.estimators._svm.regressor import SVMRegressor
-from featurekit.estimators._threads import one_blas_thread
 from featurekit.evaluation.tuning import inner_folds, search
+from featurekit.threads import one_blas_thread
 
 
 def clouds(n: int = 120, n_classes: int = 2, dim: int = 10, apart: float = 1.5, seed: int = 0):

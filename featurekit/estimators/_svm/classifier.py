@@ -24,7 +24,7 @@ from featurekit.estimators._svm.solvers import (
     solver_facts,
     votes,
 )
-from featurekit.estimators._threads import one_blas_thread
+from featurekit.threads import one_blas_thread
 
 
 @dataclass(eq=False, repr=False, kw_only=True)

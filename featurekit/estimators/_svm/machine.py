@@ -19,8 +19,8 @@ from featurekit.estimators._svm.kernels import (
     rbf_kernel,
 )
 from featurekit.estimators._svm.solvers import Machine, Solver, solver_facts
-from featurekit.estimators._threads import one_blas_thread
 from featurekit.networks.engines import available_memory
+from featurekit.threads import one_blas_thread
 
 INNER_FOLDS = 3
 # (kernel or vectors of the training rows, the same of the held-out rows, cost) → score.

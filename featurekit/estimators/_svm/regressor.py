@@ -15,7 +15,7 @@ from featurekit.estimators._scaling import learn_years, to_years
 from featurekit.estimators._svm.kernels import CACHE_MB
 from featurekit.estimators._svm.machine import KernelMachine, Trial
 from featurekit.estimators._svm.solvers import TOLERANCE, Machine, fit_linear, solve_on_gpu, solver_facts
-from featurekit.estimators._threads import one_blas_thread
+from featurekit.threads import one_blas_thread
 
 
 @dataclass(eq=False, repr=False, kw_only=True)

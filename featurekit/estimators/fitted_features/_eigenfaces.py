@@ -9,7 +9,7 @@ from sklearn.decomposition import PCA
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from featurekit.errors import EstimatorError
-from featurekit.estimators._threads import one_blas_thread
+from featurekit.threads import one_blas_thread
 
 # A component whose variance is smaller than this share of the largest one is a rounding error.
 _LEAST_VARIANCE = 1e-9

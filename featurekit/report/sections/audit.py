@@ -29,8 +29,20 @@ def n_idle(audit: Audit) -> int:
 
 
 def not_run(audit: Audit) -> str:
-    """Return a sentence on the checks that could not run; "" if all ran."""
-    return f"{counted(n_idle(audit), 'check', 'checks')} could not run." if n_idle(audit) else ""
+    """Return a sentence on the checks that could not run beside others that could; "" if there are none."""
+    n_not = n_idle(audit)
+    is_some = 0 < n_not < len(audit.findings)
+    return f"{counted(n_not, 'check', 'checks')} could not run." if is_some else ""
+
+
+def outcome_of(audit: Audit) -> str:
+    """Return a sentence on how many of the checks that could run found an error or a warning."""
+    n_ran, n_grave = len(audit.findings) - n_idle(audit), len(grave(audit))
+    if not n_ran:
+        return "No check of the audit could run."
+    if not n_grave:
+        return f"None of the {n_ran} checks of the audit found an error or a warning."
+    return f"{n_grave} of {n_ran} checks found an error or a warning."
 
 
 def blocks(audit: Audit | None, runs: Sequence[Run]) -> Blocks:
@@ -48,8 +60,8 @@ def blocks(audit: Audit | None, runs: Sequence[Run]) -> Blocks:
             )
         ]
     about = sentences(
-        f"{len(grave(audit))} of {len(audit.findings) - n_idle(audit)} checks found an error or a warning."
-        " Look at these findings before you trust the scores.",
+        outcome_of(audit),
+        "Look at these findings before you trust the scores." if grave(audit) else "",
         not_run(audit),
         f"Similar faces were searched for with the features {audit.features}." if audit.features else "",
     )

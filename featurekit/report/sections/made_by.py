@@ -53,6 +53,9 @@ def report_command(
 ) -> str:
     """Return the command that writes the page on a comparison again, with every option that is needed.
 
+    --faces thumb is left out on purpose: no command that is copied from a page should show people. A page
+    with faces is written again only by who asks for the faces.
+
     Args:
         title: name of the comparison.
         known: all runs of the comparison.

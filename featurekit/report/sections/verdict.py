@@ -10,7 +10,7 @@ from featurekit.evaluation.results import Run
 from featurekit.evaluation.scores import ScoreKind, score_kind, score_word, signed
 from featurekit.report.cells import amount, p_value, sentences, time_words, words
 from featurekit.report.model import Answer, Answers, Blocks, Text
-from featurekit.report.sections.audit import OLD, grave, is_old, n_idle, not_run
+from featurekit.report.sections.audit import OLD, grave, is_old, n_idle, not_run, outcome_of
 from featurekit.report.sections.cost import margin_words
 from featurekit.report.sections.differences import HOW_TESTED
 from featurekit.report.sections.slices import worst_in_words
@@ -67,17 +67,14 @@ def _data(audit: Audit | None, runs: Sequence[Run]) -> Text:
         return Text("The data set has not been audited: run featurekit audit.")
     if is_old(audit, runs):
         return Text(OLD, is_caution=True)
-    n_ran = len(audit.findings) - n_idle(audit)
-    if not n_ran:
-        return Text("No check of the audit could run; the section on the audit says what is missing.")
-    to_see = grave(audit)
+    to_see, n_ran = grave(audit), len(audit.findings) - n_idle(audit)
     if not to_see:
-        none = f"None of the {n_ran} checks of the audit found an error in the data."
-        return Text(sentences(none, not_run(audit)))
-    found = "; ".join(
+        missing = "" if n_ran else "The section on the audit says what is missing."
+        return Text(sentences(outcome_of(audit), not_run(audit), missing))
+    counts = "; ".join(
         f"{_COUNTED.get(one.name, words(one.name))}: {one.count:,} of {one.of:,}" for one in to_see
     )
-    warn = f"{len(to_see)} of {n_ran} checks of the audit warn: {found}."
+    warn = f"{len(to_see)} of {n_ran} checks of the audit warn: {counts}."
     return Text(sentences(f"Look at the data: {warn}", not_run(audit)), is_caution=True)
 
 

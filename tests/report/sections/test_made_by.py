@@ -11,7 +11,7 @@ from featurekit.evaluation.ages import LEGAL_AGES
 from featurekit.evaluation.evidence import MARGIN_POINTS, MARGIN_YEARS
 from featurekit.report.page import PROFILES
 from featurekit.report.sections.made_by import made_by, report_command
-from tests.report.made_up import make_audit, make_evidence, make_run, markdown_of
+from tests.report.made_up import html_of, make_audit, make_errors, make_evidence, make_run, markdown_of
 from tests.report.test_model_card import card_of
 
 RUNS = {target: [make_run(target), make_run(target, classifier="mlp")] for target in ("gender", "age")}
@@ -116,6 +116,15 @@ def test_a_page_gives_the_command_with_its_profile_and_its_margin_at_its_top_and
     assert "--profile" not in plain
     assert "--margin" not in plain
     assert "--model-card" not in text
+
+
+def test_the_command_of_a_page_with_faces_shows_nobody():
+    """Whoever repeats it has to ask for the faces."""
+    runs = RUNS["gender"]
+    page = html_of(runs, "t", make_evidence(runs), errors={"gender": make_errors(runs[0])})
+    assert "data:image/jpeg" in page
+    assert "featurekit report --name t" in page
+    assert "--faces" not in page
 
 
 def test_a_model_card_gives_the_command_that_writes_a_card_too():
