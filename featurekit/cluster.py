@@ -19,15 +19,15 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, cast
 
 from featurekit.errors import EngineError, FeaturekitError
 
-# Ray reads these when it is imported: no statistics are sent, and the address of this machine is 127.0.0.1.
-_NO_STATISTICS = {"RAY_USAGE_STATS_ENABLED": "0"}
-_ONLY_HERE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+# With this off, the address of a machine is 127.0.0.1 for Ray. Ray's processes read it from their environment
+# when they import Ray, and keep it in a constant.
+_OVER_THE_NETWORK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "ENABLE_RAY_CLUSTER"
 _HERE = ("127.0.0.1", "::1")
 # Seconds after which a cluster is given up in which not a single worker gets ready.
 PATIENCE = 600.0
@@ -69,9 +69,7 @@ def connected(address: str) -> "Iterator[Cluster]":
             a cluster already.
     """
     is_new = address == "local"
-    os.environ.update(_NO_STATISTICS | (_ONLY_HERE if is_new else {}))
-    if is_new:  # of another cluster, only its owner knows whether it wants a token
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     try:
         import ray
     except ImportError as error:
@@ -84,7 +82,10 @@ def connected(address: str) -> "Iterator[Cluster]":
             )
         yield Cluster(ray)
         return
-    with tempfile.TemporaryDirectory(prefix="featurekit-", ignore_cleanup_errors=True) as folder:
+    with (
+        tempfile.TemporaryDirectory(prefix="featurekit-", ignore_cleanup_errors=True) as folder,
+        _only_here() if is_new else nullcontext(),
+    ):
         more: dict[str, Any] = {"include_dashboard": False, "_temp_dir": folder} if is_new else {}
         try:
             with _own_signals():
@@ -101,13 +102,32 @@ def connected(address: str) -> "Iterator[Cluster]":
         try:
             if is_new and context.address_info["node_ip_address"] not in _HERE:
                 raise EngineError(
-                    "Ray was imported before, and would listen on the network. Call ray.init() yourself, and"
-                    " its cluster is used; or start Python again and import featurekit only."
+                    "This version of Ray would listen on the network. Call ray.init() yourself, and its"
+                    " cluster is used with --address auto."
                 )
             yield Cluster(ray)
         finally:
             with _own_signals():
                 ray.shutdown()
+
+
+@contextmanager
+def _only_here() -> Iterator[None]:
+    """Let Ray use the address 127.0.0.1 only, in this process and those that it starts."""
+    from ray._private import ray_constants
+
+    variable, constant = _OVER_THE_NETWORK
+    before, was = os.environ.get(variable), getattr(ray_constants, constant, None)
+    os.environ[variable] = "0"
+    setattr(ray_constants, constant, False)
+    try:
+        yield
+    finally:
+        setattr(ray_constants, constant, was)
+        if before is None:
+            del os.environ[variable]
+        else:
+            os.environ[variable] = before
 
 
 class Cluster:
