@@ -20,6 +20,9 @@ from featurekit.errors import WorkspaceError
 
 LONGEST_NAME = 255  # bytes, on nearly every disk
 
+# Scheme of the URL of a bucket → the package that fsspec needs for it.
+SCHEMES = {"s3": "s3fs", "gs": "gcsfs", "az": "adlfs", "memory": "fsspec"}
+
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
@@ -70,7 +73,8 @@ def fresh_name(stem: str, ending: str, taken: set[str]) -> str:
 
 def make_folder(folder: Path, mode: int = 0o777) -> None:
     """Make a folder and its missing parents, flushed to the disk so that they survive a power cut."""
-    if re.fullmatch("(s3|gs|az|memory):", next(iter(folder.parts), "")):
+    scheme, colon, rest = next(iter(folder.parts), "").partition(":")
+    if colon and not rest and scheme.lower() in SCHEMES:
         raise WorkspaceError(
             f"Cannot write {folder}: files are written to folders of this machine only. Write there, and copy"
             " the file to the bucket."

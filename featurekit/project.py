@@ -34,7 +34,7 @@ from pathlib import Path
 
 from featurekit.errors import WorkspaceError
 from featurekit.files import LONGEST_NAME, read_plain, write_text
-from featurekit.urls import UrlPath, place_of
+from featurekit.urls import UrlPath, names_in, place_of
 
 REPLACED = "replaced-"
 
@@ -45,7 +45,7 @@ class _Below:
     def __init__(self, path: str) -> None:
         self._path = path
 
-    def __get__(self, folder: "ProjectFolder | CacheFolder | ComparisonFolder", owner: type) -> Path:
+    def __get__(self, folder: "ProjectFolder | ComparisonFolder", owner: type) -> Path:
         return folder.root / self._path
 
 
@@ -104,6 +104,8 @@ class ProjectFolder:
     def keep_cache_in(self, place: str | Path) -> None:
         """Record that faces and embeddings are stored in another folder, or in a bucket.
 
+        A place that has none yet, such as a mistyped one, is replaced.
+
         Args:
             place: path of a folder, or URL of a folder in a bucket, such as "s3://bucket/cache".
 
@@ -113,7 +115,7 @@ class ProjectFolder:
         wanted, now = place_of(place).absolute(), self.cache.absolute()
         if wanted == now:
             return
-        if now != self.own_cache.absolute() or any((now / kind).exists() for kind in ("faces", "embeddings")):
+        if _may_have_rows(now):
             raise WorkspaceError(
                 f"The cache of this workspace is in {now}, and a purge would not find what is left there. To"
                 f" move it to {wanted}, copy its folders faces and embeddings, delete them in {now}, and"
@@ -167,28 +169,44 @@ class ProjectFolder:
         return sorted(path for path in self.reports.glob("*") if path.is_dir())
 
 
+def _may_have_rows(cache: Path) -> bool:
+    """Whether a place may have faces or embeddings; it may, too, if it cannot be read."""
+    try:
+        return not names_in(cache).isdisjoint(("faces", "embeddings"))
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+
+
 @dataclass(frozen=True)
 class CacheFolder:
-    """The paths in a folder of cached faces and embeddings, which may lie outside of a project.
+    """A folder of cached faces and embeddings, which may lie outside of a project, and what belongs to it.
 
     Attributes:
-        root: the folder.
-        extracted: list of the embeddings that have been extracted; see ProjectFolder.
+        root: the folder, on this machine or in a bucket.
+        extracted: list of the embeddings that have been extracted, see ProjectFolder; None for a bucket,
+            because the list is in the project.
+        purge: list of the subjects that exists while data are removed from the project; None for a bucket.
     """
 
     root: Path
-    extracted = _Below("extracted.json")
+    extracted: Path | None
+    purge: Path | None
 
     @classmethod
-    def at(cls, path: Path) -> "CacheFolder":
-        """Return the folder of the cache, given its path or that of its project."""
-        inside = ProjectFolder(path).cache
-        return cls(inside if inside.is_dir() else path)
+    def at(cls, place: Path) -> "CacheFolder":
+        """Return the cache at a place, given its path or URL, or the path of its project.
 
-    @property
-    def purge(self) -> Path:
-        """The list of subjects that exists while data are removed from the project of this cache."""
-        return ProjectFolder(self.root.absolute().parent).purge
+        Raises:
+            WorkspaceError: the cache.json of the project is damaged.
+        """
+        if isinstance(place, UrlPath):
+            return cls(place, None, None)
+        project = ProjectFolder(place)
+        if project.own_cache.is_dir() or project.cache_record.exists():
+            return cls(project.cache, project.extracted, project.purge)
+        return cls(place, place / project.extracted.name, ProjectFolder(place.absolute().parent).purge)
 
 
 @dataclass(frozen=True)

@@ -15,14 +15,12 @@ from hashlib import blake2b, sha256
 from pathlib import Path, PosixPath, PurePath
 from typing import Any
 
-from featurekit.errors import FeaturekitError, WorkspaceError
-from featurekit.files import leads_out, read_plain, sha256_of_file
+from featurekit.errors import WorkspaceError
+from featurekit.files import SCHEMES, leads_out, read_plain, sha256_of_file
 
-# Scheme of a URL → the package that fsspec needs for it.
-SCHEMES = {"s3": "s3fs", "gs": "gcsfs", "az": "adlfs", "memory": "fsspec"}
 # At least two letters: C:/ is a drive.
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://?(.*)", re.DOTALL)
-_OF_A_CLOUD = ("aiobotocore", "aiohttp", "azure", "botocore", "fsspec", "gcsfs", "google", "s3fs", "adlfs")
+_OF_A_CLOUD = ("aiobotocore", "aiohttp", "azure", "botocore", "google", *SCHEMES.values())
 _NO_CREDENTIALS = re.compile("NoCredentials|PartialCredentials|CredentialRetrieval|DefaultCredentials|NoAuth")
 _NO_BUCKET = "there is no such bucket"
 _BUSY = ("ConditionalRequestConflict", "OperationAborted", "ServiceUnavailable", "SlowDown", "409", "503")
@@ -125,9 +123,10 @@ class Bucket:
             # A listing that is kept would hide the files of other writers.
             self._files: Any = fsspec.filesystem(scheme, use_listings_cache=False)
         except ImportError as error:
-            with_it = " gcsfs" if scheme == "gs" else " adlfs" if scheme == "az" else ""
+            package = SCHEMES[scheme]
+            with_it = "" if scheme in ("s3", "memory") else f" {package}"  # which featurekit[buckets] lacks
             raise WorkspaceError(
-                f"{scheme}:// needs the package {SCHEMES[scheme]}: pip install 'featurekit[buckets]'{with_it}"
+                f"{scheme}:// needs the package {package}: pip install 'featurekit[buckets]'{with_it}"
             ) from error
 
     def signature(self, path: Path) -> tuple[int, int]:
@@ -136,7 +135,7 @@ class Bucket:
         Raises:
             FileNotFoundError: the file does not exist.
         """
-        with plain_errors(path):
+        with _plain_errors(path):
             facts = self._files.info(str(path))
         if facts["type"] != "file":
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
@@ -148,7 +147,7 @@ class Bucket:
         Raises:
             FileNotFoundError: the file does not exist.
         """
-        with plain_errors(path):
+        with _plain_errors(path):
             return bytes(self._files.cat_file(str(path), start=start, end=end))
 
     def create(self, path: Path, data: bytes) -> None:
@@ -157,7 +156,7 @@ class Bucket:
         Raises:
             FileExistsError: the file exists; it is not changed.
         """
-        with plain_errors(path):
+        with _plain_errors(path):
             self._files.pipe_file(str(path), data, mode="create")
 
     def listed(self, folder: Path) -> tuple[dict[str, tuple[int, int]], list[str]]:
@@ -168,7 +167,7 @@ class Bucket:
         """
         files, folders = dict[str, tuple[int, int]](), list[str]()
         try:
-            with plain_errors(folder):
+            with _plain_errors(folder):
                 found = self._files.ls(str(folder), detail=True, refresh=True)
         except FileNotFoundError as error:
             if error.strerror == _NO_BUCKET:
@@ -186,19 +185,19 @@ class Bucket:
 
     def copy(self, path: Path, to: Path) -> None:
         """Copy a file inside the bucket; a file that exists is replaced."""
-        with plain_errors(path):
+        with _plain_errors(path):
             self._files.cp_file(str(path), str(to))
 
     def delete(self, path: Path) -> None:
         """Remove a file; many buckets say nothing if it does not exist."""
-        with plain_errors(path):
+        with _plain_errors(path):
             self._files.rm_file(str(path))
 
     def keeps_versions(self, path: Path) -> bool | None:
         """Return whether the bucket keeps, or has kept, old versions of files; None if it is not known."""
         if self.scheme != "s3":
             return False if self.scheme == "memory" else None
-        with plain_errors(path):
+        with _plain_errors(path):
             facts = self._files.call_s3("get_bucket_versioning", Bucket=path.parts[1])
         return facts.get("Status") in ("Enabled", "Suspended")
 
@@ -276,7 +275,7 @@ def _signature(facts: Mapping[str, Any]) -> tuple[int, int]:
 
 
 @contextmanager
-def plain_errors(path: Path) -> Iterator[None]:
+def _plain_errors(path: Path) -> Iterator[None]:
     """Turn what a cloud's library raises into an OSError that says what is wrong, and contains no secret.
 
     Args:
@@ -284,8 +283,8 @@ def plain_errors(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except FeaturekitError:
-        raise
+    # As broad as this because the libraries of the clouds have no common base class. What is not theirs is
+    # raised again.
     except Exception as error:
         if not isinstance(error, OSError) and not type(error).__module__.startswith(_OF_A_CLOUD):
             raise

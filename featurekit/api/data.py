@@ -1,5 +1,6 @@
 """Load a data set from files with a known layout, or from a DataFrame."""
 
+import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -246,8 +247,12 @@ def _saved(dataset: AnyDataset, project: Project, *, of_frame: bool = False) -> 
 
 def _tell_of_replaced(dataset: Manifest, project: Project) -> None:
     """Warn if a data set takes the place of another one, whose comparisons cannot be continued any more."""
+    path = project.folder.manifest
+    with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+        if json.loads(path.with_suffix(".json").read_text())["dataset"] == dataset.name:
+            return  # without reading the whole table, which may be long
     with suppress(ManifestError):
-        earlier = Manifest.load(project.folder.manifest)
+        earlier = Manifest.load(path)
         if earlier.name != dataset.name:
             warn(
                 f"the project's data set was {earlier.name} ({len(earlier):,} rows), and {dataset.name} takes"

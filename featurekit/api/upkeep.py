@@ -18,6 +18,7 @@ from featurekit.ops.traces import find_traces
 from featurekit.ops.verify import Verification, verify_run
 from featurekit.project import ComparisonFolder
 from featurekit.registry import unknown
+from featurekit.urls import place_of
 
 
 def audit(
@@ -181,13 +182,14 @@ def merge_caches(
     as this function.
 
     Args:
-        others: folders of projects or of caches.
+        others: folders of projects, or folders or URLs of caches.
         project: the project to copy to; None for the project of the current folder.
         progress: whether to show a progress bar.
 
     Returns:
-        What was added; its method ``.frame()`` returns a table with one row for each recipe, and its
-        attribute ``.damaged`` has the damaged files.
+        What was added; its method ``.frame()`` returns a table with one row for each recipe. Its attribute
+        ``.damaged`` has the damaged files, and ``.left_out`` a sentence for each cache whose record of
+        extractions could not be merged.
 
     Raises:
         WorkspaceError: no folder is given, or one has no cache, is named twice, or is the project itself;
@@ -201,8 +203,8 @@ def merge_caches(
     if isinstance(others, str | Path) or not others:
         raise WorkspaceError("others must be a list of folders, for example fk.merge_caches(['part1']).")
     with shown(progress, "merging", "files") as told:
-        merged = merge(project_of(project).folder, list(map(Path, others)), told)
-    for text in merged.apart:
+        merged = merge(project_of(project).folder, list(map(place_of, others)), told)
+    for text in merged.left_out:
         warn(text)
     warn_of_first([f"{one.path} {one.why}. It was left out" for one in merged.damaged], "more")
     return merged

@@ -19,6 +19,7 @@ from typing import IO, Any, cast
 
 from featurekit.cache.storage import QUARANTINE, Signature, Storage
 from featurekit.errors import StoreError
+from featurekit.files import is_unfinished
 from featurekit.urls import Bucket, UrlPath
 
 # Bytes of a first request, and most bytes that are requested ahead while a file is read from start to end.
@@ -126,7 +127,15 @@ class BucketStorage(Storage):
         A listing may lag behind what was written or deleted. Files that this process has written, read or
         found are asked for one by one if the listing says something else about them.
         """
-        found = self._bucket.listed(folder)[0]
+        return {
+            path: signature
+            for path, signature in self._listed(folder)[0].items()
+            if path.name.endswith(ending) and not path.name.startswith(".")
+        }
+
+    def _listed(self, folder: Path) -> tuple[dict[Path, Signature], Sequence[Path]]:
+        """Return the signature of each file in a folder, hidden or not, and the folders in it."""
+        found, folders = self._bucket.listed(folder)
         listed: dict[Path, Signature] = {folder / name: signature for name, signature in found.items()}
         with self._lock:
             doubtful = [
@@ -140,11 +149,7 @@ class BucketStorage(Storage):
                 listed[path] = self._signature(path)
         for path in listed:
             self._note(path, is_there=True)
-        return {
-            path: signature
-            for path, signature in listed.items()
-            if path.name.endswith(ending) and not path.name.startswith(".")
-        }
+        return listed, [folder / name for name in folders]
 
     def move(self, path: Path, to: Path) -> None:
         """Copy a file to another path, check the copy, and delete the file.
@@ -159,17 +164,18 @@ class BucketStorage(Storage):
         self._bucket.delete(path)
         self._note(path, is_there=False)
 
-    def delete(self, path: Path) -> None:
-        """Remove a file.
+    def delete(self, path: Path) -> int:
+        """Remove a file, and return its size.
 
         Raises:
             FileNotFoundError: the file does not exist.
             StoreError: the file is still there.
         """
-        self._signature(path)
+        size = self._signature(path)[0]
         self._bucket.delete(path)
         if self.exists(path):
             raise StoreError(f"Cannot delete {path}: the bucket still has the file.")
+        return size
 
     def folders(self, folder: Path) -> Sequence[Path]:
         """Return the paths of the folders in a folder, sorted."""
@@ -177,30 +183,26 @@ class BucketStorage(Storage):
 
     def files(self, folder: Path) -> dict[Path, int]:
         """Return the size of every file in a folder and in the folders below, by path."""
-        found = {path: signature[0] for path, signature in self.list(folder, "").items()}
-        for below in self.folders(folder):
+        listed, folders = self._listed(folder)
+        found = {path: signature[0] for path, signature in listed.items()}
+        for below in folders:
             found |= self.files(below)
         return found
-
-    def remove(self, path: Path) -> int:
-        """Remove a file and return its size; 0 if another process has removed it already."""
-        try:
-            size = self._signature(path)[0]
-            self.delete(path)
-        except FileNotFoundError:
-            return 0
-        return size
 
     def remove_folder(self, folder: Path) -> Sequence[tuple[Path, int]]:
         """Remove all files in a folder and below; return them with their sizes."""
         return [(path, self.remove(path)) for path in self.files(folder)]
 
-    def left(self, folder: Path) -> Sequence[Path]:
-        """Return nothing: what a killed process had not uploaded as a whole is no file."""
-        return []
+    def unfinished(self, folder: Path) -> Sequence[Path]:
+        """Return the unfinished files in a folder.
+
+        What is not uploaded as a whole is no file. But a cache that was copied from a disk may have brought
+        what a killed process had left there.
+        """
+        return [path for path in self._listed(folder)[0] if is_unfinished(path)]
 
     @contextmanager
-    def alone(self, root: Path) -> Iterator[None]:
+    def removal_lock(self, root: Path) -> Iterator[None]:
         """Do not wait: a bucket has no lock."""
         yield
 

@@ -1,19 +1,16 @@
 """Copy the rows of another cache into a cache.
 
-A file is named by the hash of its bytes, so a file that is here already is not read, and merging can be
+A file is named by the hash of its bytes, so a file that is here already is not read whole, and merging can be
 stopped and run again. Nothing is written into the other cache.
 """
 
-import errno
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from featurekit.cache.shard import DamagedError, load_shard
 from featurekit.cache.shelf import Shelf
-from featurekit.cache.storage import Damage, Storage
+from featurekit.cache.storage import Damage
 from featurekit.cache.store import ShelfInfo, Store
-from featurekit.errors import StoreError
 
 
 @dataclass(frozen=True)
@@ -67,27 +64,18 @@ def merge_shelf(
         StoreError: a file cannot be read, or the rows have other columns than those in the cache.
         WorkspaceError: the disk is full or cannot be written.
     """
-    storage = Storage()
     shelf: Shelf | None = None
     damaged: list[Damage] = []
     added = Added(info.kind, info.key, info.recipe)
     for path in other.files_on(info):
-        if not storage.exists(store.root / info.kind / info.key / path.name):
-            try:
-                shard, data = load_shard(storage, path, info.kind, info.key)
-            except FileNotFoundError:
-                pass  # another process has just removed it
-            except DamagedError as damage:
-                damaged.append(Damage(path, str(damage)))
-            except OSError as error:
-                if error.errno != errno.EIO:
-                    raise StoreError(f"Cannot read {path}: {error.strerror or error}.") from error
-                damaged.append(Damage(path, f"cannot be read: {error.strerror}"))
-            else:
-                shelf = shelf or store.shelf(info.kind, shard.recipe)
-                new = shelf.adopt(shard, data)
-                if new:
-                    size = new.signature[0]
-                    added += Added(info.kind, info.key, shard.recipe, len(new.keys), 1, size)
+        found = None if store.has_file(info, path.name) else other.load(info, path)
+        if isinstance(found, Damage):
+            damaged.append(found)
+        elif found:  # else the file is here already, or another process has just removed it
+            shard, data = found
+            shelf = shelf or store.shelf(info.kind, shard.recipe)
+            if new := shelf.adopt(shard, data):
+                size = new.signature[0]
+                added += Added(info.kind, info.key, shard.recipe, len(new.keys), 1, size)
         advance()
     return added, damaged

@@ -6,12 +6,13 @@ the shards alone.
 
 import errno
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from hashlib import file_digest, sha256
 from io import BytesIO
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +48,8 @@ DTYPES = {
     "I64": np.dtype("<i8"),
     "F64": np.dtype("<f8"),
 }
+
+Loaded = TypeVar("Loaded")
 
 CHANGED = "has changed since it was written: its hash differs from its name"
 
@@ -91,25 +94,41 @@ class Shard:
     columns: Mapping[str, Column]
 
 
-def _open_shard(storage: Storage, path: Path, kind: str, key: str, *, hashed: bool) -> Shard:
-    """Return a shard; raise DamagedError if its hash, its header or its recipe is wrong."""
-    with storage.open(path) as (file, signature):
-        if hashed and file_digest(file, "sha256").hexdigest() != path.stem:  # type: ignore[arg-type]
-            raise DamagedError(CHANGED)
-        file.seek(0)
-        return _checked(_parse_shard(path, signature, file, signature[0]), kind, key)
+def _opened(path: Path, load: Callable[[], Loaded]) -> Loaded | Damage | None:
+    """Return what load() reads from a file, or what is wrong with the file; None if it does not exist.
+
+    Raises:
+        StoreError: the file cannot be read.
+    """
+    try:
+        return load()
+    except FileNotFoundError:  # another process has just removed it
+        return None
+    except DamagedError as damage:
+        return Damage(path, str(damage))
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise StoreError(f"Cannot read {path}: {error.strerror or error}.") from error
+        # The disk has lost a part of the file.
+        return Damage(path, f"cannot be read: {error.strerror}")
 
 
-def _checked(shard: Shard, kind: str, key: str) -> Shard:
-    """Return a shard; raise DamagedError unless it has a kind, and a recipe whose key starts like this."""
+def _shard_in(
+    file: IO[bytes], path: Path, signature: Signature, kind: str, key: str, *, hashed: bool = True
+) -> Shard:
+    """Return the shard in an open file; raise DamagedError if its hash, its header or its recipe is wrong."""
+    if hashed and file_digest(file, "sha256").hexdigest() != path.stem:  # type: ignore[arg-type]
+        raise DamagedError(CHANGED)
+    file.seek(0)
+    shard = _parse_shard(path, signature, file, signature[0])
     said_key = recipe_key(shard.recipe)
     if shard.kind != kind or not said_key.startswith(key):
         raise DamagedError(f"belongs to another recipe ({shard.kind}/{said_key[:16]})")
     return shard
 
 
-def load_shard(storage: Storage, path: Path, kind: str, key: str) -> tuple[Shard, bytes]:
-    """Return a shard with its bytes, which have the hash that the file is named after.
+def load_shard(storage: Storage, path: Path, kind: str, key: str) -> tuple[Shard, bytes] | Damage | None:
+    """Return a shard with its bytes, or what is wrong with the file; None if it does not exist.
 
     Args:
         storage: the place where the file is.
@@ -118,13 +137,14 @@ def load_shard(storage: Storage, path: Path, kind: str, key: str) -> tuple[Shard
         key: key of the recipe that the shard must have, or the beginning of this key.
 
     Raises:
-        DamagedError: the hash, the header or the recipe is wrong.
-        OSError: the file cannot be read.
+        StoreError: the file cannot be read.
     """
-    data = storage.read(path)
-    if sha256(data).hexdigest() != path.stem:
-        raise DamagedError(CHANGED)
-    return _checked(_parse_shard(path, (len(data),), BytesIO(data), len(data)), kind, key), data
+
+    def load() -> tuple[Shard, bytes]:
+        data = storage.read(path)
+        return _shard_in(BytesIO(data), path, (len(data),), kind, key), data
+
+    return _opened(path, load)
 
 
 def open_shards(
@@ -144,21 +164,16 @@ def open_shards(
     Raises:
         StoreError: a file cannot be read.
     """
-    shards: list[Shard] = []
-    damaged: list[Damage] = []
-    for path in sorted(paths):
-        try:
-            shards.append(_open_shard(storage, path, kind, key, hashed=hashed))
-        except FileNotFoundError:
-            continue
-        except DamagedError as damage:
-            damaged.append(Damage(path, str(damage)))
-        except OSError as error:
-            if error.errno != errno.EIO:
-                raise StoreError(f"Cannot read {path}: {error.strerror or error}.") from error
-            # The disk has lost a part of the file.
-            damaged.append(Damage(path, f"cannot be read: {error.strerror}"))
-    return shards, damaged
+
+    def load(path: Path) -> Shard:
+        with storage.open(path) as (file, signature):
+            return _shard_in(file, path, signature, kind, key, hashed=hashed)
+
+    found = [_opened(path, partial(load, path)) for path in sorted(paths)]
+    return (
+        [one for one in found if isinstance(one, Shard)],
+        [one for one in found if isinstance(one, Damage)],
+    )
 
 
 def _parse_shard(path: Path, signature: Signature, file: IO[bytes], size: int) -> Shard:

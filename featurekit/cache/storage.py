@@ -101,33 +101,41 @@ class Storage:
         make_private_folder(to.parent)
         path.replace(to)
 
-    def delete(self, path: Path) -> None:
-        """Remove a file, so that it does not exist after a power cut either.
+    def delete(self, path: Path) -> int:
+        """Remove a file, so that it does not exist after a power cut either, and return its size.
 
         Raises:
             FileNotFoundError: the file does not exist.
         """
+        size = path.lstat().st_size
         path.unlink()
         sync_folder(path.parent)
+        return size
 
     def folders(self, folder: Path) -> Sequence[Path]:
         """Return the paths of the folders in a folder, sorted."""
         return [path for path in entries(folder) if path.is_dir()]
 
     def files(self, folder: Path) -> dict[Path, int]:
-        """Return the size of every file in a folder and in the folders below, by path."""
-        if not folder.is_dir():
-            return {}
-        return {path: path.stat().st_size for path in sorted(folder.rglob("*")) if path.is_file()}
+        """Return the size of every file in a folder and in the folders below, by path.
+
+        Raises:
+            OSError: a folder cannot be read; Path.rglob() would skip it.
+        """
+        found = {}
+        for where, _, names in os.walk(folder, onerror=_unless_gone):
+            for path in (Path(where, name) for name in names):
+                with suppress(FileNotFoundError):  # it has just been removed
+                    if path.is_file():
+                        found[path] = path.stat().st_size
+        return dict(sorted(found.items()))
 
     def remove(self, path: Path) -> int:
         """Remove a file and return its size; 0 if another process has removed it already."""
         try:
-            size = path.stat().st_size
-            path.unlink()
+            return self.delete(path)
         except FileNotFoundError:
             return 0
-        return size
 
     def remove_folder(self, folder: Path) -> Sequence[tuple[Path, int]]:
         """Remove a folder with all files in it and below; return the files with their sizes."""
@@ -136,12 +144,12 @@ class Storage:
             shutil.rmtree(folder)
         return files
 
-    def left(self, folder: Path) -> Sequence[Path]:
+    def unfinished(self, folder: Path) -> Sequence[Path]:
         """Return the unfinished files in a folder whose writers are dead."""
         return [path for path in entries(folder) if _is_left(path)]
 
     @contextmanager
-    def alone(self, root: Path) -> Iterator[None]:
+    def removal_lock(self, root: Path) -> Iterator[None]:
         """Let one removal run at a time: two removals could each remove the other's copy of a row.
 
         Args:
@@ -199,6 +207,12 @@ def in_one_line(action: str = "") -> Iterator[None]:
 def signature_of(status: os.stat_result) -> Signature:
     """Return the signature of a file (size, times and inode number) from the result of os.stat()."""
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+
+
+def _unless_gone(error: OSError) -> None:
+    """Raise the error of a folder that cannot be read, but not that of one that does not exist."""
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise error
 
 
 def _is_left(path: Path) -> bool:

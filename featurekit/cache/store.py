@@ -16,7 +16,8 @@ The vectors describe people's faces, so only the user has access to the folders 
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurekit.cache.keys import RowKeys, as_keys, recipe_key
-from featurekit.cache.shard import ENDING, Shard, forget_rows, open_shards
+from featurekit.cache.shard import ENDING, Shard, forget_rows, load_shard, open_shards
 from featurekit.cache.shelf import RECIPE_FILE, Shelf, recipe_of, write_recipe, wrong_recipe
 from featurekit.cache.storage import QUARANTINE, Damage, Storage, in_one_line, put_aside
 from featurekit.errors import StoreError
@@ -192,14 +193,12 @@ class Store:
                 f"The cache has no key {strange[0]}. Its keys are: {', '.join(sorted(known)) or 'none'}."
             )
         storage = self._storage
-        with storage.alone(self.root):
-            tops = (self.root, *storage.folders(self.root))
-            removed = [(path, storage.remove(path)) for top in tops for path in storage.left(top)]
+        with storage.removal_lock(self.root):
+            removed = [(path, storage.remove(path)) for path in self.unfinished()]
             for folder in folders:
                 if folder.name in {key[:16] for key in drop}:
                     removed += storage.remove_folder(folder)
                     continue
-                removed += [(path, storage.remove(path)) for path in storage.left(folder)]
                 removed += storage.remove_folder(folder / QUARANTINE)
                 redundant = _redundant(self._look_at(folder)[0])
                 removed += [(path, storage.remove(path)) for path in redundant]
@@ -213,6 +212,28 @@ class Store:
             shelf: the shelf, from shelves().
         """
         return sorted(self._storage.list(self.root / shelf.kind / shelf.key, ENDING))
+
+    @in_one_line()
+    def has_file(self, shelf: ShelfInfo, name: str) -> bool:
+        """Whether a shelf has a file of this name, intact or damaged.
+
+        Args:
+            shelf: the shelf, from shelves() of this cache or of another one.
+            name: name of the file.
+        """
+        return self._storage.exists(self.root / shelf.kind / shelf.key / name)
+
+    def load(self, shelf: ShelfInfo, path: Path) -> tuple[Shard, bytes] | Damage | None:
+        """Return a file of a shelf as a shard and its bytes, what is wrong with it, or None if it is gone.
+
+        Args:
+            shelf: the shelf, from shelves().
+            path: path of the file, from files_on().
+
+        Raises:
+            StoreError: the file cannot be read.
+        """
+        return load_shard(self._storage, path, shelf.kind, shelf.key)
 
     @in_one_line()
     def keys_on(self, shelf: ShelfInfo) -> NDArray[np.uint8]:
@@ -242,14 +263,14 @@ class Store:
         Raises:
             StoreError: a shard is damaged, or the folder cannot be written.
         """
-        with self._storage.alone(self.root):
+        with self._storage.removal_lock(self.root):
             for shard in self._shards_of(shelf):
                 forget_rows(self._storage, shard, as_keys(row_keys))
 
     @in_one_line()
     def clear_quarantine(self) -> None:
         """Remove every damaged file that was moved to a quarantine folder."""
-        with self._storage.alone(self.root):
+        with self._storage.removal_lock(self.root):
             for folder in self._folders():
                 self._storage.remove_folder(folder / QUARANTINE)
 
@@ -259,15 +280,30 @@ class Store:
         return [path for folder in self._folders() for path in self._storage.files(folder / QUARANTINE)]
 
     @in_one_line()
-    def other_files(self) -> list[tuple[Path, bytes]]:
-        """Return the path and the bytes of each file of a bucket that is not a shard.
+    def unfinished(self) -> list[Path]:
+        """Return the unfinished files that killed processes have left in the cache."""
+        kinds = self._storage.folders(self.root)
+        folders = dict.fromkeys((self.root, *kinds, *self._folders()))
+        return [path for folder in folders for path in self._storage.unfinished(folder)]
 
-        A cache in a folder of this machine is searched by the one who asks.
+    @in_one_line()
+    def clear_unfinished(self) -> None:
+        """Remove the unfinished files that killed processes have left in the cache."""
+        with self._storage.removal_lock(self.root):
+            for path in self.unfinished():
+                self._storage.remove(path)
+
+    def other_files(self) -> Iterator[tuple[Path, bytes]]:
+        """Yield the path and the bytes of each file below the folder of the cache that is not a shard.
+
+        Raises:
+            StoreError: a folder or a file cannot be read.
         """
-        if not isinstance(self.root, UrlPath):
-            return []
-        paths = self._storage.files(self.root)
-        return [(path, self._storage.read(path)) for path in paths if path.suffix != ENDING]
+        with in_one_line():
+            for path in self._storage.files(self.root):
+                if path.suffix != ENDING:
+                    with suppress(FileNotFoundError):  # it has just been removed
+                        yield path, self._storage.read(path)
 
     @in_one_line()
     def check_forgets(self) -> None:

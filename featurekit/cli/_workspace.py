@@ -10,8 +10,13 @@ import featurekit as fk
 
 
 def project_of_command(context: typer.Context) -> fk.Project:
-    """Return the project that a command works in."""
-    return context.ensure_object(fk.Project)
+    """Return the project that a command works in.
+
+    --cache is recorded only here, so that a command that ends before, such as one with --help or with a
+    mistyped option, records nothing.
+    """
+    given = context.find_root().params
+    return fk.Project(given["workspace"], cache=given["cache"])
 
 
 def dataset_of_command(context: typer.Context) -> "fk.Dataset":

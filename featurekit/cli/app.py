@@ -15,7 +15,6 @@ from typing import Annotated
 
 import typer
 
-import featurekit as fk
 from featurekit.cli import (
     audit,
     embeddings,
@@ -108,7 +107,6 @@ def _options(
     if version:
         typer.echo(f"featurekit {__version__}")
         raise typer.Exit
-    context.obj = fk.Project(workspace, cache=cache)
 
 
 def _keep_lines_of_examples(of: typer.Typer) -> None:

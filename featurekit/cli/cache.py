@@ -84,7 +84,9 @@ def cache_gc(
 
 def cache_merge(
     context: typer.Context,
-    others: Annotated[list[Path], typer.Argument(help="Folders of other workspaces, or of their caches.")],
+    others: Annotated[
+        list[Path], typer.Argument(help="Folders of other workspaces, or folders or URLs of caches.")
+    ],
 ) -> None:
     """Copy the faces and vectors of other caches into the cache of this workspace.
 

@@ -268,10 +268,7 @@ class Manifest:
             if not isinstance(root, str) or "\0" in root:
                 raise ValueError(f"{root!r} is not a folder.")
             folder = place_of(root)
-        except (
-            *(ValueError, KeyError, TypeError, RecursionError, pd.errors.ParserError),
-            WorkspaceError,
-        ) as error:
+        except (ValueError, KeyError, TypeError, RecursionError, WorkspaceError) as error:
             raise ManifestError(f"{path} is not a manifest of featurekit: {error}") from error
         return cls(table, folder, info)
 

@@ -35,7 +35,7 @@ def prepare(
         name: name of the data set.
         path: folder of the data set, or the file if name is "table", which may be in a bucket.
         content_of: function that returns the sha256 of a file in hexadecimal, or raises OSError, for example
-            one with a cache; sha256_of_file() if None.
+            one with a cache; content_of() of featurekit.urls if None.
         progress: called with (files read, files to read).
         missing: words for a missing value in any column, as a sequence or separated by commas. They replace
             the default words ("nan", "N/A", "unknown", "?", "-", "none", ...). Words with + or - in front are
@@ -122,7 +122,8 @@ def _judged(
         facts: name, path, options and licence of the data set.
         what: name of the data set in messages.
         words: which cells mean "not known".
-        content_of: returns the sha256 of a file's bytes, or raises OSError; None for sha256_of_file().
+        content_of: returns the sha256 of a file's bytes, or raises OSError; None for that of
+            featurekit.urls.
         progress: called with (files read, files to read).
 
     Raises:

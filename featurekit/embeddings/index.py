@@ -207,14 +207,11 @@ def faces_of(ledger: Ledger) -> set[str]:
     return {recipe_key(recipe.faces) for recipe in ledger.recipes.values()}
 
 
-def enter(
-    ledger: Ledger | None, extraction: Extraction, settings: FaceSettings, asked: Mapping[str, str]
-) -> Ledger:
-    """Add an extraction to the record of a workspace, and return the new record; see joined().
+def record_of(extraction: Extraction, settings: FaceSettings, asked: Mapping[str, str]) -> Ledger:
+    """Return the record of one extraction alone.
 
     Args:
-        ledger: the record so far; None for the first extraction.
-        extraction: the new extraction.
+        extraction: the extraction.
         settings: how the faces were found.
         asked: device and precision that the user asked for.
     """
@@ -234,8 +231,7 @@ def enter(
         if extraction.n_read and not extraction.is_on_cluster
     }
     on_cluster = tuple(sorted(extraction.achieved)) if extraction.is_on_cluster else ()
-    alone = Ledger(settings, extraction.recipes, costs, extraction.achieved, asked, on_cluster)
-    return joined([alone] if ledger is None else [ledger, alone])
+    return Ledger(settings, extraction.recipes, costs, extraction.achieved, asked, on_cluster)
 
 
 def feature_names(backbones: Sequence[str] | None = None, layer: str | None = None) -> list[str]:
@@ -309,7 +305,7 @@ def extract_into(
             manifest, recipes, settings, store, part=part, run=workers.run, progress=progress
         )
     asked = {"device": device, "precision": precision}
-    add_to_record(workspace.extracted, enter(None, extraction, settings, asked))
+    add_to_record(workspace.extracted, record_of(extraction, settings, asked))
     return extraction
 
 

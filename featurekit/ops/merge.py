@@ -28,6 +28,7 @@ from featurekit.errors import WorkspaceError
 from featurekit.networks.feature_names import shelf_name
 from featurekit.progress import Progress
 from featurekit.project import CacheFolder, ProjectFolder
+from featurekit.urls import UrlPath, place_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,13 +39,14 @@ class Merged:
         added: the rows that were added, for each recipe of the other caches.
         n_extractions: number of extractions that were added to the record.
         damaged: files of the other caches that are damaged, and were left out.
-        apart: a sentence for each cache whose record was left out, because it does not fit the record here.
+        left_out: a sentence for each cache whose record was left out, because it does not fit the record
+            here, or is not in the cache.
     """
 
     added: tuple[Added, ...]
     n_extractions: int
     damaged: tuple[Damage, ...]
-    apart: tuple[str, ...]
+    left_out: tuple[str, ...]
 
     def frame(self) -> pd.DataFrame:
         """Return a table with one row for each recipe: what it is, and the rows, files and bytes added."""
@@ -62,7 +64,7 @@ def merge(workspace: ProjectFolder, others: Sequence[Path], progress: Progress |
 
     Args:
         workspace: the workspace to copy to.
-        others: folders of workspaces or of caches, which are not changed.
+        others: folders of workspaces, or folders or URLs of caches, which are not changed.
         progress: called with (files done, files to do).
 
     Raises:
@@ -71,11 +73,15 @@ def merge(workspace: ProjectFolder, others: Sequence[Path], progress: Progress |
     """
     here = Store(workspace.cache)
     entries_at(workspace.extracted)  # raises an error if the record is damaged
-    found = [(cache, infos) for cache in _caches(workspace, others) for infos in [_shelves(cache)]]
-    total = sum(info.shards + info.damaged for _, infos in found for info in infos)
+    caches = _caches(workspace, others)
+    stores = [Store(cache.root, read_only=True) for cache in caches]
+    shelves = [_shelves(cache, there) for cache, there in zip(caches, stores, strict=True)]
+    total = sum(
+        len(there.files_on(info)) for there, infos in zip(stores, shelves, strict=True) for info in infos
+    )
     added: dict[tuple[str, str], Added] = {}
     damaged: list[Damage] = []
-    apart: list[str] = []
+    left_out: list[str] = []
     done = n_extractions = 0
 
     def advance() -> None:
@@ -84,8 +90,7 @@ def merge(workspace: ProjectFolder, others: Sequence[Path], progress: Progress |
         if progress:
             progress(min(done, total), total)
 
-    for cache, infos in found:
-        there = Store(cache.root, read_only=True)
+    for cache, there, infos in zip(caches, stores, shelves, strict=True):
         for info in infos:
             new, bad = merge_shelf(here, there, info, advance)
             earlier = added.get((info.kind, info.key))
@@ -94,12 +99,12 @@ def merge(workspace: ProjectFolder, others: Sequence[Path], progress: Progress |
         n_new, bad, why = _merge_record(workspace.extracted, cache)
         n_extractions += n_new
         damaged += bad
-        apart += [why] if why else []
+        left_out += [why] if why else []
     return Merged(
         added=tuple(added[key] for key in sorted(added)),
         n_extractions=n_extractions,
         damaged=tuple(damaged),
-        apart=tuple(apart),
+        left_out=tuple(left_out),
     )
 
 
@@ -109,14 +114,15 @@ def _caches(workspace: ProjectFolder, others: Sequence[Path]) -> list[CacheFolde
     Raises:
         WorkspaceError: a folder is the workspace itself, or is named twice, or a purge has not ended.
     """
-    caches = [CacheFolder.at(path) for path in others]
-    seen = {os.path.realpath(workspace.cache): "is the cache to merge into. Name other folders"}
-    for path, cache in zip(others, caches, strict=True):
-        if why := seen.get(os.path.realpath(cache.root)):
-            raise WorkspaceError(f"{path} {why}.")
-        seen[os.path.realpath(cache.root)] = "is named twice. Name each folder once"
+    places = [place_of(path) for path in others]
+    caches = [CacheFolder.at(place) for place in places]
+    seen = {_real(workspace.cache): "is the cache to merge into. Name other folders"}
+    for place, cache in zip(places, caches, strict=True):
+        if why := seen.get(_real(cache.root)):
+            raise WorkspaceError(f"{place} {why}.")
+        seen[_real(cache.root)] = "is named twice. Name each folder once"
     for path in (workspace.purge, *(cache.purge for cache in caches)):
-        if path.exists():
+        if path and path.exists():
             raise WorkspaceError(
                 f"{path} exists: a purge has not ended, and its subjects would come back. Run featurekit"
                 " cache purge again there first."
@@ -124,14 +130,19 @@ def _caches(workspace: ProjectFolder, others: Sequence[Path]) -> list[CacheFolde
     return caches
 
 
-def _shelves(cache: CacheFolder) -> list[ShelfInfo]:
+def _real(place: Path) -> str:
+    """Return a name that two paths to one folder share; a URL is such a name."""
+    return str(place) if isinstance(place, UrlPath) else os.path.realpath(place)
+
+
+def _shelves(cache: CacheFolder, there: Store) -> list[ShelfInfo]:
     """Return what a cache contains.
 
     Raises:
         WorkspaceError: the folder has neither rows nor a record.
     """
-    infos = Store(cache.root, read_only=True).shelves()
-    if not infos and not entry_files(cache.extracted):
+    infos = there.shelves()
+    if not infos and not (cache.extracted and entry_files(cache.extracted)):
         raise WorkspaceError(
             f"{cache.root} has no faces and no vectors. Name the folder of a workspace in which vectors were"
             " extracted, or of its cache."
@@ -147,6 +158,13 @@ def _merge_record(path: Path, cache: CacheFolder) -> tuple[int, list[Damage], st
     """
     entries: dict[str, Entry] = {}
     damaged: list[Damage] = []
+    if cache.extracted is None:
+        why = (
+            f"{cache.root} has no record of its extractions: it is in the workspaces that use it. The"
+            " rows were merged. To merge the record too, name such a workspace instead, or run featurekit"
+            " extract with the options that were given there."
+        )
+        return 0, damaged, why
     for file in entry_files(cache.extracted):
         try:
             name, entry = read_entry(file)

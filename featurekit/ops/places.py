@@ -112,6 +112,10 @@ def _places_of_cache(workspace: ProjectFolder, traces: Traces, manifest: Manifes
             lambda: [(len(store.quarantined()), store.clear_quarantine)],
         )
     )
+    if isinstance(store.root, UrlPath):  # those on this machine are removed before everything else
+        places.append(
+            Place("cache", "unfinished files", lambda: [(len(store.unfinished()), store.clear_unfinished)])
+        )
     index = workspace.file_index
     if index.is_file():
         still_named = {

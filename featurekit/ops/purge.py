@@ -134,9 +134,8 @@ def what_is_left(workspace: ProjectFolder, traces: Traces) -> list[str]:
     # The format of other files of the cache than shards is not known, but a hash would be in their bytes.
     keys = own_keys(Manifest.load(workspace.manifest), traces, most_faces(workspace))
     needles = [needle for key in keys for needle in (bytes.fromhex(key), key.encode())]
-    paths = (path for folder in folders_of_cache(workspace) for path in files_below(folder))
-    here = ((path, path.read_bytes()) for path in paths if path.is_file() and path.suffix != ".safetensors")
-    for path, data in (*here, *Store(workspace.cache).other_files()):
+    places = dict.fromkeys(place.absolute() for place in (workspace.cache, workspace.own_cache))
+    for path, data in (one for place in places for one in Store(place).other_files()):
         if any(needle in data for needle in needles):
             left.append(f"a hash in {path}")
     return left

@@ -11,7 +11,7 @@ from PIL import Image
 import featurekit as fk
 from featurekit.cache.store import Store
 from featurekit.embeddings.extractor import extract
-from featurekit.embeddings.index import enter
+from featurekit.embeddings.index import record_of
 from featurekit.embeddings.recipe import make_recipes
 from featurekit.errors import ModelError, PhotographError, TargetError, UnknownNameError, WorkspaceError
 from featurekit.evaluation.comparison import Comparison
@@ -29,7 +29,7 @@ def saved(tmp_path_factory):
     root = tmp_path_factory.mktemp("fitted")
     manifest = people(root, 120, 1)
     how, store = default_settings("whole_image"), Store(root / "cache")
-    ledger = enter(None, extract(manifest, make_recipes(["mean_color"], how), how, store), how, {})
+    ledger = record_of(extract(manifest, make_recipes(["mean_color"], how), how, store), how, {})
     comparison = Comparison.open(root / "report", manifest, n_folds=4)
     plans = plan(manifest, ledger, models=["logistic_regression"], targets=["gender", "age"])
     plans = [one for one in plans if not one.kind.is_baseline]

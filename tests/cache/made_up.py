@@ -1,6 +1,8 @@
 """Rows of a made-up cache, and its life, for the tests of every place that a cache can be in."""
 
 import inspect
+import subprocess
+import sys
 from hashlib import sha256
 
 import numpy as np
@@ -35,6 +37,59 @@ RECIPE = {RECIPE}
 {inspect.getsource(keys_of)}
 {inspect.getsource(columns_of)}
 """
+
+
+# A program that writes rows when it is told to: give it the place, first and last number, and rows a shard.
+WRITER = """
+import sys
+from featurekit.cache.store import Store
+from featurekit.urls import place_of
+shelf = Store(place_of(sys.argv[1])).shelf("embeddings", RECIPE)
+start, stop, size = map(int, sys.argv[2:5])
+print("ready", flush=True)
+sys.stdin.readline()
+for first in range(start, stop, size):
+    numbers = range(first, min(first + size, stop))
+    shelf.append(keys_of(*numbers), columns_of(*numbers))
+"""
+
+
+def start_writer(root, start, stop, size):
+    """Return a process that will write rows, with size rows a shard, as soon as it is let go."""
+    writer = subprocess.Popen(
+        [sys.executable, "-c", MADE_UP_ROWS + WRITER, str(root), str(start), str(stop), str(size)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert writer.stdout.readline() == b"ready\n"
+    return writer
+
+
+def let_go(writer):
+    writer.stdin.write(b"\n")
+    writer.stdin.close()
+
+
+def end(writer):
+    writer.wait()
+    writer.stdout.close()
+    return writer.returncode
+
+
+def again(root):
+    """The shelf as another process would see it."""
+    return Store(root).shelf("embeddings", RECIPE)
+
+
+def shards_of(shelf):
+    return sorted(shelf.folder.glob("*.safetensors"))
+
+
+def rows_in(path):
+    """Return the row keys in one shard of this machine."""
+    from safetensors.numpy import load_file
+
+    return load_file(path)["row_key"]
 
 
 def assert_holds(shelf, numbers):

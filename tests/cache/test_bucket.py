@@ -27,10 +27,14 @@ from tests.cache.made_up import (
     MADE_UP_ROWS,
     RECIPE,
     a_life,
+    again,
     assert_holds,
     assert_stands,
     columns_of,
+    end,
     keys_of,
+    let_go,
+    start_writer,
     what_stands,
 )
 from tests.cache.s3_line import Line
@@ -42,11 +46,6 @@ SECRET = re.compile("hunter2", re.IGNORECASE)
 def root(request):
     """The URL of the folder of a cache in an empty bucket."""
     return request.getfixturevalue(request.param) / "team" / "cache"
-
-
-def shelf_of(root):
-    """The shelf as another process would see it."""
-    return Store(root).shelf("embeddings", RECIPE)
 
 
 def append(shelf, *numbers):
@@ -141,7 +140,7 @@ def test_a_cache_on_a_disk_imports_nothing_for_buckets(tmp_path):
 
 def test_threads_that_race_for_one_key_leave_one_whole_file(root):
     """Each has looked before any has written, so that all upload the same file."""
-    shelves = [shelf_of(root) for _ in range(4)]
+    shelves = [again(root) for _ in range(4)]
     failures, start = [], threading.Barrier(4)
 
     def write(shelf):
@@ -157,41 +156,19 @@ def test_threads_that_race_for_one_key_leave_one_whole_file(root):
     for thread in threads:
         thread.join()
     assert not failures
-    assert_holds(shelf_of(root), range(20))
+    assert_holds(again(root), range(20))
     storage = BucketStorage(root)
     assert len(storage.list(shelves[0].folder, ".safetensors")) == 1
     assert not storage.files(shelves[0].folder / "quarantine")
 
 
-WRITER = """
-import sys
-from featurekit.cache.store import Store
-from featurekit.urls import place_of
-shelf = Store(place_of(sys.argv[1])).shelf("embeddings", RECIPE)
-print("ready", flush=True)
-sys.stdin.readline()
-for first in range(0, 60, 6):
-    numbers = range(first, first + 6)
-    shelf.append(keys_of(*numbers), columns_of(*numbers))
-"""
-
-
 @pytest.mark.slow
 def test_processes_that_race_for_the_same_keys_disturb_nobody(s3):
-    command = [sys.executable, "-c", MADE_UP_ROWS + WRITER, str(s3 / "cache")]
-    writers = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        for _ in range(2)
-    ]
+    writers = [start_writer(s3 / "cache", 0, 60, 6) for _ in range(2)]
     for writer in writers:
-        assert writer.stdout.readline() == b"ready\n"
-    for writer in writers:
-        writer.stdin.write(b"\n")
-        writer.stdin.flush()
-    for writer in writers:
-        assert writer.communicate() == (b"", b"")
-        assert writer.returncode == 0
-    shelf = shelf_of(s3 / "cache")
+        let_go(writer)
+    assert [end(writer) for writer in writers] == [0, 0]
+    shelf = again(s3 / "cache")
     assert_holds(shelf, range(60))
     assert not shelf.damaged
     assert len(BucketStorage(s3).list(shelf.folder, ".safetensors")) == 10
@@ -210,7 +187,7 @@ def test_a_file_of_this_name_with_other_bytes_is_moved_aside_and_replaced(root):
 @pytest.mark.slow
 def test_an_upload_asks_the_bucket_to_refuse_a_name_that_is_taken(s3, s3_server, monkeypatch):
     with line_to(s3_server, monkeypatch, lambda *_: "") as line:
-        append(shelf_of(s3 / "cache"), 1, 2)
+        append(again(s3 / "cache"), 1, 2)
     uploads = [headers for method, _, headers in line.requests if method == "PUT"]
     assert len(uploads) == 2  # recipe.json and one shard
     assert {{name.lower(): value for name, value in one.items()}["if-none-match"] for one in uploads} == {"*"}
@@ -245,44 +222,44 @@ def test_an_upload_that_fails_is_one_line_and_can_be_done_again(s3, s3_server, m
     """Cut in the middle, done without an answer, stored in part, and forbidden."""
     caplog.set_level(logging.DEBUG, "featurekit")
     root = s3 / "cache"
-    append(shelf_of(root), *range(3))
+    append(again(root), *range(3))
     failing = [True]
 
     def meddle(method, path):
         return trouble if method == "PUT" and is_shard(path) and failing[0] else ""
 
     with line_to(s3_server, monkeypatch, meddle):
-        shelf = shelf_of(root)
+        shelf = again(root)
         with pytest.raises(StoreError, match="Cannot write s3://faces/cache/embeddings/") as caught:
             append(shelf, 3, 4)
         assert_one_plain_line(caught.value)
         assert not SECRET.search(caplog.text)
-        fresh = shelf_of(root)
+        fresh = again(root)
         assert_holds(fresh, range(5) if trouble == "lost" else range(3))
         assert not fresh.damaged
         failing[0] = False
         append(shelf, 3, 4)
-    assert_holds(shelf_of(root), range(5))
+    assert_holds(again(root), range(5))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE"])
 def test_a_denied_key_is_one_line_without_what_the_server_says(s3, s3_server, monkeypatch, method, tmp_path):
     root = s3 / "cache"
-    append(shelf_of(root), *range(3))
+    append(again(root), *range(3))
 
     def meddle(asked, path):
         return "denied" if asked == method and (is_shard(path) or "list-type" in path) else ""
 
     def work():
-        append(shelf_of(root), 7)
+        append(again(root), 7)
         Store(root).forget(Store(root).shelves()[0], keys_of(1))
 
     with line_to(s3_server, monkeypatch, meddle):
         with pytest.raises(StoreError, match="access is denied") as caught:
             work()
         assert_one_plain_line(caught.value)
-    assert {0, 1, 2} <= {number for number in range(8) if not len(shelf_of(root).missing(keys_of(number)))}
+    assert {0, 1, 2} <= {number for number in range(8) if not len(again(root).missing(keys_of(number)))}
 
 
 @pytest.mark.slow
@@ -295,18 +272,18 @@ def test_a_server_that_is_gone_and_credentials_that_are_missing_are_one_line_eac
         without.setenv("AWS_MAX_ATTEMPTS", "1")
         without.setattr(S3FileSystem, "retries", 1)
         with pytest.raises(StoreError, match="server cannot be reached") as caught:
-            shelf_of(s3 / "cache")
+            again(s3 / "cache")
         assert_one_plain_line(caught.value)
     S3FileSystem.clear_instance_cache()
     with monkeypatch.context() as without:
         without.delenv("AWS_ACCESS_KEY_ID")
         without.delenv("AWS_SECRET_ACCESS_KEY")
         with pytest.raises(StoreError, match="environment has no credentials") as caught:
-            shelf_of(s3 / "cache")
+            again(s3 / "cache")
         assert_one_plain_line(caught.value)
     S3FileSystem.clear_instance_cache()
     with pytest.raises(StoreError, match=r"s3://nobodys/cache.*: there is no such bucket"):
-        shelf_of(place_of("s3://nobodys/cache"))
+        again(place_of("s3://nobodys/cache"))
 
 
 # ---------------------------------------------------------------- a listing that lags
@@ -331,11 +308,11 @@ class Lagging:
 
 def test_a_listing_that_lags_hides_no_row_that_this_process_has_written(root, monkeypatch):
     lagging = Lagging(monkeypatch)
-    shelf = shelf_of(root)
+    shelf = again(root)
     append(shelf, *range(5))
     shelf.refresh()
     assert_holds(shelf, range(5))
-    other = shelf_of(root)  # it cannot know of them yet
+    other = again(root)  # it cannot know of them yet
     assert other.missing(keys_of(*range(5))).tolist() == [0, 1, 2, 3, 4]
     append(other, *range(5))  # and computes the same
     append(other, 5)
@@ -343,15 +320,15 @@ def test_a_listing_that_lags_hides_no_row_that_this_process_has_written(root, mo
     assert_holds(shelf, range(5))
     lagging.catch_up()
     shelf.refresh()
-    for one in (shelf, other, shelf_of(root)):
+    for one in (shelf, other, again(root)):
         assert_holds(one, range(6))
         assert not one.damaged
 
 
 def test_a_listing_that_lags_brings_no_deleted_row_back(root, monkeypatch):
-    append(shelf_of(root), *range(5))
+    append(again(root), *range(5))
     lagging = Lagging(monkeypatch)
-    reader, store = shelf_of(root), Store(root)
+    reader, store = again(root), Store(root)
     store.forget(store.shelves()[0], keys_of(3))
     # The rows that stay are in a file that no listing shows yet, except to the one who wrote it.
     mine = store.shelf("embeddings", RECIPE)
@@ -530,20 +507,13 @@ def test_a_kill_before_and_after_every_change_of_a_bucket_loses_nothing(s3):
 
 @pytest.mark.slow
 def test_a_writer_killed_at_any_moment_leaves_only_rows_that_are_right(s3):
-    writer = subprocess.Popen(
-        [sys.executable, "-c", MADE_UP_ROWS + WRITER, str(s3 / "cache")],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    assert writer.stdout.readline() == b"ready\n"
-    writer.stdin.write(b"\n")
-    writer.stdin.flush()
-    while not len(shelf_of(s3 / "cache")):
-        pass
+    writer = start_writer(s3 / "cache", 0, 6000, 6)
+    let_go(writer)
+    while not len(again(s3 / "cache")):
+        assert writer.poll() is None  # it is still writing
     writer.kill()
-    writer.communicate()
-    assert writer.returncode == -signal.SIGKILL
-    shelf = shelf_of(s3 / "cache")
+    assert end(writer) == -signal.SIGKILL
+    shelf = again(s3 / "cache")
     assert not shelf.damaged
     assert_holds(shelf, range(len(shelf)))
 
@@ -555,7 +525,7 @@ def test_a_writer_killed_at_any_moment_leaves_only_rows_that_are_right(s3):
 @pytest.mark.parametrize("status", ["Enabled", "Suspended"])
 def test_a_bucket_that_keeps_what_is_deleted_promises_no_purge(s3, status):
     root = s3 / "cache"
-    append(shelf_of(root), 1)
+    append(again(root), 1)
     store = Store(root)
     store.check_forgets()
     files = store._storage._bucket._files
@@ -578,7 +548,7 @@ def test_a_bucket_of_which_this_is_not_known_promises_none_either(in_memory, mon
 
 
 def test_a_shard_is_read_in_few_requests(in_memory):
-    shelf = shelf_of(in_memory)
+    shelf = again(in_memory)
     values = np.random.default_rng(0).standard_normal((600, 4096), dtype=np.float32)  # 10 MB
     shelf.append(keys_of(*range(600)), {"vectors": values})
     with Calls() as calls:

@@ -34,16 +34,18 @@ from tests.cache.made_up import (
     MADE_UP_ROWS,
     RECIPE,
     a_life,
+    again,
     assert_holds,
     assert_stands,
     columns_of,
+    end,
     keys_of,
+    let_go,
+    rows_in,
+    shards_of,
+    start_writer,
     what_stands,
 )
-
-
-def shards_of(shelf):
-    return sorted(shelf.folder.glob("*.safetensors"))
 
 
 @pytest.fixture
@@ -58,11 +60,6 @@ def shelf(root):
     shelf.append(keys_of(*range(6)), columns_of(*range(6)))
     shelf.append(keys_of(*range(6, 10)), columns_of(*range(6, 10)))
     return shelf
-
-
-def again(root):
-    """The same shelf as another process would see it."""
-    return Store(root).shelf("embeddings", RECIPE)
 
 
 # ---------------------------------------------------------------- rows in, rows out
@@ -117,12 +114,6 @@ def test_a_row_that_is_there_is_not_written_again(root, shelf):
     shelf.append(keys_of(1, 10, 10, 2), columns_of(1, 10, 10, 2))
     assert_holds(again(root), range(11))
     assert sum(len(shard) for shard in map(rows_in, shards_of(shelf))) == 11
-
-
-def rows_in(path):
-    from safetensors.numpy import load_file
-
-    return load_file(path)["row_key"]
 
 
 def test_a_shard_is_an_ordinary_safetensors_file_named_by_its_hash_that_says_its_recipe(shelf):
@@ -299,41 +290,6 @@ def run_python(code, *arguments):
         text=True,
         check=True,
     )
-
-
-WRITER = """
-import sys
-from pathlib import Path
-from featurekit.cache.store import Store
-shelf = Store(Path(sys.argv[1])).shelf("embeddings", RECIPE)
-start, stop, size = map(int, sys.argv[2:5])
-print("ready", flush=True)
-sys.stdin.readline()
-for first in range(start, stop, size):
-    numbers = range(first, min(first + size, stop))
-    shelf.append(keys_of(*numbers), columns_of(*numbers))
-"""
-
-
-def start_writer(root, start, stop, size):
-    writer = subprocess.Popen(
-        [sys.executable, "-c", MADE_UP_ROWS + WRITER, str(root), str(start), str(stop), str(size)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    assert writer.stdout.readline() == b"ready\n"
-    return writer
-
-
-def let_go(writer):
-    writer.stdin.write(b"\n")
-    writer.stdin.close()
-
-
-def end(writer):
-    writer.wait()
-    writer.stdout.close()
-    return writer.returncode
 
 
 @pytest.mark.parametrize("n_writers", [2, 4, 8])

@@ -1,7 +1,6 @@
 """Photographs and the cache in a bucket, through the command line and the functions."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -76,9 +75,7 @@ def assert_no_secret_below(folder):
 # ---------------------------------------------------------------- the cache
 
 
-def test_a_cache_in_a_bucket_is_named_once_and_has_the_bits_of_a_local_one(
-    run, prepared, bucket, tmp_path, monkeypatch
-):
+def test_a_cache_in_a_bucket_is_named_once_and_has_the_bits_of_a_local_one(run, prepared, bucket, tmp_path):
     run("--cache", bucket / "cache", *EXTRACT)
     work = tmp_path / "work"
     assert json.loads((work / "cache.json").read_text()) == {"cache": str(bucket / "cache")}
@@ -156,9 +153,43 @@ def test_another_place_is_refused_while_rows_would_stay_behind(run, prepared, in
         fk.Project(tmp_path / "work", cache=str(in_memory / "cache"))
     assert not (tmp_path / "work" / "cache.json").exists()
     one = fk.Project(tmp_path / "two", cache=str(in_memory / "cache"))
+    Bucket("memory").create(in_memory / "cache" / "faces" / "0" / "x", b"")
     with pytest.raises(WorkspaceError, match=r"is in memory://bucket/cache"):
         fk.Project(tmp_path / "two", cache=str(in_memory / "elsewhere"))
     assert fk.Project(tmp_path / "two").folder.cache == one.folder.cache == in_memory / "cache"
+
+
+@pytest.mark.parametrize("mistake", ["--help", "--bogus", "no manifest"])
+def test_a_mistyped_place_that_nothing_was_stored_in_is_replaced(featurekit, run, bucket, mistake, tmp_path):
+    wrong = bucket.parent / "tpyo" / "cache"
+    record = tmp_path / "work" / "cache.json"
+    featurekit("--cache", wrong, "extract", *([mistake] if mistake != "no manifest" else []))
+    assert record.exists() == (mistake == "no manifest")
+    run("--cache", bucket / "cache", "cache", "ls")
+    assert json.loads(record.read_text()) == {"cache": str(bucket / "cache")}
+
+
+def test_a_place_that_cannot_be_read_is_not_replaced(run, in_memory, tmp_path, monkeypatch):
+    """It may have rows."""
+
+    def denied(*_):
+        raise PermissionError(13, "access is denied", "x")
+
+    fk.Project(tmp_path / "work", cache=in_memory / "cache")
+    monkeypatch.setattr(Bucket, "listed", denied)
+    said = run("--cache", in_memory / "elsewhere", "cache", "ls", code=1)
+    assert "The cache of this workspace is in memory://bucket/cache" in said
+
+
+def test_leftovers_in_a_bucket_are_purged(run, prepared, in_memory, tmp_path):
+    run("--cache", in_memory / "cache", *EXTRACT)
+    manifest = Manifest.load(tmp_path / "work" / "manifest.csv")
+    content = manifest.table["content"][manifest.table["subject_id"] == "s3"].iloc[0]
+    left = in_memory / "cache" / "faces" / ".x.safetensors.999999999-1.tmp"
+    Bucket("memory").create(left, bytes.fromhex(content))
+    assert "unfinished files" in run("cache", "purge", "--subject", "s3")
+    with pytest.raises(FileNotFoundError):
+        Bucket("memory").signature(left)
 
 
 def test_a_cache_may_be_another_folder_of_this_machine(run, prepared, tmp_path, monkeypatch):
@@ -375,7 +406,7 @@ def test_what_a_bucket_is_not_written_or_read_for_is_said_in_one_line(run, prepa
             "s3://b/x.npy",
         ),
         ("Images to predict must be files of this machine", "predict", "memory://bucket/x.png"),
-        ("files are written to folders of this machine only", "predict", image, "--output", "s3://b/x.csv"),
+        ("files are written to folders of this machine only", "predict", image, "--output", "S3://b/x.csv"),
     ):
         output = run(*arguments, code=1)
         assert said in output, output
@@ -452,7 +483,15 @@ def test_helper_processes_read_photographs_of_a_bucket(run, s3, tmp_path, monkey
 
     from featurekit.embeddings import extractor
 
+    helped = []
+
+    class Pool(extractor.HelperPool):
+        def __init__(self, root, *given, **more):
+            helped.append(root)
+            super().__init__(root, *given, **more)
+
     monkeypatch.setattr(extractor, "HELPERS_FROM", 8)
+    monkeypatch.setattr(extractor, "HelperPool", Pool)
     crowd = tmp_path / "crowd"
     crowd.mkdir()
     for number in range(12):
@@ -462,5 +501,5 @@ def test_helper_processes_read_photographs_of_a_bucket(run, s3, tmp_path, monkey
     Path(tmp_path / "crowd.csv").write_text("\n".join(["image_path,subject_id,gender", *rows]))
     run("prepare", "table", tmp_path / "crowd.csv", "--root", s3 / "crowd")
     run("--cache", s3 / "cache", *EXTRACT, "--threads", "2")
+    assert helped == [s3 / "crowd"]
     assert {shelf.rows for shelf in Store(s3 / "cache").shelves()} == {12}
-    assert os.environ["AWS_SECRET_ACCESS_KEY"]

@@ -145,7 +145,8 @@ def test_a_fit_that_is_stopped_says_what_is_kept_and_what_the_same_command_does(
 
     monkeypatch.setattr(fk, "evaluate", stop)
     monkeypatch.setattr("featurekit.cli.fit.dataset_of_command", lambda context: None)
-    context = typer.Context(click.Command("fit"), obj=fk.Project(tmp_path))
+    context = typer.Context(click.Command("fit"))
+    context.params = {"workspace": tmp_path, "cache": None}
     with pytest.raises(Stopped) as stopped:
         fit(context, name="mine")
     remark = stopped.value.remark

@@ -4,7 +4,7 @@ They are tried on a folder of this machine, in a bucket that is in memory, and i
 machine): a shelf works over all, so it asks a storage for nothing that only a disk can do.
 """
 
-from hashlib import sha256
+import os
 
 import numpy as np
 import pytest
@@ -15,6 +15,7 @@ from featurekit.cache.storage import Storage
 from featurekit.cache.store import Store
 from featurekit.errors import StoreError
 from featurekit.urls import UrlPath
+from tests.cache.made_up import keys_of
 
 RECIPE = {"backbone": "mean_color", "layer": "mean"}
 
@@ -147,11 +148,6 @@ def test_a_moved_file_is_there_under_its_new_name_alone(storage, folder):
 # ---------------------------------------------------------------- a shelf over them
 
 
-def keys_of(*numbers):
-    digests = [sha256(str(number).encode()).digest() for number in numbers]
-    return np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 32)
-
-
 def vectors_of(*numbers):
     return np.array(numbers, np.float32)[:, None] + np.arange(3, dtype=np.float32)
 
@@ -234,6 +230,43 @@ def test_a_folder_is_removed_with_all_that_is_below(storage, folder, root):
     assert dict(storage.remove_folder(folder)) == {folder / "a.x": 4, folder / "deeper" / "b.x": 2}
     assert storage.files(root) == {root / "other" / "c.x": 1}
     assert list(storage.remove_folder(folder)) == []
+
+
+def test_what_a_killed_writer_left_is_a_file_too_but_is_no_finished_one(storage, folder):
+    """It is found by those who must find every file: the removal of a shelf, and the last look of a purge."""
+    dead = folder / ".a.x.999999999-1.tmp"
+    storage.put(folder / "a.x", b"0123")
+    storage.put(dead, b"01")
+    if not isinstance(folder, UrlPath):
+        os.utime(dead, (0, 0))
+    assert list(storage.list(folder, "")) == [folder / "a.x"]
+    assert storage.files(folder) == {folder / "a.x": 4, dead: 2}
+    assert list(storage.unfinished(folder)) == [dead]
+    assert dict(storage.remove_folder(folder)) == {folder / "a.x": 4, dead: 2}
+    assert storage.files(folder) == {}
+
+
+@pytest.mark.parametrize("by", ["gc", "gc(drop)", "purge"])
+def test_what_a_killed_writer_left_goes_with_gc_and_purge(root, storage, by):
+    path = Store(root).shelf("embeddings", RECIPE).append(keys_of(0), {"vectors": vectors_of(0)})
+    dead = path.with_name(".a.999999999-1.tmp")
+    storage.put(dead, keys_of(0).tobytes())
+    if not isinstance(root, UrlPath):
+        os.utime(dead, (0, 0))
+    store = Store(root)
+    assert dead in dict(store.other_files())
+    if by == "purge":
+        assert store.unfinished() == [dead]
+        store.clear_unfinished()
+    else:
+        assert dead in store.gc(drop=[path.parent.name] if by == "gc(drop)" else []).files
+    assert not storage.exists(dead)
+    assert storage.exists(path) == (by != "gc(drop)")
+
+
+def test_deleting_returns_the_size(storage, folder):
+    storage.put(folder / "a.x", b"0123")
+    assert storage.delete(folder / "a.x") == 4
 
 
 def test_removing_what_another_has_removed_frees_nothing(storage, folder):

@@ -14,7 +14,7 @@ from featurekit.cache.store import Store
 from featurekit.data.prepare import prepare
 from featurekit.embeddings import extractor as library
 from featurekit.embeddings.extractor import extract
-from featurekit.embeddings.index import enter
+from featurekit.embeddings.index import record_of
 from featurekit.embeddings.recipe import make_recipes
 from featurekit.embeddings.vectors import load_embeddings
 from featurekit.networks import backbones
@@ -249,7 +249,7 @@ def test_where_no_picture_has_a_face_the_statuses_say_so_and_nothing_was_spent(
     manifest = prepare("table", portraits / "people.csv", root=portraits / "photos", columns=COLUMNS)
     extraction = extract(manifest, recipes, settings, store)
     assert extraction.statuses == {"undecodable": 24}
-    ledger = enter(None, extraction, settings, {"device": "cpu", "precision": "auto"})
+    ledger = record_of(extraction, settings, {"device": "cpu", "precision": "auto"})
     assert ledger.costs["mean_color"]["seconds"] == 0
 
 

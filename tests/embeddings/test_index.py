@@ -15,11 +15,12 @@ from featurekit.embeddings.index import (
     BUILTIN_BACKBONES,
     Ledger,
     add_to_record,
-    enter,
     entries_at,
     extract_into,
     extracted_vectors,
     feature_names,
+    joined,
+    record_of,
     some_ledger_of,
     write_entry,
 )
@@ -34,24 +35,26 @@ def test_the_ledger_adds_up_what_a_network_cost_and_forgets_other_settings(
 ):
     extraction = extract(manifest, recipes, settings, store)
     asked = {"device": "cpu", "precision": "auto"}
-    ledger = enter(None, extraction, settings, asked)
+    ledger = record_of(extraction, settings, asked)
     add_to_record(tmp_path / "extracted.json", ledger)
     loaded = Ledger.load(tmp_path / "extracted.json")
     assert loaded == ledger
     assert loaded.costs["mean_color"]["pictures"] == 24
     cached = extract(manifest, recipes, settings, store)
-    assert enter(loaded, cached, settings, asked).costs == ledger.costs  # a cached run costs nothing
+    assert (
+        joined([loaded, record_of(cached, settings, asked)]).costs == ledger.costs
+    )  # a cached run costs nothing
     other = replace(settings, choose="largest")
-    assert enter(loaded, replace(cached, recipes={}), other, asked).recipes == {}
+    assert joined([loaded, record_of(replace(cached, recipes={}), other, asked)]).recipes == {}
 
 
 def test_the_ledger_counts_only_what_the_present_vectors_cost(manifest, recipes, settings, store):
     asked = {"device": "cpu", "precision": "auto"}
-    ledger = enter(None, extract(manifest, recipes, settings, store), settings, asked)
+    ledger = record_of(extract(manifest, recipes, settings, store), settings, asked)
     shared = ledger.costs["shared"]
     mirrored = make_recipes(["mean_color"], settings, device="cpu", mirrored=True)
     second = extract(manifest, mirrored, settings, store)
-    ledger = enter(ledger, second, settings, asked)
+    ledger = joined([ledger, record_of(second, settings, asked)])
     assert ledger.costs["mean_color"]["pictures"] == 24  # not those of the plain vectors
     # It found no face: all its time was for the network's sake, none for everybody's.
     assert ledger.costs["mean_color"]["seconds"] == pytest.approx(second.seconds)
@@ -184,9 +187,9 @@ def test_what_was_extracted_is_found_again(prepared, tmp_path, capfd):
 def test_what_a_cluster_took_says_nothing_about_one_machine(manifest, recipes, settings, store):
     extraction = extract(manifest, recipes, settings, store)
     away = replace(extraction, is_on_cluster=True)
-    ledger = enter(None, away, settings, {})
+    ledger = record_of(away, settings, {})
     assert ledger.on_cluster == ("mean_color",)
     assert math.isnan(ledger.seconds(["mean_color:mean"]))
-    again = enter(ledger, extraction, settings, {})  # here, later
+    again = joined([ledger, record_of(extraction, settings, {})])  # here, later
     assert again.on_cluster == ()
     assert again.seconds(["mean_color:mean"]) > 0

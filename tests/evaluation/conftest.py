@@ -6,7 +6,7 @@ import pytest
 from featurekit.cache.store import Store
 from featurekit.data.prepare import prepare
 from featurekit.embeddings.extractor import extract
-from featurekit.embeddings.index import enter
+from featurekit.embeddings.index import record_of
 from featurekit.embeddings.recipe import make_recipes
 from featurekit.estimators import CLASSIFIERS, ClassifierKind
 from featurekit.estimators._estimator import Estimator
@@ -25,7 +25,7 @@ def world(portraits):
     store = Store(portraits / "cache")
     recipes = make_recipes(["mean_color"], settings, device="cpu")
     extraction = extract(manifest, recipes, settings, store)
-    return manifest, enter(None, extraction, settings, {"device": "cpu", "precision": "auto"}), store
+    return manifest, record_of(extraction, settings, {"device": "cpu", "precision": "auto"}), store
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def pictures(portraits):
     store = Store(portraits / "cache")
     recipes = make_recipes(["mean_color", "pixels"], settings, device="cpu", mirrored=True)
     extraction = extract(manifest, recipes, settings, store)
-    return manifest, enter(None, extraction, settings, {"device": "cpu", "precision": "auto"}), store
+    return manifest, record_of(extraction, settings, {"device": "cpu", "precision": "auto"}), store
 
 
 @pytest.fixture(scope="module")

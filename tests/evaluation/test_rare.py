@@ -14,7 +14,7 @@ from featurekit.data.manifest import Manifest, is_measured
 from featurekit.data.prepare import prepare
 from featurekit.data.splits import make_fold_set, subject_exclusive_folds
 from featurekit.embeddings.extractor import extract
-from featurekit.embeddings.index import enter
+from featurekit.embeddings.index import joined, record_of
 from featurekit.embeddings.recipe import make_recipes
 from featurekit.errors import FoldError, TargetError, WorkspaceError
 from featurekit.evaluation.comparable import set_apart
@@ -211,9 +211,13 @@ def world(portraits):
     asked = {"device": "cpu", "precision": "auto"}
     others = make_recipes(["pixels"], settings, device="cpu")
     fewer = Manifest(manifest.table.iloc[:-1], manifest.root, manifest.info)
-    ledger = enter(None, extract(fewer, others, settings, store), settings, asked)
+    ledger = record_of(extract(fewer, others, settings, store), settings, asked)
     own = make_recipes(["mean_color"], settings, device="cpu")
-    return manifest, enter(ledger, extract(manifest, own, settings, store), settings, asked), store
+    return (
+        manifest,
+        joined([ledger, record_of(extract(manifest, own, settings, store), settings, asked)]),
+        store,
+    )
 
 
 def test_a_network_that_lacks_a_face_stops_nobody_who_does_not_read_it(world, tmp_path):
@@ -244,7 +248,7 @@ def test_a_network_that_lacks_a_face_does_not_keep_the_audit_from_looking_in_ano
     settings, asked = default_settings("whole_image"), {"device": "cpu", "precision": "auto"}
     fewer = Manifest(manifest.table.iloc[:-1], manifest.root, manifest.info)
     first = make_recipes(["dlib_age"], settings, device="cpu")
-    partly = enter(None, extract(fewer, first, settings, store), settings, asked)
+    partly = record_of(extract(fewer, first, settings, store), settings, asked)
     both = replace(ledger, recipes={**partly.recipes, **ledger.recipes})
     found = vectors_for(manifest, both, store)
     assert [recipe.backbone for recipe in found.recipes] == ["mean_color"]

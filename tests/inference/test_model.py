@@ -13,7 +13,7 @@ from PIL import Image
 from featurekit.cache.store import Store
 from featurekit.data.prepare import prepare
 from featurekit.embeddings.extractor import extract
-from featurekit.embeddings.index import enter
+from featurekit.embeddings.index import record_of
 from featurekit.embeddings.recipe import make_recipes
 from featurekit.embeddings.vectors import load_embeddings
 from featurekit.errors import ModelError
@@ -45,7 +45,7 @@ def world(portraits):
     settings = default_settings("whole_image")
     store = Store(portraits / "cache")
     recipes = make_recipes(["mean_color"], settings, device="cpu")
-    ledger = enter(None, extract(manifest, recipes, settings, store), settings, {})
+    ledger = record_of(extract(manifest, recipes, settings, store), settings, {})
     return manifest, ledger, store
 
 
@@ -305,7 +305,7 @@ def tiny_cnn(portraits, monkeypatch):
     settings = default_settings("whole_image")
     store = Store(portraits / "cache")
     recipes = make_recipes(["pixels"], settings, device="cpu")
-    ledger = enter(None, extract(manifest, recipes, settings, store), settings, {})
+    ledger = record_of(extract(manifest, recipes, settings, store), settings, {})
     return manifest, ledger, store
 
 

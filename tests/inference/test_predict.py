@@ -23,7 +23,7 @@ from featurekit.data.prepare import prepare
 from featurekit.data.targets import AGE, GENDER, Target
 from featurekit.embeddings import worker
 from featurekit.embeddings.extractor import extract
-from featurekit.embeddings.index import enter
+from featurekit.embeddings.index import record_of
 from featurekit.embeddings.recipe import make_recipes
 from featurekit.errors import ModelError, WorkspaceError
 from featurekit.evaluation.comparison import Comparison
@@ -55,7 +55,7 @@ def saved(tmp_path_factory):
     manifest = people(root, 24, 3)
     how, store = default_settings("whole_image"), Store(root / "cache")
     recipes = make_recipes(["mean_color"], how, device="cpu")
-    ledger = enter(None, extract(manifest, recipes, how, store), how, {})
+    ledger = record_of(extract(manifest, recipes, how, store), how, {})
     comparison = Comparison.open(root / "report", manifest, n_folds=4)
     plans = plan(manifest, ledger, models=["logistic_regression", "random_forest"], targets=["gender", "age"])
     plans = [one for one in plans if not one.kind.is_baseline]

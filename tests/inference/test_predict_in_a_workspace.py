@@ -14,7 +14,7 @@ from featurekit.cache.file_index import FileIndex
 from featurekit.cache.store import Store
 from featurekit.embeddings import extractor, of_photographs, open_networks, recipe
 from featurekit.embeddings.extractor import extract
-from featurekit.embeddings.index import enter
+from featurekit.embeddings.index import record_of
 from featurekit.embeddings.recipe import make_recipes
 from featurekit.evaluation.comparison import Comparison
 from featurekit.evaluation.planning import plan
@@ -33,9 +33,8 @@ def model(tmp_path_factory):
     root = tmp_path_factory.mktemp("fitted")
     manifest = people(root, 24, 3)
     how, store = default_settings("whole_image"), Store(root / "cache")
-    ledger = enter(
-        None, extract(manifest, make_recipes(["mean_color"], how, device="cpu"), how, store), how, {}
-    )
+    recipes = make_recipes(["mean_color"], how, device="cpu")
+    ledger = record_of(extract(manifest, recipes, how, store), how, {})
     plans = plan(manifest, ledger, models=["logistic_regression"], targets=["gender"])
     plans = [one for one in plans if not one.kind.is_baseline]
     Comparison.open(root / "report", manifest, n_folds=4).run(

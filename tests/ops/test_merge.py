@@ -135,7 +135,7 @@ def test_faces_that_were_found_otherwise_do_not_replace_those_here(featurekit, p
     assert featurekit("-w", other, "extract", "--backbone", "mean_color")[0] == 0
     merged = fk.merge_caches([*parts, other], project=tmp_path / "work", progress=False)
     assert merged.n_extractions == 3
-    assert "faces were found with other settings" in merged.apart[0]
+    assert "faces were found with other settings" in merged.left_out[0]
     assert Ledger.load(ProjectFolder(tmp_path / "work").extracted).settings.detector == "whole_image"
 
 
@@ -159,6 +159,78 @@ def test_what_cannot_be_merged_is_one_line_and_nothing_is_copied(featurekit, par
     for given in ([], "part1"):
         with pytest.raises(WorkspaceError, match="must be a list of folders"):
             fk.merge_caches(given, project=work)
+
+
+def run(featurekit, *arguments):
+    code, output, errors = featurekit(*arguments)
+    assert code == 0, errors
+    return output + errors
+
+
+def move_cache(project, to):
+    """Move the rows of a project to another place, as docs/buckets.md says."""
+    for kind in ("faces", "embeddings"):
+        for path in sorted((project / "cache" / kind).rglob("*")):
+            if path.is_file():
+                Store(to)._storage.put(to / path.relative_to(project / "cache"), path.read_bytes())
+        shutil.rmtree(project / "cache" / kind)
+    fk.Project(project, cache=to)
+
+
+@pytest.mark.parametrize("place", ["folder", "memory"])
+def test_a_workspace_with_its_cache_elsewhere_is_merged_with_its_record(
+    featurekit, parts, place, tmp_path, in_memory
+):
+    move_cache(parts[0], (in_memory if place == "memory" else tmp_path) / "elsewhere")
+    merged = fk.merge_caches(parts, project=tmp_path / "work", progress=False)
+    assert (merged.n_extractions, merged.left_out) == (3, ())
+    assert merged.frame()["rows"].to_list() == [24, 24]
+    assert "Read 0 images" in run(featurekit, *EXTRACT)
+    (parts[0] / "purge.json").write_text("{}")
+    with pytest.raises(WorkspaceError, match=r"part1/purge\.json exists: a purge has not ended"):
+        fk.merge_caches([parts[0]], project=tmp_path / "work", progress=False)
+
+
+@pytest.mark.parametrize("place", ["folder", "memory"])
+def test_a_cache_elsewhere_is_merged_into(featurekit, parts, place, tmp_path, in_memory):
+    place = (in_memory if place == "memory" else tmp_path) / "elsewhere"
+    output = run(featurekit, "--cache", place, "cache", "merge", *parts)
+    assert "Added 3 extractions" in output
+    assert {shelf.rows for shelf in Store(place).shelves()} == {24}
+    assert "Read 0 images" in run(featurekit, *EXTRACT)
+    assert not list((tmp_path / "work" / "cache").rglob("*.safetensors"))
+    again = fk.merge_caches(parts, project=tmp_path / "work", progress=False)
+    assert again.n_extractions == again.frame()["rows"].sum() == 0
+
+
+def test_the_url_of_a_cache_is_merged_without_a_record_and_says_so(featurekit, parts, tmp_path, in_memory):
+    cache = in_memory / "elsewhere"
+    move_cache(parts[0], cache)
+    output = run(featurekit, "cache", "merge", cache)
+    assert "memory://bucket/elsewhere has no record of its extractions" in output
+    assert "name such a workspace instead" in output
+    rows = {shelf.rows for shelf in Store(cache).shelves()}
+    assert {shelf.rows for shelf in Store(tmp_path / "work" / "cache").shelves()} == rows
+    for others, said in (
+        ([str(cache), parts[0]], "is named twice"),
+        (["memory://bucket/nothing"], "memory://bucket/nothing has no faces and no vectors"),
+    ):
+        with pytest.raises(WorkspaceError, match=said):
+            fk.merge_caches(others, project=tmp_path / "work", progress=False)
+    with pytest.raises(WorkspaceError, match="is the cache to merge into"):
+        fk.merge_caches([str(cache)], project=parts[0], progress=False)
+
+
+def test_the_progress_counts_every_file_once(parts, tmp_path):
+    shard = next((parts[0] / "cache" / "embeddings").glob("*/*.safetensors"))
+    shard.write_bytes(b"")
+    aside = shard.parent / "quarantine"
+    aside.mkdir()
+    (aside / "x.safetensors").write_bytes(b"")
+    told = []
+    fk.merge_caches(parts, project=tmp_path / "work", progress=lambda *counts: told.append(counts))
+    n = len([path for part in parts for path in part.rglob("*.safetensors")]) - 1
+    assert told[-1] == (n, n)
 
 
 def test_while_a_purge_has_not_ended_nothing_is_merged(parts, tmp_path):
