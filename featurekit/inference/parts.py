@@ -26,7 +26,7 @@ from typing import Any
 import pandas as pd
 
 from featurekit.cluster import connected
-from featurekit.embeddings.executors.ray import RayExecutor
+from featurekit.embeddings.executors.ray import RayExecutor, appears
 from featurekit.errors import ModelError, WorkspaceError
 from featurekit.faces.photographs import Photograph
 from featurekit.files import is_file, make_folder, names_in, opened, write_bytes
@@ -39,6 +39,9 @@ from featurekit.urls import Bucket, UrlPath, is_in_memory, place_of
 from featurekit.version import __version__
 
 IMAGES = 256  # in a part
+# Workers that may die of a part. A part takes long, so several workers that were killed by chance may have
+# had it. An image that ends its worker ends all of them.
+_TRIES = 12
 _ENDING = ".parquet"
 
 
@@ -193,6 +196,7 @@ def _compute(
             gpus=gpus,
             message=_message,
             smaller=lambda part: [part],
+            tries=_TRIES,
         )
         with closing(answers):
             for one in answers:
@@ -344,7 +348,7 @@ def open_worker(job: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], dict[st
 
 def _check(part: Part, receipt: Mapping[str, Any]) -> None:
     """Raise WorkspaceError unless a part has been written, and has the rows of its images."""
-    if not is_file(part.path):
+    if not appears(part.path):
         raise WorkspaceError(
             f"A worker has written {receipt['path']}, which is not there on this machine. The folder of the"
             " parts must be one that all machines of the cluster share."

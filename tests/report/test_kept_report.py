@@ -57,6 +57,13 @@ def test_readme_says_what_is_stored(figures):
     assert figures.with_results(readme) == readme, "Next: python benchmarks/kept_figures.py"
 
 
+def test_the_page_on_clusters_says_what_is_stored(figures):
+    page = figures.CLUSTER_PAGE.read_text(encoding="utf-8")
+    assert figures.CLUSTER_BEGIN in page
+    assert figures.PREDICT_BEGIN in page
+    assert figures.with_cluster(page) == page, "Next: python benchmarks/kept_figures.py"
+
+
 def test_the_history_says_what_is_stored(figures):
     page = (ROOT / "docs" / "history.md").read_text(encoding="utf-8")
     assert page == figures.history(), "Next: python benchmarks/kept_figures.py"
