@@ -20,10 +20,15 @@ NOT_RUN = {
     'featurekit ensemble "*--dlib_age--svm" "*--multitask_cnn" --weighted': "needs the run above",
     "featurekit explain models/gender--finetuned_cnn photo.jpg --output maps": "minutes of training",
     "featurekit export models/gender--finetuned_cnn gender.onnx": "minutes of training",
+    "featurekit explain models/gender--dlib_age--svm photos/ --average --output maps": (
+        "a minute of maps; tests/inference/test_explain.py runs it on fewer faces"
+    ),
     "featurekit embeddings map --features dlib_age --method umap --label age_group --output umap.png": (
         "half a minute, in which UMAP is compiled"
     ),
     "featurekit prepare table people.csv --root s3://bucket/photos": "tests/cli/test_buckets.py has a bucket",
+    "featurekit predict s3://bucket/photos --output s3://bucket/ages.parquet": "a bucket, as above",
+    "featurekit report --output s3://bucket/utkface.html --xlsx": "a bucket, as above",
     "featurekit extract --executor ray --address local": "Ray starts; tests/embeddings/test_ray.py runs it",
     "featurekit fit --model svm --model random_forest --executor ray --address local": (
         "Ray starts; tests/evaluation/test_ray_fits.py runs it"
@@ -138,7 +143,7 @@ def _put_data_sets(folder: Path):
     """Write made-up data sets as the examples name them."""
     from featurekit.data.datasets import DATASETS
 
-    raw = DATASETS["synthetic"].read(folder / "data" / "adience", n_subjects=96, n_pictures=1)
+    raw = DATASETS["synthetic"].read(folder / "data" / "adience", n_subjects=64, n_pictures=1)
     rows = []
     for name in ("photos", "holiday", "data/UTKFace"):
         (folder / name).mkdir(parents=True)
