@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 import featurekit as fk
-from featurekit.cli._output import print_table
+from featurekit.cli._output import as_cell, print_message, print_table
 from featurekit.cli._signals import Stopped
+from featurekit.cli._terminal import Cell
 from featurekit.cli._workspace import comparison_of_command
 from featurekit.errors import WorkspaceError
 
@@ -91,12 +92,12 @@ def _print(made: "Sequence[Average]") -> None:
                 [
                     one.faces.run.target,
                     one.faces.run.name,
-                    f"{drawn[file.stem]} of {n_cells}",
-                    f"{used:,}",
-                    file,
+                    Cell(drawn[file.stem], f"{drawn[file.stem]} of {n_cells}"),
+                    used,
+                    as_cell(str(file)),
                 ]
             )
-    print_table(["target", "model", "cells", "faces", "file"], [list(map(str, row)) for row in rows])
+    print_table(["target", "model", "cells", "faces", "file"], rows)
     for one in made:
         target = one.faces.run.target
         if left_out := one.faces.of.left_out:
@@ -106,7 +107,7 @@ def _print(made: "Sequence[Average]") -> None:
         if one.faces.of.note:
             typer.echo(f"{target}: {one.faces.of.note}")
         if one.no_maps:
-            typer.echo(f"warning: {target} has no maps: {one.no_maps}", err=True)
+            print_message(f"warning: {target} has no maps: {one.no_maps}")
     typer.echo(
         "Each image is the mean of the faces of at least ten subjects: of a cell with the same true and"
         " predicted class, or the same age band and error. Cells with fewer are left out. The predictions are"

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from featurekit.cli._output import ask_for_json, print_message
 from featurekit.errors import ManifestError, WorkspaceError
 from featurekit.project import ProjectFolder
-from featurekit.text import one_line
 
 if TYPE_CHECKING:
     from featurekit.embeddings.executors.ray import RayExecutor
@@ -56,6 +56,14 @@ Profile = Annotated[
     ),
 ]
 Photographs = Annotated[list[Path] | None, typer.Argument(help="Image files, and folders of image files.")]
+Json = Annotated[
+    bool,
+    typer.Option(
+        "--json",
+        help="Print the table as JSON, as a list with one object per row, and all messages to stderr.",
+        callback=ask_for_json,
+    ),
+]
 WhichFaces = Annotated[
     str,
     typer.Option(
@@ -131,18 +139,18 @@ def look_up_inputs(inputs: Sequence[Path], *, asks_one: bool = False) -> "Asked"
 
     asked = look_up(inputs)
     for note in asked.left_out:
-        typer.echo(one_line(f"warning: {note}"), err=True)
+        print_message(f"warning: {note}")
     for folder in asked.models:
         if asks_one:
             raise WorkspaceError(
                 f"{folder} is a second model, but only one model can be explained at a time. To explain"
                 f" this model: featurekit explain {folder} IMAGE"
             )
-        typer.echo(one_line(f"{folder} is a saved model, and is used as with --model {folder}"), err=True)
+        print_message(f"{folder} is a saved model, and is used as with --model {folder}")
     if asked.repeated:
         n, first = len(asked.repeated), asked.repeated[0]
         what = f"'{first}' is named twice" if n == 1 else f"{n:,} images are named twice ('{first}', …)"
-        typer.echo(one_line(f"warning: {what}; each image is read once"), err=True)
+        print_message(f"warning: {what}; each image is read once")
     return asked
 
 

@@ -30,10 +30,10 @@ from featurekit.cli import (
 from featurekit.cli import (
     cache as cache_commands,
 )
-from featurekit.cli._output import printed_log
+from featurekit.cli._output import one_document, print_message, printed_log
 from featurekit.cli._signals import Stopped, told_to_stop
 from featurekit.errors import FeaturekitError
-from featurekit.text import one_line, write_out
+from featurekit.text import write_out
 from featurekit.version import __version__
 
 app = typer.Typer(
@@ -142,19 +142,19 @@ def main() -> None:
         sys.stdout.reconfigure(errors="featurekit")
     with printed_log():
         try:
-            with told_to_stop():
+            with told_to_stop(), one_document():
                 app()
         except Stopped as stopped:
-            typer.echo(one_line(f"stopped: {stopped.remark}"), err=True)
+            print_message(f"stopped: {stopped.remark}")
             sys.stdout.flush()
             # sys.exit() would wait for a thread that trains a network; its last checkpoint is on the disk.
             os._exit(128 + stopped.number)
         except FeaturekitError as error:
-            typer.echo(one_line(f"error: {error}"), err=True)
+            print_message(f"error: {error}")
             sys.exit(1)
         except OSError as error:
             if error.errno not in _TROUBLES:
                 raise
             what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-            typer.echo(one_line(f"error: Cannot continue: {what}."), err=True)
+            print_message(f"error: Cannot continue: {what}.")
             sys.exit(1)

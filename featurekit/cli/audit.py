@@ -1,21 +1,24 @@
 """featurekit audit and verify-run: check whether a comparison can be trusted."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 import featurekit as fk
 from featurekit.api.telling import SHOWN
-from featurekit.cli._options import LARGEST_SEED, ComparisonName, Threads
+from featurekit.cli._options import LARGEST_SEED, ComparisonName, Json, Threads
 from featurekit.cli._output import print_table
+from featurekit.cli._terminal import Cell
 from featurekit.cli._workspace import comparison_of_command, dataset_of_command, project_of_command
 from featurekit.project import ComparisonFolder
 from featurekit.text import first_few
 
 if TYPE_CHECKING:
+    from featurekit.findings import Finding, Severity
     from featurekit.ops.verify import Checked
 
 
+_COLORS: "dict[Severity, str]" = {"error": "red", "warning": "yellow", "note": "", "ok": "green"}
 Features = Annotated[
     str | None,
     typer.Option(
@@ -47,6 +50,7 @@ def audit(
         ),
     ] = None,
     threads: Threads = 0,
+    json: Json = False,
 ) -> None:
     """Check for leaks between folds and for wrong labels.
 
@@ -70,20 +74,18 @@ def audit(
         n_jobs=threads or None,
         project=project_of_command(context),
     )
-    print_table(
-        ["severity", "check", "count", "finding", "what to do"],
-        [
-            [
-                "ERROR" if one.severity == "error" else one.severity,
-                *(one.name.replace("_", " "), f"{one.count:,}", one.what, one.advice),
-            ]
-            for one in found.findings
-        ],
-    )
+    print_table(["severity", "check", "count", "finding", "what to do"], map(_row_of, found.findings))
     files = ComparisonFolder(comparison_of_command(context, name or data.name))
     typer.echo(f"Wrote {files.audit} and, with the faces of each finding, {files.audit_rows}")
     if strict and any(one.severity == "error" for one in found.findings):
         raise typer.Exit(1)
+
+
+def _row_of(one: "Finding") -> list[Any]:
+    """Return the row of a finding in the table."""
+    said = "ERROR" if one.severity == "error" else one.severity
+    severity = Cell(one.severity, said, _COLORS[one.severity])
+    return [severity, Cell(one.name, one.name.replace("_", " ")), one.count, one.what, one.advice]
 
 
 def verify_run(

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import featurekit as fk
-from featurekit.cli._output import print_table
+from featurekit.cli._options import Json
+from featurekit.cli._output import BYTES, print_message, print_table, size_cell
+from featurekit.cli._terminal import Cell
 from featurekit.cli._workspace import dataset_of_command, project_of_command
 from featurekit.errors import WorkspaceError
 from featurekit.text import counted, first_few, one_line
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from featurekit.ops.purge import Purged
 
 
-def cache_ls(context: typer.Context) -> None:
+def cache_ls(context: typer.Context, json: Json = False) -> None:
     """List the cached faces and vectors, one line per recipe.
 
     Example: featurekit cache ls
@@ -29,13 +31,13 @@ def cache_ls(context: typer.Context) -> None:
             shelf.kind,
             shelf_name(shelf.recipe),
             shelf.key,
-            f"{shelf.rows:,}",
-            f"{shelf.bytes / 1e6:,.1f} MB",
-            str(shelf.damaged or ""),
+            shelf.rows,
+            size_cell(shelf.bytes),
+            Cell(shelf.damaged, str(shelf.damaged or "")),
         ]
         for shelf in Store(project_of_command(context).folder.cache).shelves()
     ]
-    print_table(["kind", "what", "key", "rows", "size", "damaged"], rows)
+    print_table(["kind", "what", "key", "rows", BYTES, "damaged"], rows)
 
 
 def cache_verify(context: typer.Context) -> None:
@@ -50,10 +52,9 @@ def cache_verify(context: typer.Context) -> None:
     verified = Store(project_of_command(context).folder.cache).verify()
     typer.echo(f"{verified.shards} cache files ({verified.bytes / 1e6:,.1f} MB) have the right hash.")
     for damage in verified.damaged:
-        typer.echo(
+        print_message(
             f"error: {damage.path.name}: {damage.why}. It was moved aside. To compute it again: featurekit"
-            " extract",
-            err=True,
+            " extract"
         )
     if verified.damaged:
         raise typer.Exit(1)
@@ -88,6 +89,7 @@ def cache_merge(
     others: Annotated[
         list[Path], typer.Argument(help="Folders of other workspaces, or folders or URLs of caches.")
     ],
+    json: Json = False,
 ) -> None:
     """Copy the faces and vectors of other caches into the cache of this workspace.
 
@@ -102,9 +104,9 @@ def cache_merge(
     """
     merged = fk.merge_caches(others, project=project_of_command(context))
     print_table(
-        ["kind", "what", "key", "rows added", "files", "size"],
+        ["kind", "what", "key", "rows added", "files", BYTES],
         [
-            [kind, what, key, f"{rows:,}", f"{files:,}", f"{size / 1e6:,.1f} MB"]
+            [kind, what, key, rows, files, size_cell(size)]
             for kind, what, key, rows, files, size in merged.frame().itertuples(index=False)
         ],
     )
@@ -126,6 +128,7 @@ def cache_purge(
         list[str] | None, typer.Option(help="Image to remove, by its path; can be given several times.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be removed.")] = False,
+    json: Json = False,
 ) -> None:
     """Remove a subject from the whole workspace.
 
@@ -144,7 +147,7 @@ def cache_purge(
     purged = fk.purge(subject or [], image or [], dry_run=dry_run, project=project_of_command(context))
     print_table(
         ["where", "would be removed" if dry_run else "removed", "of"],
-        [[place, f"{n:,}", unit] for place, n, unit in purged.places],
+        purged.places,
     )
     _print_what_stays(purged, dry_run=dry_run)
     if not dry_run:

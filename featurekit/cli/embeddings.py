@@ -1,16 +1,21 @@
 """featurekit embeddings: describe and map the vectors that have been extracted."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 import featurekit as fk
-from featurekit.cli._options import LARGEST_SEED, ComparisonName, Threads
+from featurekit.cli._options import LARGEST_SEED, ComparisonName, Json, Threads
 from featurekit.cli._output import print_table
+from featurekit.cli._terminal import Cell
 from featurekit.cli._workspace import comparison_of_command, dataset_of_command, project_of_command
 from featurekit.errors import EmbeddingError
 from featurekit.text import one_line
+
+if TYPE_CHECKING:
+    from featurekit.report.model import Cell as CellOfReport
+    from featurekit.report.model import Column
 
 FeatureSet = Annotated[
     str | None,
@@ -51,6 +56,7 @@ def embeddings_describe(
         ),
     ] = None,
     threads: Threads = 0,
+    json: Json = False,
 ) -> None:
     """Describe the extracted vectors: size, norms, effective rank, closest pairs.
 
@@ -71,13 +77,20 @@ def embeddings_describe(
     facts = describe_extracted(
         data, "+".join(features) if features else None, n_jobs=threads or None, project=project
     ).facts
-    for table in (facts_table(facts), pairs_table(facts), errors_table(facts)):
+    tables = {"facts": facts_table(facts), "closest pairs": pairs_table(facts), "errors": errors_table(facts)}
+    for name, table in tables.items():
         if table.rows:
             head = [column.heading for column in table.columns]
-            rows = [[one_line(cell.text) for cell in row] for row in table.rows]
-            print_table(head, rows, title=table.caption or None)
+            rows = [list(map(_cell, row, table.columns)) for row in table.rows]
+            print_table(head, rows, title=table.caption or None, of={"table": name})
         if table.note:
             typer.echo(table.note)
+
+
+def _cell(of: "CellOfReport", column: "Column") -> Cell:
+    """Return a cell of a report as a cell that is printed."""
+    text = one_line(of.text)
+    return Cell(of.value if column.is_number else text, text)
 
 
 def embeddings_map(

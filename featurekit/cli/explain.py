@@ -17,13 +17,14 @@ from featurekit.cli._options import (
     LARGEST_SEED,
     ComparisonName,
     Device,
+    Json,
     Photographs,
     Threads,
     WhichFaces,
     load_model,
     look_up_inputs,
 )
-from featurekit.cli._output import end_with, print_table
+from featurekit.cli._output import as_cell, end_with, print_message, print_table
 from featurekit.cli._signals import Stopped
 from featurekit.cli._workspace import project_of_command
 from featurekit.errors import WorkspaceError
@@ -101,6 +102,7 @@ def explain(
     seed: _Seed = 0,
     device: Device = "auto",
     threads: Threads = 0,
+    json: Json = False,
 ) -> None:
     """Draw which parts of a face a prediction depends on, or which faces are confused.
 
@@ -208,7 +210,8 @@ def _explained(
                 else:
                     drawn = draw_explanation(one, output)
                     name = readable_name(one.photograph.name)
-                    rows.append([name, str(one.number), one.said, WAYS[one.how], readable_name(str(drawn))])
+                    file = readable_name(str(drawn))
+                    rows.append([as_cell(name), one.number, one.said, WAYS[one.how], as_cell(file)])
     except Stopped as stopped:
         stopped.remark = f"{done:,} of {len(paths):,} images were explained"
         raise
@@ -230,13 +233,13 @@ def _print_summary(
         maps = means.maps()
         *files, sheet = draw_mean_maps(maps, output)
         rows = [
-            [each.group, f"{each.n_faces:,}", WAYS[each.how], str(file)]
+            [each.group, each.n_faces, WAYS[each.how], as_cell(str(file))]
             for each, file in zip(maps, files, strict=True)
         ]
         print_table(["prediction", "faces", "method", "file"], rows)
         typer.echo(f"All mean maps in one image: {sheet}")
         if means.refusal():
-            typer.echo(f"warning: {means.refusal()}", err=True)
+            print_message(f"warning: {means.refusal()}")
     is_regression = model.target.is_regression
     what, unit = ("prediction", " years") if is_regression else ("probability of the prediction", "")
     loss = median_loss(losses)

@@ -10,6 +10,7 @@ from featurekit.cli._options import (
     Device,
     ExecutorName,
     GpusPerWorker,
+    Json,
     Precision,
     Profile,
     Threads,
@@ -84,6 +85,7 @@ def extract(
     gpus_per_worker: GpusPerWorker = None,
     shard: Shard = None,
     profile: Profile = False,
+    json: Json = False,
 ) -> None:
     """Find the face in each image and compute its vectors.
 
@@ -118,9 +120,7 @@ def extract(
         shard=shard,
         project=project_of_command(context),
     ).extraction
-    _print_extraction(extraction, shard, len(data))
-    if profile:
-        print_profile(StepTimes(extraction.n_read, extraction.seconds, extraction.threads, extraction.parts))
+    _print_extraction(extraction, shard, len(data), profile=profile)
     if unread := extraction.unread:
         raise WorkspaceError(
             f"{counted(len(unread), 'image was', 'images were')} not read, for the reasons above. The"
@@ -129,13 +129,13 @@ def extract(
         )
 
 
-def _print_extraction(extraction: "Extraction", shard: str | None, n_rows: int) -> None:
-    """Print the status of the images, and the hardware that the networks ran on."""
+def _print_extraction(extraction: "Extraction", shard: str | None, n_rows: int, *, profile: bool) -> None:
+    """Print the status of the images, the hardware that the networks ran on, and, if asked, the times."""
     from featurekit.faces.face import STATUS_MEANINGS
 
     print_table(
         ["status", "rows", "meaning"],
-        [[status, f"{n:,}", STATUS_MEANINGS[status]] for status, n in extraction.statuses.items()],
+        [[status, n, STATUS_MEANINGS[status]] for status, n in extraction.statuses.items()],
     )
     if shard:
         own = sum(extraction.statuses.values())
@@ -144,3 +144,5 @@ def _print_extraction(extraction: "Extraction", shard: str | None, n_rows: int) 
         typer.echo(f"{name}: {got['engine']} on {got['device']} in {got['precision']}")
     rate = f", {extraction.n_read / extraction.seconds:.0f}/s" if extraction.n_read else ""
     typer.echo(f"Read {extraction.n_read:,} images in {extraction.seconds:.1f} s{rate}.")
+    if profile:
+        print_profile(StepTimes(extraction.n_read, extraction.seconds, extraction.threads, extraction.parts))

@@ -1,9 +1,9 @@
 """featurekit fit and ensemble: fit and score models, and average their predictions."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,7 @@ from featurekit.cli._options import (
     ComparisonName,
     Device,
     ExecutorName,
+    Json,
     Threads,
     Workers,
     as_value,
@@ -30,6 +31,9 @@ from featurekit.cli._workspace import (
     project_of_command,
 )
 from featurekit.project import ComparisonFolder
+
+if TYPE_CHECKING:
+    from featurekit.evaluation.results import Run
 
 Models = Annotated[
     list[str] | None,
@@ -195,6 +199,7 @@ def fit(
     executor: ExecutorName = "local",
     address: Address = None,
     workers: Workers = None,
+    json: Json = False,
 ) -> None:
     """Fit models and score them by cross-validation.
 
@@ -229,8 +234,7 @@ def fit(
             executor=executor_of(executor, address, workers),
             **_caller(context, threads, jobs),
         )
-    print_runs(results.runs)
-    _print_next_step(context, results.folder, name)
+    _print_results(context, results.runs, results.folder, name)
 
 
 @contextmanager
@@ -253,8 +257,9 @@ def _caller(context: typer.Context, threads: int, jobs: int) -> dict[str, Any]:
     }
 
 
-def _print_next_step(context: typer.Context, folder: Path, name: str | None) -> None:
-    """Print where the runs are, and the command that makes a report of them."""
+def _print_results(context: typer.Context, runs: "Sequence[Run]", folder: Path, name: str | None) -> None:
+    """Print the scores of runs, where the runs are, and the command that makes a report of them."""
+    print_runs(runs)
     report = next_command(context, "report", *(["--name", name] if name else []))
     typer.echo(f"The runs are in {ComparisonFolder(folder).runs}. Next: {report}")
 
@@ -268,7 +273,11 @@ def _parameters(epochs: str | None, batch_size: str | None, others: list[str] | 
 
 
 def ensemble(
-    context: typer.Context, member: Members, name: ComparisonName = None, weighted: Weighted = False
+    context: typer.Context,
+    member: Members,
+    name: ComparisonName = None,
+    weighted: Weighted = False,
+    json: Json = False,
 ) -> None:
     """Average the predictions of several runs and score them.
 
@@ -283,5 +292,5 @@ def ensemble(
     results = fk.load_results(comparison_of_command(context, name))
     command = command_line()
     made = fk.ensemble(results, member, weighted=weighted, command=command)
-    print_runs([run for run in made.runs if run.command == command and "members" in run.parameters])
-    _print_next_step(context, results.folder, name)
+    runs = [run for run in made.runs if run.command == command and "members" in run.parameters]
+    _print_results(context, runs, results.folder, name)

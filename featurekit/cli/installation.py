@@ -1,12 +1,16 @@
 """featurekit list and doctor: list the backbones, models and so on, and check this machine."""
 
+import sys
+from collections.abc import Iterator
 from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 import featurekit as fk
-from featurekit.cli._output import print_table
+from featurekit.cli._options import Json
+from featurekit.cli._output import as_cell, print_table
+from featurekit.cli._terminal import Cell
 from featurekit.cli._workspace import project_of_command
 from featurekit.errors import WorkspaceError
 from featurekit.networks import weights
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from featurekit.estimators import ClassifierKind
+    from featurekit.findings import Finding
 
 
 def list_members(
@@ -27,6 +32,7 @@ def list_members(
         ),
     ] = None,
     name: Annotated[str | None, typer.Argument(help="Backbone whose layers are listed.")] = None,
+    json: Json = False,
 ) -> None:
     """List the available backbones, models, detectors and so on. Backbones are listed in groups.
 
@@ -71,12 +77,12 @@ def list_members(
                 *([group_of(one)] if is_grouped else []),
                 one.title if kind == "checks" else one.about,
                 say(one),
-                str(kinds[kind].package_of(one.name)),
+                as_cell(str(kinds[kind].package_of(one.name))),
             ]
             for one in members
         ]
         head = ["name", *(["group"] if is_grouped else []), "what it is", title, "package"]
-        print_table(head, rows, title=kind)
+        print_table(head, rows, title=kind, of={"list": kind})
 
 
 def _print_layers(name: str | None) -> None:
@@ -88,8 +94,9 @@ def _print_layers(name: str | None) -> None:
     table = fk.list_layers(name)
     print_table(
         ["feature", "length", "read from a"],
-        [[str(row.feature), f"{row.length:,}", str(row.kind)] for row in table.itertuples()],
+        [[str(row.feature), row.length, str(row.kind)] for row in table.itertuples()],
         title="layers",
+        of={"list": "layers"},
     )
 
 
@@ -114,6 +121,7 @@ def _needs(kind: "ClassifierKind") -> str:
     )
 
 
+_COLORS = {"ok": "green", "warning": "yellow", "missing": "yellow", "wrong": "red"}
 # The third column of the table of each kind; for the other kinds, whether the weights are here.
 _MORE: "dict[str, tuple[str, Callable[[Any], str]]]" = {
     "fitted_features": ("starts from", attrgetter("reads")),
@@ -123,20 +131,33 @@ _MORE: "dict[str, tuple[str, Callable[[Any], str]]]" = {
 }
 
 
-def doctor(context: typer.Context) -> None:
+def _status_cell(of: "Finding") -> Cell:
+    """Return the status of a finding as a cell: ok, warning, missing or wrong, and PROBLEM in a pipe."""
+    from featurekit.ops.doctor import Missing
+
+    status = "missing" if isinstance(of, Missing) else {"error": "wrong"}.get(of.severity, of.severity)
+    in_pipe = "PROBLEM" if of.severity == "error" else status
+    return Cell(status, status if sys.stdout.isatty() else in_pipe, _COLORS[status])
+
+
+def doctor(context: typer.Context, json: Json = False) -> None:
     """Check this machine: versions, GPU, weights and disk space.
 
-    Each problem is printed with the way to solve it. The exit code is 1 if there is an error.
+    Each finding is printed as soon as it is known. Each problem is printed with the way to solve it. The exit
+    code is 1 if there is an error.
 
     Example: featurekit doctor
     """
-    from featurekit.ops.doctor import diagnose
+    from featurekit.ops.doctor import LONGEST_TOPIC, findings_one_by_one
 
-    findings = diagnose(project_of_command(context).folder.root)
-    print_table(
-        ["topic", "status", "finding"],
-        [[one.name, "PROBLEM" if one.severity == "error" else one.severity, one.what] for one in findings],
-    )
+    findings: list[Finding] = []
+
+    def rows() -> Iterator[list[Any]]:
+        for one in findings_one_by_one(project_of_command(context).folder.root):
+            findings.append(one)
+            yield [one.name, _status_cell(one), one.what]
+
+    print_table(["topic", "status", "finding"], rows(), widths=(len(LONGEST_TOPIC), len("warning")))
     for finding in findings:
         if finding.advice and finding.severity != "ok":
             typer.echo(f"{finding.name}: {finding.advice}")

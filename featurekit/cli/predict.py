@@ -14,6 +14,7 @@ from featurekit.cli._options import (
     Device,
     ExecutorName,
     GpusPerWorker,
+    Json,
     Photographs,
     Precision,
     Profile,
@@ -24,7 +25,14 @@ from featurekit.cli._options import (
     load_model,
     look_up_inputs,
 )
-from featurekit.cli._output import as_cell, end_with, print_profile, print_table
+from featurekit.cli._output import (
+    as_cell,
+    end_with,
+    print_further_table,
+    print_message,
+    print_profile,
+    print_table,
+)
 from featurekit.cli._signals import Stopped
 from featurekit.cli._workspace import project_of_command
 from featurekit.errors import FeaturekitError, WorkspaceError
@@ -43,6 +51,7 @@ if TYPE_CHECKING:
     from featurekit.inference.table import Collected
 
 _NAMED = 20  # files whose names are printed
+_STATUSES = ("status", "rows", "meaning")
 
 Listing = Annotated[
     Path | None,
@@ -134,6 +143,7 @@ def predict(
     workers: Workers = None,
     gpus_per_worker: GpusPerWorker = None,
     profile: Profile = False,
+    json: Json = False,
 ) -> None:
     r"""Predict the labels of faces in new images.
 
@@ -235,7 +245,7 @@ def _predict_in_parts(
     if output is None:
         raise WorkspaceError("With --executor ray, the table is a folder of parts: --output FOLDER")
     parts = fk.predict_in_parts(paths, output, list(folders) or None, executor=executor, **how)
-    _print_statuses(parts.statuses)
+    print_table(_STATUSES, _rows_of(parts.statuses))
     before = f"; {parts.n_images - parts.n_read:,} were done before" if parts.n_read < parts.n_images else ""
     typer.echo(f"Read {counted(parts.n_read, 'image', 'images')}{before}.")
     wrote = f"Wrote {counted(len(parts.paths), 'part', 'parts')} with {parts.n_rows:,} rows: {output}"
@@ -320,7 +330,7 @@ def _read(
             again = "reads only the others" if predictor.has_store else "reads all images again"
             end.remark = f"{said}; the same command {again}"
         elif collected.n_read or not isinstance(end, FeaturekitError):
-            typer.echo(one_line(said), err=True)
+            print_message(said)
         raise
 
 
@@ -334,14 +344,14 @@ def _print_results(collected: "Collected", models: "Sequence[TrainedModel]", *, 
     for column, meaning in legend(models, probabilities=probabilities):
         typer.echo(one_line(f"column {column}: {meaning}"))
     if set(collected.statuses) != {"ok"}:
-        _print_statuses(collected.statuses)
+        print_further_table(_STATUSES, _rows_of(collected.statuses))
 
 
-def _print_statuses(statuses: "Counter[str]") -> None:
+def _rows_of(statuses: "Counter[str]") -> list[list[Any]]:
+    """Return the rows of a table that counts the rows with each status."""
     from featurekit.faces.face import STATUS_MEANINGS
 
-    rows = [[name, f"{n:,}", STATUS_MEANINGS[name]] for name, n in statuses.most_common()]
-    print_table(["status", "rows", "meaning"], rows)
+    return [[name, n, STATUS_MEANINGS[name]] for name, n in statuses.most_common()]
 
 
 def _print_files(output: Path | None, drawn: Sequence[Path]) -> None:
@@ -367,4 +377,5 @@ def _end(statuses: "Counter[str]", without: Sequence[tuple[str, str, str]], *, s
 
 
 def _print_readings(table: "DataFrame") -> None:
-    print_table(list(table.columns), [[as_cell(value) for value in row] for row in table.to_numpy().tolist()])
+    rows = [[as_cell(value) for value in row] for row in table.to_numpy().tolist()]
+    print_table(list(table.columns), rows)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 import featurekit as fk
-from featurekit.cli._options import pairs
+from featurekit.cli._options import Json, pairs
 from featurekit.cli._output import print_table
 from featurekit.cli._workspace import project_of_command
 from featurekit.errors import ManifestError
@@ -43,6 +43,7 @@ def prepare(
             " bucket, e.g. s3://bucket/photos."
         ),
     ] = None,
+    json: Json = False,
 ) -> None:
     """Read a data set into manifest.csv and report its problems.
 
@@ -65,7 +66,7 @@ def prepare(
     project = project_of_command(context)
     data = fk.load_dataset(dataset, path, project=project, **_options(dataset, option, column, root))
     rows = [
-        [what.replace("_", " ") if what in REASONS else one_line(str(what)), f"{n:,}"]
+        [what.replace("_", " ") if what in REASONS else one_line(str(what)), n]
         for what, n in data.info.get("tally", {}).items()
     ]
     print_table(["what", "rows"], rows)

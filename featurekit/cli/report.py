@@ -8,7 +8,7 @@ import typer
 
 import featurekit as fk
 from featurekit.api.telling import note, warn
-from featurekit.cli._options import ComparisonName
+from featurekit.cli._options import ComparisonName, Json
 from featurekit.cli._output import print_runs
 from featurekit.cli._workspace import comparison_of_command, dataset_of_command, project_of_command
 from featurekit.errors import WorkspaceError
@@ -105,6 +105,7 @@ def report(
     model_card: ModelCard = False,
     legal_age: LegalAges = None,
     profile: Profile = None,
+    json: Json = False,
 ) -> None:
     """Write the comparison report as HTML and Markdown.
 
@@ -186,6 +187,7 @@ def _check_alone(compare: tuple[str, str], options: Mapping[str, object]) -> Non
         ("xlsx", "whose report is HTML and Markdown only"),
         ("pdf", "whose report is HTML and Markdown only"),
         ("model_card", "whose report is HTML and Markdown only"),
+        ("json", "which prints no table"),
     ):
         if options[option] not in (None, False, "none", [], ()):
             typed = f"--{option.replace('_', '-')}"

@@ -1,5 +1,6 @@
 """featurekit weights: list, download, add and check weight files."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -7,7 +8,9 @@ import typer
 
 import featurekit as fk
 from featurekit.api.telling import shown
+from featurekit.cli._options import Json
 from featurekit.cli._output import print_table
+from featurekit.cli._terminal import Cell
 from featurekit.errors import WeightsError
 from featurekit.networks import weights, weights_fetching
 from featurekit.networks.feature_names import is_reference
@@ -53,7 +56,7 @@ Template = Annotated[
 ]
 
 
-def weights_list() -> None:
+def weights_list(json: Json = False) -> None:
     """List all weight files and their licences.
 
     The list also shows where each file comes from, and whether it is on this machine.
@@ -66,16 +69,25 @@ def weights_list() -> None:
     rows = [
         [
             entry.name,
-            "here" if weights.present(entry.name) else "-",
+            Cell(True, "here", "green") if weights.present(entry.name) else Cell(False, "-"),
             entry.about,
-            f"code: {entry.licences.code}\nweights: {entry.licences.weights}"
-            f"\ntraining data: {entry.licences.training_data}",
-            f"{entry.file_name}\n{entry.source}",
+            _licences_cell(entry.licences),
+            Cell(
+                {"file": entry.file_name, "source": entry.source},
+                f"{entry.file_name}\n{entry.source}",
+                is_prose=True,
+            ),
         ]
         for entry in (*weights.WEIGHTS.values(), *added)
     ]
-    print_table(["name", "", "what it is", "licences", "file and source"], rows)
+    print_table(["name", Cell("here", ""), "what it is", "licences", "file and source"], rows)
     typer.echo(f"Weight files are kept in {weights.home() / 'weights'}")
+
+
+def _licences_cell(of: weights.Licences) -> Cell:
+    """Return three licences as a cell of three lines."""
+    text = f"code: {of.code}\nweights: {of.weights}\ntraining data: {of.training_data}"
+    return Cell(asdict(of), text, is_prose=True)
 
 
 def weights_fetch(

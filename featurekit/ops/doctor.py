@@ -16,7 +16,7 @@ import re
 import shutil
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -56,36 +56,55 @@ _ONNXRUNTIME_REPAIR = "pip uninstall -y onnxruntime onnxruntime-gpu && pip insta
 _IMPORT_ERRORS = (ImportError, OSError, AttributeError, RuntimeError, ValueError)
 
 
+class Missing(Finding):
+    """The finding that something is not installed, or not on this machine, and that its advice gets it."""
+
+
+# The widest first column of a table of the findings.
+LONGEST_TOPIC = "onnxruntime packages"
+
+
 def diagnose(workspace: Path | None = None) -> list[Finding]:
     """Check everything that featurekit depends on. This takes some seconds.
 
     Args:
         workspace: folder of the workspace, whose disk stores the cache; None for the current folder.
     """
-    libraries = [check_library(module, name) for module, name in LIBRARIES.items()]
-    broken = {finding.name for finding in libraries if finding.severity == "error"}
+    return list(findings_one_by_one(workspace))
+
+
+def findings_one_by_one(workspace: Path | None = None) -> Iterator[Finding]:
+    """Yield the findings of diagnose(), each as soon as it is known."""
+    yield _found(
+        "python", "ok", f"{platform.python_version()}, featurekit {__version__}, {platform.platform()}"
+    )
+    broken = set()
+    for module, name in LIBRARIES.items():
+        library = check_library(module, name)
+        if library.severity == "error":
+            broken.add(library.name)
+        yield library
+    yield check_onnxruntime_packages()
+    yield check_openvino()
     gpu = has_gpu()
-    return [
-        _found(
-            "python", "ok", f"{platform.python_version()}, featurekit {__version__}, {platform.platform()}"
-        ),
-        *libraries,
-        check_onnxruntime_packages(),
-        check_openvino(),
-        *([] if "torch" in broken else [check_torch_cuda(gpu)]),
-        *([] if {"onnx", "onnxruntime"} & broken else [check_onnxruntime_cuda(gpu)]),
-        *([] if "xgboost" in broken else [check_xgboost_cuda(gpu)]),
-        check_processor(),
-        check_int8(),
-        check_threads(),
-        check_weights(),
-        *check_plugins(),
-        *check_disk([workspace or Path.cwd(), weights.home()]),
-    ]
+    if "torch" not in broken:
+        yield check_torch_cuda(gpu)
+    if not {"onnx", "onnxruntime"} & broken:
+        yield check_onnxruntime_cuda(gpu)
+    if "xgboost" not in broken:
+        yield check_xgboost_cuda(gpu)
+    for check in (check_processor, check_int8, check_threads, check_weights):
+        yield check()
+    yield from check_plugins()
+    yield from check_disk([workspace or Path.cwd(), weights.home()])
 
 
 def _found(name: str, severity: Severity, what: str, advice: str = "") -> Finding:
     return Finding(name=name, severity=severity, count=0, of=0, what=what, advice=advice)
+
+
+def _missing(name: str, what: str, advice: str) -> Missing:
+    return Missing(name=name, severity="error", count=0, of=0, what=what, advice=advice)
 
 
 def check_library(module: str, distribution: str) -> Finding:
@@ -97,8 +116,8 @@ def check_library(module: str, distribution: str) -> Finding:
     except ModuleNotFoundError as error:
         missing = error.name or module
         if missing.split(".")[0] == module:
-            return _found(module, "error", "not installed", f"pip install {distribution}")
-        return _found(module, "error", f"needs {missing}, which is missing", f"pip install {missing}")
+            return _missing(module, "not installed", f"pip install {distribution}")
+        return _missing(module, f"needs {missing}, which is missing", f"pip install {missing}")
     except _IMPORT_ERRORS as error:
         return _cannot_import(module, distribution, error)
     return _found(module, "ok", str(getattr(imported, "__version__", "version not known")))
@@ -133,7 +152,7 @@ def check_onnxruntime_packages(folders: Sequence[Path] | None = None) -> Finding
         if name.startswith("onnxruntime") and (found.files is None or _telling_file(found)):
             packages.setdefault(name, found)
     if not packages:
-        return _found(topic, "error", "none is installed", "pip install onnxruntime")
+        return _missing(topic, "none is installed", "pip install onnxruntime")
     listed = ", ".join(f"{name} {found.version}" for name, found in sorted(packages.items()))
     owners = [name for name, found in packages.items() if _owns_module(found)]
     with_gpu = "onnxruntime-gpu" in packages
@@ -397,7 +416,7 @@ def check_weights() -> Finding:
         return _found("weights", "error", what, " && ".join(dict.fromkeys(commands)))
     if missing:
         what = f"built-in weights are missing {where}: {', '.join(missing)}"
-        return _found("weights", "error", what, "featurekit weights fetch builtin")
+        return _missing("weights", what, "featurekit weights fetch builtin")
     return _found("weights", "ok", f"{', '.join(present)} {where}")
 
 
