@@ -126,10 +126,12 @@ class Pace:
     def __call__(self, done: float, total: int) -> None:
         """Report the number done and the total."""
         now = self._now()
-        # The clock starts at the first count, because loading networks says nothing about the rate. If fewer
-        # are done than before, a new stage has begun.
+        # If fewer are done than before, a new stage has begun.
         if not self._told or done < self._last:
             self._started, self._told = now, deque([(now, done if done < 1 else 0.0)])
+        # The clock starts anew at the first item, because loading networks says nothing about the rate.
+        elif self._last == 0 and 0 < done <= 1:
+            self._started, self._told = now, deque([(now, done)])
         elif now - self._told[-1][0] >= 1:
             self._told.append((now, done))
         self._last = done

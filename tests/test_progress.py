@@ -35,3 +35,17 @@ def test_nothing_is_said_of_a_speed_that_nobody_knows_yet():
     assert standing.rate == standing.left == ""
     assert math.isnan(standing.seconds_left)
     assert standing.doing == "loading networks"
+
+
+def test_the_time_that_networks_take_to_load_is_not_part_of_the_rate():
+    """The count stands there from the first second, and the clock starts anew at the first image."""
+    clock, shown = [0.0], []
+    progress = Pace(shown.append, "images", lambda: clock[0])
+    progress(0, 1000)
+    assert (shown[-1].done, shown[-1].total, shown[-1].rate) == (0, 1000, "")
+    clock[0] = 30.0  # the networks are loaded
+    progress(1, 1000)
+    assert shown[-1].rate == ""
+    clock[0] = 31.0
+    progress(11, 1000)
+    assert shown[-1].rate == "10.0 images/s"

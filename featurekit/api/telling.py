@@ -1,13 +1,17 @@
 """Show progress in a terminal or a notebook, and write notes and warnings to the log."""
 
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import copy_context
+from datetime import timedelta
 from html import escape
 from importlib import import_module
 from pathlib import Path
+from threading import Event, Lock, Thread
 from typing import Any
 
 from featurekit.naming import Caller, in_users_words
@@ -24,8 +28,10 @@ SHOWN = 10
 
 LOG = logging.getLogger("featurekit")
 
-# Seconds until a bar appears in a notebook, and between two updates of it.
+# Seconds until a count appears in a notebook, and between two updates of it.
 _REDRAW = 0.3
+# Seconds after which a notebook is shown the time, also if nothing has been counted since.
+_TICK = 0.5
 
 
 def note(text: str) -> None:
@@ -71,7 +77,7 @@ def shown(progress: Shown, what: str, unit: str) -> AbstractContextManager[Pace]
         return nullcontext(Pace(lambda at: told(at.done, at.total), unit))
     if progress and in_notebook():
         return _notebook_bar(what, unit)
-    if progress and sys.stderr.isatty():
+    if progress and sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
         return _bar(what, unit)
     if progress and Caller.is_command_line:
         return _lines(what, unit)
@@ -107,13 +113,14 @@ def _lines(what: str, unit: str) -> Iterator[Pace]:
 
 @contextmanager
 def _bar(what: str, unit: str) -> Iterator[Pace]:
-    """Show a bar with rate and time left in a terminal."""
+    """Show a bar with count and time in a terminal, and rate and time left as soon as they are known."""
     from rich import console, progress
 
     columns = (
         progress.TextColumn("{task.description}"),
         progress.BarColumn(),
         progress.TextColumn("{task.fields[count]}"),
+        progress.TimeElapsedColumn(),
         progress.TextColumn("{task.fields[rate]}"),
         # Not rich's own estimate, which looks back a fixed time, because one network may take an hour.
         progress.TextColumn("{task.fields[left]}"),
@@ -136,43 +143,77 @@ def _bar(what: str, unit: str) -> Iterator[Pace]:
         yield Pace(update, unit)
 
 
-@contextmanager
-def _notebook_bar(what: str, unit: str) -> Iterator[Pace]:
-    """Show a bar in a notebook's cell: one output that is updated in place, and is empty at the end.
+class _NotebookBar:
+    """A bar in a notebook's cell: one output that is updated in place.
 
     rich needs ipywidgets for that; without them it leaves one output for each state of the bar.
     """
-    handle: Any = None
-    drawn = time.monotonic()
 
-    def update(at: Standing) -> None:
-        nonlocal handle, drawn
-        now = time.monotonic()
-        if now - drawn < _REDRAW:
-            return
-        drawn = now
-        if handle is None:
-            handle = import_module("IPython.display").display(_html(what, at), raw=True, display_id=True)
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._opened = self._drawn = time.monotonic()
+        self._at: Standing | None = None
+        self._handle: Any = None
+        self._drawing = Lock()
+
+    def update(self, at: Standing) -> None:
+        """Show a count, unless something was shown a moment ago."""
+        with self._drawing:
+            self._at = at
+            if time.monotonic() - self._drawn >= _REDRAW:
+                self._draw()
+
+    def tick(self) -> None:
+        """Show how much time has passed."""
+        with self._drawing:
+            self._draw()
+
+    def clear(self) -> None:
+        """Leave an empty output."""
+        if self._handle is not None:
+            self._handle.update({"text/html": "", "text/plain": ""}, raw=True)
+
+    def _draw(self) -> None:
+        self._drawn = time.monotonic()
+        shown = _html(self._what, self._at, self._drawn - self._opened)
+        if self._handle is None:
+            self._handle = import_module("IPython.display").display(shown, raw=True, display_id=True)
         else:
-            handle.update(_html(what, at), raw=True)
+            self._handle.update(shown, raw=True)
 
+
+@contextmanager
+def _notebook_bar(what: str, unit: str) -> Iterator[Pace]:
+    """Show a bar in a notebook's cell, which is empty at the end."""
+    bar, ended = _NotebookBar(what), Event()
+
+    def tick() -> None:
+        while not ended.wait(_TICK):
+            bar.tick()
+
+    # In a copy of the context, so that the output belongs to the cell that is running.
+    ticking = Thread(target=copy_context().run, args=(tick,), daemon=True)
+    ticking.start()
     try:
-        yield Pace(update, unit)
+        yield Pace(bar.update, unit)
     finally:
-        if handle is not None:
-            handle.update({"text/html": "", "text/plain": ""}, raw=True)
+        ended.set()
+        ticking.join()
+        bar.clear()
 
 
-def _html(what: str, at: Standing) -> dict[str, str]:
+def _html(what: str, at: Standing | None, seconds: float) -> dict[str, str]:
     """Return a state of a bar as a notebook displays it.
 
-    >>> _html("reading", Standing(3, 4, 0.0, "files"))["text/plain"]
-    'reading: 3/4'
+    >>> _html("reading", Standing(3, 4, 0.0, "files"), 2.4)["text/plain"]
+    'reading: 3/4, 0:00:02'
     """
-    said = ", ".join(filter(None, (_count(at), at.rate, at.left, at.doing)))
-    bar = f'<progress value="{at.done / max(at.total, 1):.3f}"></progress>'
+    passed = str(timedelta(seconds=int(seconds)))
+    parts = (_count(at), passed, at.rate, at.left, at.doing) if at else (passed,)
+    said = ", ".join(filter(None, parts))
+    share = f' value="{at.done / max(at.total, 1):.3f}"' if at else ""
     return {
-        "text/html": f"<div>{escape(what)} {bar} {escape(said)}</div>",
+        "text/html": f"<div>{escape(what)} <progress{share}></progress> {escape(said)}</div>",
         "text/plain": f"{what}: {said}",
     }
 

@@ -179,6 +179,8 @@ def run_here(job: Job, todo: NDArray[np.intp], progress: Progress | None = None,
         threads: number of threads, which does not change the vectors; 0 for one thread for each core.
     """
     started, threads = time.perf_counter(), threads or usable_cores()
+    if progress:  # before the networks are loaded
+        progress(0, len(todo))
     one_pass = Pass(
         job.images,
         job.recipes,

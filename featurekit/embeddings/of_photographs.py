@@ -75,6 +75,8 @@ def vectors_of(
     """
     if store is None:  # the heads of a backbone are worth keeping, but nobody asks for them here
         recipes = {feature: recipes[feature] for feature in features}
+    if progress:  # before the networks are loaded
+        progress(0, len(photographs))
     vectors = np.full((len(photographs), sum(lengths)), np.nan, np.float32)
     statuses, messages = [], []
     reader = PhotographReader(photographs, recipes, settings, store=store, threads=threads)

@@ -262,6 +262,7 @@ class Comparison:
 
     def _run_all(self, plans: Sequence[Plan], shared: _Shared, fitting: Fitting, count: Count) -> list[Run]:
         """Run plans that are ready, those with the same features together, so that these are loaded once."""
+        count.begin()
         if any(one.kind.reads == "crops" for one in plans):
             keep_memory()
         memory = may_take()  # once for all fits, because what they may use must not depend on each other

@@ -68,6 +68,10 @@ class Count:
     in_progress: dict[int, float] = field(default_factory=dict)
     lock: Lock = field(default_factory=Lock)
 
+    def begin(self) -> None:
+        """Tell how many fits there are, before the first one."""
+        self._tell()
+
     def fit_done(self) -> None:
         """Count a fit of this thread."""
         with self.lock:

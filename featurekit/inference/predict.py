@@ -124,6 +124,8 @@ class Predictor:
         unexpected = Unexpected()
         self._started = started = time.perf_counter()
         total = len(self._photographs)
+        if progress:  # before the networks are loaded
+            progress(0, total)
         batch: list[Looked] = []
         with closing(self._reader.each()) as found:
             for done, looked in enumerate(found, start=1):

@@ -1,6 +1,7 @@
 """What a notebook is shown while something is done."""
 
 import sys
+import time
 from types import ModuleType, SimpleNamespace
 
 import pytest
@@ -86,3 +87,14 @@ def test_the_end_is_said_once_however_often_it_is_told(monkeypatch, capsys):
             progress(done, 30)
     assert [line.partition(" files")[0] for line in first] == ["reading: 20 of 30", "reading: 30 of 30"]
     assert capsys.readouterr().err.startswith("reading: 30 of 30 files")
+
+
+def test_a_notebook_sees_the_time_pass_before_anything_is_counted(cell, monkeypatch):
+    monkeypatch.setattr(telling, "_TICK", 0.01)
+    with telling.shown(True, "reading", "files"):
+        for _ in range(500):
+            if cell.outputs:
+                break
+            time.sleep(0.01)
+        assert cell.outputs[0]["text/plain"] == "reading: 0:00:00"
+    assert cell.outputs == [{"text/html": "", "text/plain": ""}]

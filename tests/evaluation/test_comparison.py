@@ -119,7 +119,7 @@ def test_a_tuned_run_stands_beside_the_untuned_one(world, tmp_path):
             tune=tune,
             progress=lambda done, total, fits=fits: fits.append((done, total)),
         )
-        assert fits == [(done, 10) for done in range(1, 11)]  # four folds and a model, twice
+        assert fits == [(done, 10) for done in range(11)]  # four folds and a model, twice
     runs = {run.name: run for run in load_runs(tmp_path / "report")}
     assert sorted(runs) == [
         "gender--mean_color--logistic_regression",
@@ -217,5 +217,5 @@ def test_how_far_a_long_fit_is_counts(pictures, crops, tmp_path):
         progress=lambda count, total: done.append(count),
         watch=said.append,
     )
-    assert done == [0.5, 1, 1.5, 2, 3, 4]  # the baseline last, because it takes no time
+    assert done == [0, 0.5, 1, 1.5, 2, 3, 4]  # the baseline last, because it takes no time
     assert said == ["epoch 1 of 1"] * 2

@@ -107,6 +107,8 @@ class _RayWorkers:
     def run(self, job: Job, todo: NDArray[np.intp], progress: Progress | None = None) -> Work:
         """Let the workers process the images in some rows of a job."""
         started = time.perf_counter()
+        if progress:  # before the workers have started
+            progress(0, len(todo))
         _refuse_members_of_this_program(job)
         on_gpu = any(recipe.engine != "cpu" for recipe in job.recipes.values())
         n_workers, cpus, gpus = self.executor.places(self.cluster, on_gpu=on_gpu)
