@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from featurekit.cli._completion import comparisons, words
 from featurekit.cli._output import ask_for_json, print_message
 from featurekit.errors import ManifestError, WorkspaceError
 from featurekit.project import ProjectFolder
@@ -24,16 +25,28 @@ LARGEST_SEED = 2**32 - 1  # that scikit-learn takes
 Device = Annotated[
     str,
     typer.Option(
-        help="Device to compute on: auto, cpu or cuda. With cuda, a GPU that cannot be used is an error."
+        help="Device to compute on: auto, cpu or cuda. With cuda, a GPU that cannot be used is an error.",
+        autocompletion=words("auto", "cpu", "cuda"),
     ),
 ]
-Precision = Annotated[str, typer.Option(help="Precision of the networks: auto, fp32, bf16 or int8.")]
+Precision = Annotated[
+    str,
+    typer.Option(
+        help="Precision of the networks: auto, fp32, bf16 or int8.",
+        autocompletion=words("auto", "fp32", "bf16", "int8"),
+    ),
+]
 Threads = Annotated[
     int,
     typer.Option(help="Number of threads, which does not change the results; 0 means one per core.", min=0),
 ]
 ExecutorName = Annotated[
-    str, typer.Option("--executor", help="Where to compute: local (this machine), or ray (a Ray cluster).")
+    str,
+    typer.Option(
+        "--executor",
+        help="Where to compute: local (this machine), or ray (a Ray cluster).",
+        autocompletion=words("local", "ray"),
+    ),
 ]
 Address = Annotated[
     str | None,
@@ -68,7 +81,8 @@ WhichFaces = Annotated[
     str,
     typer.Option(
         help="Faces to use of each image: all, center (the most central), largest, or only (no face if"
-        " there are several)."
+        " there are several).",
+        autocompletion=words("all", "center", "largest", "only"),
     ),
 ]
 
@@ -81,7 +95,9 @@ def _name_of_comparison(name: str | None) -> str | None:
 ComparisonName = Annotated[
     str | None,
     typer.Option(
-        help="Name of the comparison. Default: the name of the data set.", callback=_name_of_comparison
+        help="Name of the comparison. Default: the name of the data set.",
+        callback=_name_of_comparison,
+        autocompletion=comparisons,
     ),
 ]
 

@@ -42,7 +42,6 @@ app = typer.Typer(
     "The usual order is prepare, extract, fit, report, and then predict. Each command works on the"
     " workspace: the folder that holds the manifest, the cache, the models and the reports.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -6,6 +6,7 @@ import typer
 
 import featurekit as fk
 from featurekit.api.telling import SHOWN
+from featurekit.cli import _completion as complete
 from featurekit.cli._options import LARGEST_SEED, ComparisonName, Json, Threads
 from featurekit.cli._output import print_table
 from featurekit.cli._terminal import Cell
@@ -23,7 +24,8 @@ Features = Annotated[
     str | None,
     typer.Option(
         help="Vectors that are used to find close faces: network or network:layer, several joined by +."
-        " Default: an extracted face-recognition network, or else the first extracted network."
+        " Default: an extracted face-recognition network, or else the first extracted network.",
+        autocompletion=complete.features,
     ),
 ]
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import featurekit as fk
+from featurekit.cli import _completion as complete
 from featurekit.cli._options import LARGEST_SEED, ComparisonName, Json, Threads
 from featurekit.cli._output import print_table
 from featurekit.cli._terminal import Cell
@@ -23,11 +24,15 @@ FeatureSet = Annotated[
         "--features",
         help="Feature set to map: network or network:layer, several joined by +. Default: the extracted"
         " network, if there is only one.",
+        autocompletion=complete.features,
     ),
 ]
 Method = Annotated[
     str,
-    typer.Option(help="pca (the first two principal components), or umap (pip install 'featurekit[umap]')."),
+    typer.Option(
+        help="pca (the first two principal components), or umap (pip install 'featurekit[umap]').",
+        autocompletion=complete.words("pca", "umap"),
+    ),
 ]
 Label = Annotated[
     str | None,
@@ -52,7 +57,8 @@ def embeddings_describe(
         list[str] | None,
         typer.Option(
             help="Extracted networks to describe: network or network:layer; several joined by +, or the"
-            " option again. Default: all that have been extracted."
+            " option again. Default: all that have been extracted.",
+            autocompletion=complete.features,
         ),
     ] = None,
     threads: Threads = 0,

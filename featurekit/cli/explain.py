@@ -8,6 +8,7 @@ import typer
 
 import featurekit as fk
 from featurekit.api.telling import shown
+from featurekit.cli import _completion as complete
 from featurekit.cli._average import (
     average_comparison,
     check_options_of_comparison,
@@ -47,7 +48,10 @@ _Average = Annotated[
 ]
 _Targets = Annotated[
     list[str] | None,
-    typer.Option(help="Target of the comparison. Can be given several times. Default: all."),
+    typer.Option(
+        help="Target of the comparison. Can be given several times. Default: all.",
+        autocompletion=complete.targets,
+    ),
 ]
 _Run = Annotated[
     str | None,
@@ -90,7 +94,8 @@ def explain(
         str,
         typer.Option(
             help="Method of the maps: gradcam and attention (for networks trained end to end), occlusion (for"
-            " any model), or auto, the first of these that the model supports."
+            " any model), or auto, the first of these that the model supports.",
+            autocompletion=complete.words("auto", "gradcam", "attention", "occlusion"),
         ),
     ] = "auto",
     average: _Average = False,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import featurekit as fk
+from featurekit.cli import _completion as complete
 from featurekit.cli._options import (
     Address,
     Device,
@@ -30,13 +31,15 @@ BackboneNames = Annotated[
     list[str] | None,
     typer.Option(
         help="Network, or network:layer; for a feature that is fitted per fold (eigenfaces), what it starts"
-        " from is extracted. Can be given several times. Default: the built-in networks."
+        " from is extracted. Can be given several times. Default: the built-in networks.",
+        autocompletion=complete.features,
     ),
 ]
 Layer = Annotated[
     str | None,
     typer.Option(help="Layer to use of every given network. Default: the default layer of each network."),
 ]
+Detector = Annotated[str, typer.Option(help="Face detector.", autocompletion=complete.detectors)]
 DetectorWeights = Annotated[
     str | None,
     typer.Option(
@@ -48,7 +51,8 @@ Choose = Annotated[
     str,
     typer.Option(
         help="Which face is used if an image has several: center (the most central), largest, box (the one"
-        " in the manifest's box), or only (none of them: the row gets the status many_faces)."
+        " in the manifest's box), or only (none of them: the row gets the status many_faces).",
+        autocompletion=complete.words("center", "largest", "box", "only"),
     ),
 ]
 Shard = Annotated[
@@ -72,7 +76,7 @@ def extract(
     context: typer.Context,
     backbone: BackboneNames = None,
     layer: Layer = None,
-    detector: Annotated[str, typer.Option(help="Face detector.")] = "centerface",
+    detector: Detector = "centerface",
     detector_weights: DetectorWeights = None,
     choose: Choose = "center",
     device: Device = "auto",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import featurekit as fk
+from featurekit.cli import _completion as complete
 from featurekit.cli._options import (
     LARGEST_SEED,
     Address,
@@ -43,13 +44,15 @@ Models = Annotated[
         help="Model to fit: a name of `featurekit list models`, or the import path of a scikit-learn"
         " estimator (a class or an object). Can be given several times. Default: svm. (To `featurekit"
         " predict`, --model is the folder of a saved model.)",
+        autocompletion=complete.models,
     ),
 ]
 Targets = Annotated[
     list[str] | None,
     typer.Option(
         help="Label to predict: gender, age_group, age, gender3 or a label column. Can be given several"
-        " times. Default: age_group, gender and age, if the data set has these labels."
+        " times. Default: age_group, gender and age, if the data set has these labels.",
+        autocompletion=complete.targets,
     ),
 ]
 Features = Annotated[
@@ -57,7 +60,8 @@ Features = Annotated[
     typer.Option(
         help="Vectors that the models are fitted on: network, network:layer, or a name of `featurekit list"
         " fitted_features`, several joined by +. Can be given several times. Default: each extracted network"
-        " alone, and all of them joined, without sharpness."
+        " alone, and all of them joined, without sharpness.",
+        autocompletion=complete.features,
     ),
 ]
 Join = Annotated[
@@ -91,7 +95,8 @@ Rare = Annotated[
     str,
     typer.Option(
         help="What to do with a class that has too few subjects for every training part: leave-out"
-        " (fit without this class), or refuse (stop with an error)."
+        " (fit without this class), or refuse (stop with an error).",
+        autocompletion=complete.words("leave-out", "refuse"),
     ),
 ]
 SaveModels = Annotated[

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import featurekit as fk
+from featurekit.cli import _completion as complete
 from featurekit.cli._options import Json
 from featurekit.cli._output import as_cell, print_table
 from featurekit.cli._terminal import Cell
@@ -23,15 +24,23 @@ if TYPE_CHECKING:
     from featurekit.findings import Finding
 
 
+# The lists, in the order in which they are printed.
+KINDS = ("backbones", "fitted_features", "models", "detectors", "datasets", "checks")
+
+
 def list_members(
     what: Annotated[
         str | None,
         typer.Argument(
             help="backbones, layers, fitted_features, models (also called classifiers or estimators),"
-            " detectors, datasets or checks. Default: all lists but layers."
+            " detectors, datasets or checks. Default: all lists but layers.",
+            autocompletion=complete.words("layers", *KINDS),
         ),
     ] = None,
-    name: Annotated[str | None, typer.Argument(help="Backbone whose layers are listed.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="Backbone whose layers are listed.", autocompletion=complete.backbones),
+    ] = None,
     json: Json = False,
 ) -> None:
     """List the available backbones, models, detectors and so on. Backbones are listed in groups.
@@ -55,14 +64,8 @@ def list_members(
     from featurekit.faces.detectors import DETECTORS
     from featurekit.networks.backbones import BACKBONES, group_of, in_groups
 
-    kinds: dict[str, Any] = {
-        "backbones": BACKBONES,
-        "fitted_features": FITTED_FEATURES,
-        "models": CLASSIFIERS,
-        "detectors": DETECTORS,
-        "datasets": DATASETS,
-        "checks": CHECKS,
-    }
+    registries = (BACKBONES, FITTED_FEATURES, CLASSIFIERS, DETECTORS, DATASETS, CHECKS)
+    kinds: dict[str, Any] = dict(zip(KINDS, registries, strict=True))
     what = {"classifiers": "models", "estimators": "models"}.get(what or "", what)
     if what and what not in kinds:
         raise WorkspaceError(unknown("list", what, ["layers", *kinds]))

@@ -6,16 +6,24 @@ from typing import Annotated, Any
 import typer
 
 import featurekit as fk
+from featurekit.cli import _completion as complete
 from featurekit.cli._options import Json, pairs
 from featurekit.cli._output import print_table
 from featurekit.cli._workspace import project_of_command
 from featurekit.errors import ManifestError
 from featurekit.text import one_line
 
+Kind = Annotated[
+    str,
+    typer.Argument(
+        help="Kind of data set: a name of `featurekit list datasets`.", autocompletion=complete.datasets
+    ),
+]
+
 
 def prepare(
     context: typer.Context,
-    dataset: Annotated[str, typer.Argument(help="Kind of data set: a name of `featurekit list datasets`.")],
+    dataset: Kind,
     path: Annotated[Path, typer.Argument(help="Folder, or table, of the data set.")],
     option: Annotated[
         list[str] | None,

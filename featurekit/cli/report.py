@@ -8,6 +8,7 @@ import typer
 
 import featurekit as fk
 from featurekit.api.telling import note, warn
+from featurekit.cli import _completion as complete
 from featurekit.cli._options import ComparisonName, Json
 from featurekit.cli._output import print_runs
 from featurekit.cli._workspace import comparison_of_command, dataset_of_command, project_of_command
@@ -72,7 +73,8 @@ Profile = Annotated[
     str | None,
     typer.Option(
         help="age-assurance: the report begins with predicted ages, and lists targets of evaluations of age"
-        " checks with what the best model has achieved."
+        " checks with what the best model has achieved.",
+        autocompletion=complete.words("age-assurance"),
     ),
 ]
 
@@ -80,14 +82,16 @@ Compare = Annotated[
     tuple[str, str] | None,
     typer.Option(
         help="Names of an earlier and a later comparison. The report then says what has changed between them,"
-        " and which models differ significantly."
+        " and which models differ significantly.",
+        autocompletion=complete.comparisons,
     ),
 ]
 Faces = Annotated[
     str,
     typer.Option(
         help="none, or thumb: the HTML page also shows small images of the faces with the largest errors of"
-        " the best model of each target, grouped by subject."
+        " the best model of each target, grouped by subject.",
+        autocompletion=complete.words("none", "thumb"),
     ),
 ]
 

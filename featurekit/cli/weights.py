@@ -8,6 +8,7 @@ import typer
 
 import featurekit as fk
 from featurekit.api.telling import shown
+from featurekit.cli import _completion as complete
 from featurekit.cli._options import Json
 from featurekit.cli._output import print_table
 from featurekit.cli._terminal import Cell
@@ -36,7 +37,12 @@ Given = Annotated[
     ),
 ]
 ListedName = Annotated[
-    str | None, typer.Option("--name", help="Name in `featurekit weights list`. Default: that with the hash.")
+    str | None,
+    typer.Option(
+        "--name",
+        help="Name in `featurekit weights list`. Default: that with the hash.",
+        autocompletion=complete.weight_files,
+    ),
 ]
 InputSize = Annotated[int | None, typer.Option(help="Side of the network's input in pixels, if not stated.")]
 Resize = Annotated[
@@ -93,7 +99,10 @@ def _licences_cell(of: weights.Licences) -> Cell:
 def weights_fetch(
     names: Annotated[
         list[str],
-        typer.Argument(help="Names of `featurekit weights list`, or builtin for all built-in ones."),
+        typer.Argument(
+            help="Names of `featurekit weights list`, or builtin for all built-in ones.",
+            autocompletion=complete.weight_files_to_fetch,
+        ),
     ],
 ) -> None:
     """Download weight files and check their hashes.
