@@ -206,8 +206,8 @@ def _hardware(runs: Sequence[Run]) -> list[str]:
 
 
 def history() -> str:
-    """Return docs/history.md: scores of runs whose predictions were not stored, so they cannot be tested."""
-    with (ROOT / "docs" / "history.csv").open(encoding="utf-8", newline="") as file:
+    """Return docs/results/history.md: scores of runs whose predictions were not stored, so they cannot be tested."""
+    with (ROOT / "docs" / "results" / "history.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     lines = [
         "# Earlier scores on UTKFace",
@@ -216,7 +216,7 @@ def history() -> str:
         " earlier versions of"
         " featurekit, some of them on other machines. Their predictions were not stored, so confidence"
         " intervals and tests cannot be computed for them, and they are in no ranking. Scores are mean ±"
-        " standard deviation over five folds. `docs/history.csv` has the command, the date and the hardware"
+        " standard deviation over five folds. [history.csv](history.csv) has the command, the date and the hardware"
         " of each run.",
         "",
         "| target | features | model | score | mean ± std | device |",
@@ -236,7 +236,7 @@ def history() -> str:
 
 
 def hand_crafted(folder: Path = CLASSIC) -> str:
-    """Return docs/hand_crafted.md: what hand-crafted features are worth beside two networks."""
+    """Return docs/results/hand_crafted.md: what hand-crafted features are worth beside two networks."""
     runs, evidence = load_runs(folder), Evidence.load(folder)
     assert evidence is not None
     by_model = {(run.features, run.target, run.classifier): run for run in runs}
@@ -278,7 +278,7 @@ def hand_crafted(folder: Path = CLASSIC) -> str:
         *_more_faces(runs, load_curves(folder, runs)),
         "",
         "The whole report has confidence intervals, slices and costs:"
-        f" [reports/{folder.name}/report.md](../reports/{folder.name}/report.md).",
+        f" [reports/{folder.name}/report.md](../../reports/{folder.name}/report.md).",
         "",
         *_hardware(runs),
         "",
@@ -406,8 +406,8 @@ def main() -> None:
     readme = ROOT / "README.md"
     wanted = {
         readme: with_results(readme.read_text(encoding="utf-8")),
-        ROOT / "docs" / "hand_crafted.md": hand_crafted(),
-        ROOT / "docs" / "history.md": history(),
+        ROOT / "docs" / "results" / "hand_crafted.md": hand_crafted(),
+        ROOT / "docs" / "results" / "history.md": history(),
         ROOT / "docs" / "glossary.md": glossary_page(),
         CLUSTER_PAGE: with_cluster(CLUSTER_PAGE.read_text(encoding="utf-8")),
     }

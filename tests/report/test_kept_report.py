@@ -58,7 +58,7 @@ def test_readme_says_what_is_stored(figures):
 
 
 def test_the_history_says_what_is_stored(figures):
-    page = (ROOT / "docs" / "history.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "results" / "history.md").read_text(encoding="utf-8")
     assert page == figures.history(), "Next: python benchmarks/kept_figures.py"
 
 
@@ -131,7 +131,7 @@ def test_outcomes_are_small_and_name_nobody(folder):
 
 
 def test_the_page_on_hand_crafted_features_says_what_is_stored(figures):
-    page = (ROOT / "docs" / "hand_crafted.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "results" / "hand_crafted.md").read_text(encoding="utf-8")
     assert page == figures.hand_crafted(), "Next: python benchmarks/kept_figures.py"
 
 
