@@ -20,7 +20,7 @@ names another one.
 
 A command ends with the exit code 0 if it did its work, with 1 if something was wrong with the data or the
 options (one line on the standard error says what), with 2 if the command line could not be read, and with 128
-plus the number of the signal if it was stopped.
+plus the number of the signal if it was stopped. An option that has no effect is an error.
 """
 
 
