@@ -33,6 +33,7 @@ def for_site(text: str, *, at: str, page: str) -> str:
         target = _in_site(posixpath.normpath(posixpath.join(posixpath.dirname(at), path)))
         if target is None:
             return label if label.startswith("`") else f"`{label}`"
+        label = label.replace("report.md", "report.html") if _REPORT.fullmatch(target) else label
         return f"{mark}[{label}]({posixpath.relpath(target, here or '.')}{anchor or ''})"
 
     # What stands between backticks is code, not a link.
