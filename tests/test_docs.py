@@ -41,7 +41,7 @@ def pages():
     try:
         yield {
             name: import_module(name)
-            for name in ("command_line", "links", "notebook", "requests_elsewhere", "kept_reports")
+            for name in ("command_line", "site_links", "tutorial_page", "requests_elsewhere", "kept_reports")
         }
     finally:
         sys.path.remove(str(DOCS / "_pages"))
@@ -264,7 +264,7 @@ def test_the_tutorial_is_shown_with_the_outputs_of_its_cells(pages, pictures):
     assert {one["value"] for one in shown if one["kind"] == "picture"} == {
         path.name for path in (DOCS / "pictures" / "tutorial").iterdir()
     }
-    page = pages["notebook"].notebook_page(DOCS / "tutorial.ipynb", DOCS / "tutorial_outputs.json")
+    page = pages["tutorial_page"].notebook_page(DOCS / "tutorial.ipynb", DOCS / "tutorial_outputs.json")
     assert page.count("```python\n") == len(code)
     assert not re.search(r"/tmp/|/home/|/root/|/work/", page)
 
@@ -275,7 +275,7 @@ def test_links_of_the_repository_lead_to_pages_of_the_site(pages):
         " [g](../../reports/utkface-builtin/report.md) [tests/h](../../tests/h) [i](https://j.k/l.md) [m](#n)"
         " `[o](p.md)`\n```\n[q](r.md)\n```\n"
     )
-    assert pages["links"].for_site(text, at="docs/how_to/page.md", page="how_to/page.md") == (
+    assert pages["site_links"].for_site(text, at="docs/how_to/page.md", page="how_to/page.md") == (
         "[a](../tutorial.md) [b](../changelog.md#x) ![c](../results/speed/d.svg) [e](f.md)"
         " [g](../reports/utkface-builtin/report.html) `tests/h` [i](https://j.k/l.md) [m](#n)"
         " `[o](p.md)`\n```\n[q](r.md)\n```\n"

@@ -10,10 +10,10 @@ from typing import Any
 
 from command_line import command_line_page
 from kept_reports import with_kept_reports
-from links import for_site
 from mkdocs.structure.files import File
-from notebook import notebook_page
 from requests_elsewhere import requests_elsewhere
+from site_links import for_site
+from tutorial_page import notebook_page
 
 DOCS = Path(__file__).resolve().parents[1]
 ROOT = DOCS.parent
