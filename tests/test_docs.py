@@ -307,3 +307,42 @@ def test_a_page_that_loads_anything_from_elsewhere_is_refused(pages, tmp_path, l
     page.write_text(loads)
     with pytest.raises(Exception, match=r"page\.html loads (?:https:)?//a\.b/c"):
         pages["requests_elsewhere"].requests_elsewhere(tmp_path)
+
+
+# ---------------------------------------------------------------- numbers
+
+
+def constants():
+    """Return pages, and what they say of constants of the code."""
+    from featurekit.averages.cells import FEWEST_SUBJECTS
+    from featurekit.estimators._networks.schedule import FROZEN_VIEWS
+    from featurekit.estimators.fitted_features.eigenfaces import COMPONENTS
+    from featurekit.evaluation.evidence import MARGIN_POINTS, MARGIN_YEARS
+    from featurekit.networks.backbones.pixels import SIDE
+    from featurekit.uncertainty.conformal import MISSED
+    from featurekit.uncertainty.resampling import FEWEST, LEVEL
+    from tests.faces.test_hostile_pictures import bombs
+
+    words = {3: "three", 6: "six", 9: "nine", 10: "ten"}
+    nine = words[round(10 * (1 - MISSED))]
+    kb = SIDE * SIDE * 3 / 1024
+    return [
+        ("docs/concepts/statistics.md", f"Slices of fewer than {FEWEST} subjects"),
+        ("docs/concepts/statistics.md", f"A {LEVEL:.0%} confidence interval".replace("%", " %")),
+        ("docs/concepts/statistics.md", f"{MARGIN_POINTS:g} point of accuracy, or {MARGIN_YEARS:g} years"),
+        ("docs/how_to/report.md", f"{MARGIN_POINTS:g} point of accuracy, or {MARGIN_YEARS:g} years"),
+        ("docs/concepts/prediction_sets.md", f"the true age of {nine} in ten people of each age"),
+        ("docs/concepts/prediction_sets.md", f"significantly below {1 - MISSED:.0%}".replace("%", " %")),
+        ("docs/how_to/predict.md", f"the true value for {nine} in ten people"),
+        ("docs/how_to/estimators.md", f"the first {COMPONENTS} principal components"),
+        ("docs/how_to/explain.md", f"A cell needs {words[FEWEST_SUBJECTS]} subjects"),
+        ("docs/how_to/fine_tuning.md", f"{SIDE} × {SIDE} pixels, {kb:.0f} KB each"),
+        ("docs/how_to/fine_tuning.md", f"{kb:.0f} KB per face, {kb * 20_000 / 1e6:.1f} GB for 20,000 faces"),
+        ("docs/how_to/fine_tuning.md", f"each of {words[FROZEN_VIEWS]} augmented views"),
+        ("docs/security.md", f"and {len(bombs())} decompression bombs"),
+    ]
+
+
+def test_numbers_in_sentences_are_those_of_the_code():
+    for page, said in constants():
+        assert said in " ".join(text_of(page).split()), (page, said)
