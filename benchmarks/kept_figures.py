@@ -32,10 +32,12 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "reports" / "utkface-builtin"
 CLASSIC = ROOT / "reports" / "utkface-classic"
 CLUSTER = ROOT / "benchmarks" / "results" / "cluster" / "kill_workers.json"
+CLUSTER_PREDICT = CLUSTER.with_name("kill_workers_of_predict.json")
 CLUSTER_PAGE = ROOT / "docs" / "cluster.md"
 RESULTS_PAGE = ROOT / "docs" / "results" / "utkface.md"
 README = ROOT / "README.md"
 CLUSTER_BEGIN, CLUSTER_END = "<!-- cluster: python benchmarks/kept_figures.py -->", "<!-- end of cluster -->"
+PREDICT_BEGIN, PREDICT_END = "<!-- predict: python benchmarks/kept_figures.py -->", "<!-- end of predict -->"
 BEGIN, END = "<!-- results: python benchmarks/kept_figures.py -->", "<!-- end of results -->"
 PRINTED_BEGIN = "<!-- printed: python benchmarks/kept_figures.py -->"
 PRINTED_END = "<!-- end of printed -->"
@@ -407,8 +409,9 @@ def with_short_results(readme: str) -> str:
 
 
 def with_cluster(page: str) -> str:
-    """Return the page on clusters with what benchmarks/kill_workers.py has stored."""
-    return _between(page, CLUSTER_BEGIN, CLUSTER_END, _cluster())
+    """Return the page on clusters with what the two benchmarks that kill workers have stored."""
+    page = _between(page, CLUSTER_BEGIN, CLUSTER_END, _cluster())
+    return _between(page, PREDICT_BEGIN, PREDICT_END, _cluster_predict())
 
 
 def _between(text: str, begin: str, end: str, new: str) -> str:
@@ -441,6 +444,24 @@ def _cluster() -> str:
         f" bit. A second run read {stored['read_again']} pictures. Without kills, two workers did"
         f" {speed['ratio']:.2f} times the pictures per second of one process with two threads"
         f" ({rates['ray']} against {rates['local']}, in turns; median, start left out)."
+    )
+
+
+def _cluster_predict() -> str:
+    """Return a paragraph on what killed workers cost a table of predictions."""
+    stored = json.loads(CLUSTER_PREDICT.read_text(encoding="utf-8"))
+    table, machine, whole = stored["table"], stored["hardware"], stored["whole_parts_at_each_kill"]
+    return (
+        f"`python benchmarks/kill_workers_of_predict.py PATH/UTKFace --kills {stored['kills']} --limit"
+        f" {stored['limit']}` predicted gender, age group and age with the off-the-shelf models for"
+        f" {stored['read']:,} pictures of UTKFace, in {stored['parts']} parts, on two nodes of one machine"
+        f" ({machine['processor']}, {machine['cores']} cores). It killed {stored['kills']} workers at random"
+        f" moments, the first when {min(whole)} parts were whole and the last when {max(whole)} were, and"
+        f" removed {stored['nodes_lost']} of the nodes in between. Compared with one process, of"
+        f" {table['rows']:,} rows {table['lost']} were lost, {table['added']} were added,"
+        f" {table['doubled']} stood twice, and {table['unequal']} differed in a bit. Of the parts that were"
+        f" whole when a worker was killed, {stored['whole_parts_computed_again']} were computed again. A"
+        f" second run read {stored['read_again']} pictures."
     )
 
 

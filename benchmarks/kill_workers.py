@@ -8,6 +8,7 @@ process, in turns.
     python benchmarks/kill_workers.py PATH/UTKFace --kills 10 --limit 3000
 
 It writes results/cluster/kill_workers.json, prints a sentence, and exits with 1 where the promise is broken.
+kill_workers_of_predict.py does the same with predictions.
 """
 
 import argparse
@@ -21,6 +22,8 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +49,7 @@ def main() -> int:
     parser.add_argument("--limit", type=int, default=3000, help="so many pictures, chosen by the seed")
     parser.add_argument("--rounds", type=int, default=3, help="of the comparison of speed")
     parser.add_argument("--seed", type=int, default=0, help="decides the moments and the pictures")
+    parser.add_argument("--results", type=Path, default=RESULTS / "cluster", help="folder for the JSON file")
     options = parser.parse_args()
     chance = random.Random(options.seed)
     with tempfile.TemporaryDirectory(prefix="kill_workers.") as scratch:
@@ -59,59 +63,35 @@ def main() -> int:
             "seed": options.seed,
             "hardware": hardware(),
         }
-    (RESULTS / "cluster").mkdir(exist_ok=True)
-    (RESULTS / "cluster" / "kill_workers.json").write_text(json.dumps(result, indent=1) + "\n")
+    options.results.mkdir(exist_ok=True)
+    (options.results / "kill_workers.json").write_text(json.dumps(result, indent=1) + "\n")
     print(in_words(result))
     return 0 if result["kept"] else 1
 
 
 def kill_and_compare(folder: Path, kills: int, chance: random.Random) -> dict[str, Any]:
     """Extract in one process, and on a cluster that loses workers and a node; return what differs."""
-    import ray
-    from ray.cluster_utils import Cluster
-
     import featurekit as fk
 
     data = fk.load_dataset("utkface", folder / "pictures")
     alone = fk.embed(data, BACKBONES, project=folder / "alone", progress=False)
-    seconds = alone.extraction.seconds
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    # Before there is a second node: a program belongs to a node, and the one that is removed is not its own.
-    ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.CRITICAL)
-    second = cluster.add_node(num_cpus=1)
     executor = fk.RayExecutor(workers=2)
-    lost: list[str] = []
-    done = threading.Event()
-    killer = threading.Thread(
-        target=kill_some, args=(cluster, second, kills, seconds, chance, lost, done), daemon=True
-    )
-    n_read: list[int] = []
-
-    def look(n: float, total: int) -> None:
-        if not n_read:
-            killer.start()
-        n_read.append(int(n))
-        # Ray starts a node in the main thread only.
-        if lost.count("worker") > kills // 2 + 2 and "new node" not in lost:
-            lost.append("new node")
-            cluster.add_node(num_cpus=1)
-
-    try:
-        first = fk.embed(data, BACKBONES, project=folder / "cluster", executor=executor, progress=look)
-        done.set()
-        killer.join()
+    with two_nodes(kills, alone.extraction.seconds, chance) as nodes:
+        first = fk.embed(
+            data,
+            BACKBONES,
+            project=folder / "cluster",
+            executor=executor,
+            progress=lambda done, total: nodes.begin_and_replace(),
+        )
+        nodes.end()
         again = fk.embed(data, BACKBONES, project=folder / "cluster", executor=executor, progress=False)
-    finally:
-        done.set()
-        ray.shutdown()
-        cluster.shutdown()
     shelves = compare(folder / "alone" / "cache", folder / "cluster" / "cache")
     wrong = sum(shelf[what] for shelf in shelves for what in ("lost", "added", "doubled", "unequal"))
-    n_killed = sum(one == "worker" for one in lost)
     return {
-        "kept": not wrong and n_killed == kills and "node" in lost and again.extraction.n_read == 0,
-        "kills": n_killed,
-        "nodes_lost": lost.count("node"),
+        "kept": not wrong and nodes.lost_all and again.extraction.n_read == 0,
+        "kills": nodes.n_killed,
+        "nodes_lost": nodes.n_nodes_lost,
         "read": first.extraction.n_read,
         "read_again": again.extraction.n_read,
         "unread": len(first.extraction.unread),
@@ -120,27 +100,86 @@ def kill_and_compare(folder: Path, kills: int, chance: random.Random) -> dict[st
     }
 
 
-def kill_some(
-    cluster: Any,
-    second: Any,
-    kills: int,
-    seconds: float,
-    chance: random.Random,
-    lost: list[str],
-    done: threading.Event,
-) -> None:
-    """Kill workers at random moments; the second node is lost in the middle, and a new one comes later."""
-    for number in range(kills):
-        if done.wait(chance.uniform(0.2, 1.8) * seconds / (kills + 1)):
-            return
-        while not (workers := workers_of_ray()):
-            if done.wait(0.1):
+@contextmanager
+def two_nodes(kills: int, seconds: float, chance: random.Random) -> "Iterator[Losses]":
+    """Connect to a new cluster of two nodes with one core each, on this machine, which can lose some."""
+    import ray
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    # Before there is a second node: a program belongs to a node, and the one that is removed is not its own.
+    ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.CRITICAL)
+    losses = Losses(cluster, cluster.add_node(num_cpus=1), kills, seconds, chance)
+    try:
+        yield losses
+        if not losses.lost_all:
+            print("The work was done before the last worker was killed: give it more pictures.")
+    finally:
+        losses.end()
+        ray.shutdown()
+        cluster.shutdown()
+
+
+class Losses:
+    """What a cluster loses: workers at random moments, one node in the middle. A new node comes later.
+
+    Args:
+        cluster: the cluster, of Ray.
+        second: the node to lose.
+        kills: number of workers to kill.
+        seconds: how long the work takes without losses; the kills are spread over so many seconds.
+        chance: decides the moments and the workers.
+
+    Attributes:
+        before_kill: called before each kill.
+        n_killed: number of workers that were killed.
+        n_nodes_lost: number of nodes that were removed.
+    """
+
+    def __init__(self, cluster: Any, second: Any, kills: int, seconds: float, chance: random.Random) -> None:
+        self._cluster, self._second, self._kills = cluster, second, kills
+        self._seconds, self._chance = seconds, chance
+        self.before_kill: Callable[[], None] = lambda: None
+        self.n_killed = self.n_nodes_lost = 0
+        self._has_new_node = False
+        self._ended = threading.Event()
+        self._killer = threading.Thread(target=self._lose, daemon=True)
+
+    @property
+    def lost_all(self) -> bool:
+        """Whether all workers were killed that should be, and the node was removed."""
+        return self.n_killed == self._kills and self.n_nodes_lost == 1
+
+    def begin_and_replace(self) -> None:
+        """Begin to lose with the first call, and add the new node when it is time.
+
+        It is called in the main thread again and again, because Ray starts a node there only.
+        """
+        if self._killer.ident is None:
+            self._killer.start()
+        if self.n_killed > self._kills // 2 + 2 and not self._has_new_node:
+            self._has_new_node = True
+            self._cluster.add_node(num_cpus=1)
+
+    def end(self) -> None:
+        """Lose nothing more."""
+        self._ended.set()
+        if self._killer.ident is not None:
+            self._killer.join()
+
+    def _lose(self) -> None:
+        for number in range(self._kills):
+            if self._ended.wait(self._chance.uniform(0.2, 1.8) * self._seconds / (self._kills + 1)):
                 return
-        os.kill(chance.choice(workers), signal.SIGKILL)
-        lost.append("worker")
-        if number == kills // 2:
-            cluster.remove_node(second)
-            lost.append("node")
+            while not (workers := workers_of_ray()):
+                if self._ended.wait(0.1):
+                    return
+            self.before_kill()
+            os.kill(self._chance.choice(workers), signal.SIGKILL)
+            self.n_killed += 1
+            if number == self._kills // 2:
+                self._cluster.remove_node(self._second)
+                self.n_nodes_lost += 1
 
 
 def workers_of_ray() -> list[int]:

@@ -31,7 +31,7 @@ _OVER_THE_NETWORK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "ENABLE_RAY_CLUSTER"
 _HERE = ("127.0.0.1", "::1")
 # Seconds after which a cluster is given up in which not a single worker gets ready.
 PATIENCE = 600.0
-# A piece of work whose workers died so often is made smaller; the smallest one is given up.
+# A piece of work whose workers died so often is made smaller; the smallest one is given up, or tried later.
 _MOST_LOST = 3
 # So many workers that die one after the other, without a piece of work done, are no bad luck: workers that
 # were getting ready, and workers with a piece, which may meet several images that end them.
@@ -189,11 +189,12 @@ class Cluster:
         gpus: float = 0.0,
         message: Callable[[Piece, bool], Any],
         smaller: Callable[[Piece], Sequence[Piece]],
+        tries: int = _MOST_LOST,
     ) -> Generator[Done[Piece], None, None]:
         """Let workers do pieces of work, and yield each piece with the answer, in the order of the answers.
 
         A piece of a worker that dies is done again by another one. If it happens again and again with the
-        same piece, the piece is made smaller, to find what ends the workers.
+        same piece, the piece is made smaller, to find what ends the workers, or is done last.
 
         Args:
             open_worker: function of a module. Each worker calls it once with the job, and gets the function
@@ -206,13 +207,14 @@ class Cluster:
             message: returns what a worker gets for a piece, as plain JSON values. Its second argument says
                 whether a worker with this piece has died, and may have done a part of it.
             smaller: returns the parts of a piece; the piece itself if it has none.
+            tries: number of workers that may die of a piece without parts before it is given up.
 
         Raises:
             FeaturekitError: the function has raised this error in a worker.
             EngineError: the cluster has no place for a worker, or workers die one after the other.
         """
         host = self._ray.remote(_Worker).options(num_cpus=cpus, num_gpus=gpus)
-        crew = _Crew(lambda: host.remote(open_worker, job), deque((piece, 0) for piece in pieces))
+        crew = _Crew(lambda: host.remote(open_worker, job), deque((piece, 0) for piece in pieces), tries)
         try:
             for _ in range(min(n_workers, len(pieces))):
                 crew.start()
@@ -282,6 +284,7 @@ class _Crew(Generic[Piece]):
     Attributes:
         new: starts a worker and returns it.
         todo: pieces that wait, each with the number of workers that have died of it.
+        tries: number of workers that may die of a piece without parts before it is given up.
         busy: reference of an answer → the worker, and the piece it has; None while it gets ready.
         idle: workers without a piece.
         workers: all workers that were started.
@@ -291,6 +294,7 @@ class _Crew(Generic[Piece]):
 
     new: Callable[[], Any]
     todo: deque[tuple[Piece, int]]
+    tries: int = _MOST_LOST
     busy: dict[Any, tuple[Any, tuple[Piece, int] | None]] = field(default_factory=dict)
     idle: list[Any] = field(default_factory=list)
     workers: list[Any] = field(default_factory=list)
@@ -352,6 +356,8 @@ class _Crew(Generic[Piece]):
                 self.todo.appendleft((piece, n_lost))
             elif len(parts := smaller(piece)) > 1:
                 self.todo.extendleft((part, 1) for part in parts)
+            elif n_lost < self.tries:
+                self.todo.append((piece, n_lost))
             else:
                 given_up = [piece]
         if len(self.todo) > len(self.idle):

@@ -1,8 +1,8 @@
 """Write files completely or not at all, and read files that somebody else may have put there.
 
-A file that exists is complete: it is written under a temporary name, flushed, and renamed. A file from
-somebody else is read only if it is a plain file, and symbolic links that lead out of its folder can be
-refused.
+A file that exists is complete. On this machine it is written under a temporary name, flushed, and renamed; to
+a bucket it is uploaded as a whole. A file from somebody else is read only if it is a plain file, and symbolic
+links that lead out of its folder can be refused.
 """
 
 import errno
@@ -13,15 +13,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from hashlib import file_digest, sha256
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
 from featurekit.errors import WorkspaceError
+from featurekit.urls import Bucket, UrlPath, place_of
 
 LONGEST_NAME = 255  # bytes, on nearly every disk
-
-# Scheme of the URL of a bucket → the package that fsspec needs for it.
-SCHEMES = {"s3": "s3fs", "gs": "gcsfs", "az": "adlfs", "memory": "fsspec"}
 
 
 @contextmanager
@@ -29,11 +28,18 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     """Open a file for writing that appears under its name only when it is complete.
 
     The file is written under a temporary name, flushed to the disk and then renamed. If the with block raises
-    an error, the file is deleted.
+    an error, the file is deleted. A file in a bucket is kept in memory, and uploaded at the end.
 
     Raises:
-        WorkspaceError: the folder cannot be written, or the disk is full.
+        WorkspaceError: the folder or the bucket cannot be written, or the disk is full.
     """
+    if isinstance(place := place_of(path), UrlPath):
+        yield (memory := BytesIO())
+        try:
+            Bucket(place.scheme).replace(place, memory.getvalue())
+        except OSError as error:  # whose text is featurekit's own
+            raise WorkspaceError(f"Cannot write {place}: {error.strerror}.") from None
+        return
     ending = f".{os.getpid()}-{threading.get_ident()}.tmp"
     name = path.name
     if len(os.fsencode(f".{name}{ending}")) > LONGEST_NAME:  # too long with the ending
@@ -73,11 +79,10 @@ def fresh_name(stem: str, ending: str, taken: set[str]) -> str:
 
 def make_folder(folder: Path, mode: int = 0o777) -> None:
     """Make a folder and its missing parents, flushed to the disk so that they survive a power cut."""
-    scheme, colon, rest = next(iter(folder.parts), "").partition(":")
-    if colon and not rest and scheme.lower() in SCHEMES:
+    if isinstance(place := place_of(folder), UrlPath):
         raise WorkspaceError(
-            f"Cannot write {folder}: files are written to folders of this machine only. Write there, and copy"
-            " the file to the bucket."
+            f"Cannot write {place}: these files are written to folders of this machine only. Write there, and"
+            " copy them to the bucket."
         )
     for missing in reversed([one for one in (folder, *folder.parents) if not one.exists()]):
         missing.mkdir(mode, exist_ok=True)
@@ -152,6 +157,119 @@ def leads_out(path: Path, folder: Path) -> bool:
     """
     # Path.resolve() would raise a RuntimeError for a link that leads to itself.
     return not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+
+
+def is_outside(path: Path, folder: Path) -> bool:
+    """Whether a path leads out of a folder; on this machine its symbolic links are followed.
+
+    Raises:
+        ValueError: the path is not a valid file name, e.g. because it has a null byte.
+    """
+    if isinstance(folder, UrlPath):
+        return ".." in path.parts or not path.is_relative_to(folder)
+    return leads_out(path, folder)
+
+
+def is_file(path: Path) -> bool:
+    """Whether a file of this machine, or in a bucket, exists.
+
+    Raises:
+        WorkspaceError: the bucket does not answer, or denies it.
+    """
+    if not isinstance(path, UrlPath):
+        return path.is_file()
+    try:
+        Bucket(path.scheme).signature(path)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise WorkspaceError(f"Cannot read {path}: {error.strerror}.") from None
+    return True
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a folder of this machine exists, or a folder of a bucket has files.
+
+    Raises:
+        WorkspaceError: the bucket does not answer, or denies it.
+    """
+    if not isinstance(path, UrlPath):
+        return path.is_dir()
+    try:
+        return any(Bucket(path.scheme).listed(path))
+    except OSError as error:
+        raise WorkspaceError(f"Cannot read {path}: {error.strerror}.") from None
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """Open a file of this machine, or in a bucket, for reading.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    if isinstance(path, UrlPath):
+        yield BytesIO(Bucket(path.scheme).read(path))
+        return
+    with path.open("rb") as file:
+        yield file
+
+
+def real_path(place: Path) -> str:
+    """Return a name that all paths to one place share; the URL of a place in a bucket is such a name."""
+    return str(place) if isinstance(place, UrlPath) else os.path.realpath(place)
+
+
+def names_in(folder: Path) -> set[str]:
+    """Return the names of the files and folders in a folder of this machine, or in a bucket.
+
+    Raises:
+        OSError: the folder does not exist, or cannot be read.
+    """
+    if not isinstance(folder, UrlPath):
+        return {path.name for path in folder.iterdir()}
+    files, folders = Bucket(folder.scheme).listed(folder)
+    if not files and not folders:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))
+    return {*files, *folders}
+
+
+def read_file(path: Path, max_bytes: int, *, follow: bool = True) -> bytes:
+    """Return the bytes of a file of this machine, or in a bucket, that may come from somebody else.
+
+    Args:
+        path: the file.
+        max_bytes: largest allowed size of the file, in bytes.
+        follow: whether the path may be a symbolic link of this machine.
+
+    Raises:
+        OSError: the file does not exist, may not be read, is not a plain file, or is larger than max_bytes.
+    """
+    if not isinstance(path, UrlPath):
+        return read_plain(path, max_bytes, follow=follow)
+    bucket = Bucket(path.scheme)
+    try:
+        data = bucket.read(path, 0, max_bytes + 1)
+    except (FileNotFoundError, PermissionError, TimeoutError):
+        raise
+    except OSError:
+        if bucket.signature(path)[0]:
+            raise
+        data = b""  # no range of an empty file can be had
+    if len(data) > max_bytes:
+        raise OSError(errno.EFBIG, f"it has more than {max_bytes:,} bytes, which are not read")
+    return data
+
+
+def content_of(path: Path) -> str:
+    """Return the sha256 of a file's bytes in hexadecimal; the file is on this machine, or in a bucket.
+
+    Raises:
+        OSError: the file does not exist, may not be read, or is not a plain file.
+    """
+    if not isinstance(path, UrlPath):
+        return sha256_of_file(path)
+    return sha256(Bucket(path.scheme).read(path)).hexdigest()
 
 
 def sync_folder(folder: Path) -> None:

@@ -33,8 +33,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from featurekit.errors import WorkspaceError
-from featurekit.files import LONGEST_NAME, read_plain, write_text
-from featurekit.urls import UrlPath, names_in, place_of
+from featurekit.files import LONGEST_NAME, names_in, read_plain, write_text
+from featurekit.urls import UrlPath, place_of
 
 REPLACED = "replaced-"
 

@@ -11,13 +11,14 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from hashlib import blake2b, sha256
+from hashlib import blake2b
 from pathlib import Path, PosixPath, PurePath
 from typing import Any
 
 from featurekit.errors import WorkspaceError
-from featurekit.files import SCHEMES, leads_out, read_plain, sha256_of_file
 
+# Scheme of a URL → the package that fsspec needs for it.
+SCHEMES = {"s3": "s3fs", "gs": "gcsfs", "az": "adlfs", "memory": "fsspec"}
 # At least two letters: C:/ is a drive.
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://?(.*)", re.DOTALL)
 _OF_A_CLOUD = ("aiobotocore", "aiohttp", "azure", "botocore", "google", *SCHEMES.values())
@@ -159,6 +160,17 @@ class Bucket:
         with _plain_errors(path):
             self._files.pipe_file(str(path), data, mode="create")
 
+    def replace(self, path: Path, data: bytes) -> None:
+        """Write a file as a whole; a file of this name is replaced.
+
+        Raises:
+            OSError: the file cannot be written, or the bucket has not stored all of it.
+        """
+        with _plain_errors(path):
+            self._files.pipe_file(str(path), data)
+        if self.signature(path)[0] != len(data):
+            raise OSError(errno.EREMOTEIO, "the bucket has not stored the whole file", str(path))
+
     def listed(self, folder: Path) -> tuple[dict[str, tuple[int, int]], list[str]]:
         """Return name → signature of each file in a folder, and the names of its subfolders.
 
@@ -200,69 +212,6 @@ class Bucket:
         with _plain_errors(path):
             facts = self._files.call_s3("get_bucket_versioning", Bucket=path.parts[1])
         return facts.get("Status") in ("Enabled", "Suspended")
-
-
-def is_outside(path: Path, folder: Path) -> bool:
-    """Whether a path leads out of a folder; on this machine its symbolic links are followed.
-
-    Raises:
-        ValueError: the path is not a valid file name, e.g. because it has a null byte.
-    """
-    if isinstance(folder, UrlPath):
-        return ".." in path.parts or not path.is_relative_to(folder)
-    return leads_out(path, folder)
-
-
-def names_in(folder: Path) -> set[str]:
-    """Return the names of the files and folders in a folder of this machine, or in a bucket.
-
-    Raises:
-        OSError: the folder does not exist, or cannot be read.
-    """
-    if not isinstance(folder, UrlPath):
-        return {path.name for path in folder.iterdir()}
-    files, folders = Bucket(folder.scheme).listed(folder)
-    if not files and not folders:
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))
-    return {*files, *folders}
-
-
-def read_file(path: Path, max_bytes: int, *, follow: bool = True) -> bytes:
-    """Return the bytes of a file of this machine, or in a bucket, that may come from somebody else.
-
-    Args:
-        path: the file.
-        max_bytes: largest allowed size of the file, in bytes.
-        follow: whether the path may be a symbolic link of this machine.
-
-    Raises:
-        OSError: the file does not exist, may not be read, is not a plain file, or is larger than max_bytes.
-    """
-    if not isinstance(path, UrlPath):
-        return read_plain(path, max_bytes, follow=follow)
-    bucket = Bucket(path.scheme)
-    try:
-        data = bucket.read(path, 0, max_bytes + 1)
-    except (FileNotFoundError, PermissionError, TimeoutError):
-        raise
-    except OSError:
-        if bucket.signature(path)[0]:
-            raise
-        data = b""  # no range of an empty file can be had
-    if len(data) > max_bytes:
-        raise OSError(errno.EFBIG, f"it has more than {max_bytes:,} bytes, which are not read")
-    return data
-
-
-def content_of(path: Path) -> str:
-    """Return the sha256 of a file's bytes in hexadecimal; the file is on this machine, or in a bucket.
-
-    Raises:
-        OSError: the file does not exist, may not be read, or is not a plain file.
-    """
-    if not isinstance(path, UrlPath):
-        return sha256_of_file(path)
-    return sha256(Bucket(path.scheme).read(path)).hexdigest()
 
 
 def _signature(facts: Mapping[str, Any]) -> tuple[int, int]:

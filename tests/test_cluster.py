@@ -6,13 +6,19 @@ dies when. tests/embeddings/test_ray.py has the real one.
 
 import sys
 from collections import deque
+from contextlib import nullcontext
 from functools import partial
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 
 from featurekit.cluster import Cluster, connected
+from featurekit.embeddings.executors.ray import RayExecutor
 from featurekit.errors import EngineError, WorkspaceError
+from featurekit.faces.photographs import Photograph
+from featurekit.inference import parts as library
+from featurekit.inference.parts import How, Part
 
 
 class DiedError(Exception):
@@ -104,7 +110,7 @@ def open_worker(job):
     return lambda message: sum(message)
 
 
-def all_of(ray, pieces, *, job=None, n_workers=2):
+def all_of(ray, pieces, *, job=None, n_workers=2, **more):
     """Return the answer to each piece of work; (1, 2) is a piece of two numbers."""
     done = Cluster(ray).map(
         open_worker,
@@ -112,13 +118,14 @@ def all_of(ray, pieces, *, job=None, n_workers=2):
         pieces,
         n_workers=n_workers,
         message=lambda piece, again: list(piece),
-        smaller=lambda piece: [(number,) for number in piece],
+        **{"smaller": lambda piece: [(number,) for number in piece], **more},
     )
     return {one.piece: one.answer for one in done}
 
 
 PIECES = [(1, 2), (3, 4), (5, 6), (7, 8)]
 ANSWERS = {piece: sum(piece) for piece in PIECES}
+NAMES = ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]
 
 
 def test_every_piece_is_done_once_and_every_worker_is_ended():
@@ -149,6 +156,32 @@ def test_workers_that_have_no_place_yet_do_not_stop_the_others():
 def test_what_ends_every_worker_is_found_and_given_up_and_the_rest_is_done():
     ray = Ray(dies=lambda message: 3 in message)
     assert all_of(ray, PIECES) == {(1, 2): 3, (5, 6): 11, (7, 8): 15, (4,): 4, (3,): None}
+
+
+def test_a_piece_without_parts_is_tried_again_when_the_others_are_done_and_then_given_up():
+    ray = Ray(dies=lambda message: 3 in message)
+    found = all_of(ray, PIECES, n_workers=1, smaller=lambda piece: [piece], tries=12)
+    assert found == {**ANSWERS, (3, 4): None}
+    assert ray.given == [[1, 2], *[[3, 4]] * 3, [5, 6], [7, 8], *[[3, 4]] * 9]
+
+
+def test_a_part_of_a_table_survives_ten_workers_that_are_killed(tmp_path, monkeypatch):
+    def write(job):
+        def work(message):
+            pd.DataFrame({"photograph": message["names"]}).to_parquet(message["path"])
+            return {"path": message["path"]}
+
+        return work
+
+    deaths = iter(range(10))
+    ray = Ray(dies=lambda message: message["names"] == ["c.jpg"] and next(deaths, None) is not None)
+    monkeypatch.setattr(library, "connected", lambda address: nullcontext(Cluster(ray)))
+    monkeypatch.setattr(library, "open_worker", write)
+    parts = [Part(tmp_path / f"{name}.parquet", (Photograph(name, tmp_path / name),)) for name in NAMES]
+    read = []
+    assert library._compute(parts, How(), RayExecutor(), False, read.append) == 10
+    assert read == [1, 2, 3, 4]
+    assert all(part.path.is_file() for part in parts)
 
 
 def test_a_worker_is_told_whether_another_one_has_died_of_its_piece():

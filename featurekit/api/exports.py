@@ -27,6 +27,7 @@ from featurekit.report.of_comparison import (
 )
 from featurekit.report.select import targets_of
 from featurekit.report.tables import frame_of, tables_of
+from featurekit.urls import place_of
 
 
 class Exports:
@@ -70,8 +71,8 @@ class Exports:
         """Write the comparison report: an HTML page that works offline, and a Markdown file beside it.
 
         Args:
-            path: file of the HTML page, such as "report.html"; None for report.html in the folder of the
-                comparison, where `featurekit report` writes it.
+            path: file of the HTML page, such as "report.html" or "s3://bucket/report.html"; None for
+                report.html in the folder of the comparison.
             faces: "thumb" to show the faces with the largest errors on the HTML page, or "none".
             margin_points: points of accuracy by which a cheaper model may be worse than the best one and
                 still be recommended; None for 1.
@@ -92,7 +93,7 @@ class Exports:
             EngineError: openpyxl is not installed, or there is no browser that can print.
             WorkspaceError: the path is not an .html file; or a page with faces would be printed.
         """
-        page = None if path is None else Path(path)
+        page = None if path is None else place_of(path)
         if page is not None and page.suffix.lower() not in (".html", ".htm"):
             raise WorkspaceError(f"A report is an .html file. Got '{page.name}' instead.")
         check_exports(xlsx=xlsx, pdf=pdf, faces=faces)
@@ -138,8 +139,8 @@ class Exports:
         Args:
             model: name of a model, such as "svm", or of a run; None for the best one.
             target: the target; None for all targets.
-            path: file to write the card to as well; None to write none. `featurekit report --model-card`
-                writes model_card.md in the folder of the comparison.
+            path: file or URL to write the card to as well; None to write none. `featurekit report
+                --model-card` writes model_card.md beside the report.
 
         Returns:
             The card as Markdown. Its beginning is YAML with a "model-index", the scores for programs.

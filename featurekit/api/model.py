@@ -16,6 +16,7 @@ from featurekit.cache.store import Store
 from featurekit.errors import ModelError, WorkspaceError
 from featurekit.evaluation.unused_options import unused_of_predict
 from featurekit.faces.photographs import Photograph, Photographs
+from featurekit.files import names_in
 from featurekit.inference.inputs import check_is_one, is_model
 from featurekit.inference.model import TrainedModel, off_the_shelf_models
 from featurekit.inference.predict import Predictor
@@ -162,7 +163,7 @@ class Model:
         The file is written only if ONNX Runtime gives the same predictions as the network.
 
         Args:
-            path: the .onnx file to write.
+            path: path or URL of the .onnx file to write.
 
         Returns:
             Facts about the file, which are ``.path``, ``.n_bytes``, ``.side`` (side of the input images in
@@ -176,7 +177,7 @@ class Model:
         """
         from featurekit.inference.export import export_onnx
 
-        file = Path(path)
+        file = place_of(path)
         if file.suffix.lower() != ".onnx":
             raise WorkspaceError(f"An exported network is an .onnx file. Got '{file.name}' instead.")
         return export_onnx(self._trained, file)
@@ -185,7 +186,8 @@ class Model:
         """Save the model in a folder of four files without pickle, which `fk.load_model` can load.
 
         Args:
-            folder: folder of the model, such as "models/gender". A saved model in this folder is replaced.
+            folder: folder of the model, such as "models/gender", or its URL in a bucket, such as
+                "s3://bucket/models/gender". A saved model in this folder is replaced.
 
         Returns:
             The folder.
@@ -194,11 +196,17 @@ class Model:
             ModelError: the classifier has a type that cannot be loaded safely, or the folder has other files.
             WorkspaceError: the folder cannot be written.
         """
-        place = Path(folder)
-        if place.is_dir() and not is_model(place) and any(place.iterdir()):
-            raise ModelError(f"{place} contains other files. Give a new folder for the model.")
-        if place.exists() and not place.is_dir():
-            raise ModelError(f"{place} is a file, but a model is saved in a folder. Give a new folder.")
+        place = place_of(folder)
+        try:
+            if names_in(place) and not is_model(place):
+                raise ModelError(f"{place} contains other files. Give a new folder for the model.")
+        except FileNotFoundError:
+            pass
+        except NotADirectoryError:
+            text = f"{place} is a file, but a model is saved in a folder. Give a new folder."
+            raise ModelError(text) from None
+        except OSError as error:
+            raise WorkspaceError(f"Cannot write {place}: {error.strerror}.") from None
         self._trained.save(place)
         return place
 
@@ -300,7 +308,7 @@ class Explanations(Sequence[Any]):
     def _place(self, folder: str | Path) -> Path:
         from featurekit.inference.draw import check_drawings
 
-        place = Path(folder)
+        place = place_of(folder)
         check_drawings(place, [one.path for one in self._photographs if one.path], "folder")
         return place
 

@@ -16,6 +16,7 @@ from featurekit.inference.model import TrainedModel, off_the_shelf_models
 from featurekit.inference.parts import How, Parts
 from featurekit.inference.parts import predict_in_parts as predict_photographs
 from featurekit.text import counted
+from featurekit.urls import place_of
 
 
 def predict_in_parts(
@@ -34,8 +35,8 @@ def predict_in_parts(
     on with the parts that are absent. The command `featurekit predict --executor ray` does the same.
 
     Args:
-        images: files or folders of images, in folders that all machines of the cluster share.
-        folder: folder for the parts, which all machines share. It must not have other files.
+        images: files or folders of images, in folders that all machines of the cluster share, or their URLs.
+        folder: folder for the parts, which all machines share, or its URL. It must not have other files.
         models: one or several saved models; None for the off-the-shelf models.
         executor: "ray" for the cluster that this machine belongs to, or ``fk.RayExecutor(…)``.
         project: the project in which models are found by name; None for the project of the current folder.
@@ -61,7 +62,7 @@ def predict_in_parts(
         raise EngineError("The table is written in parts by the workers of a cluster: --executor ray")
     how = _how([] if models is None else _saved(models_of(models, project)), **options)
     with shown(progress, "reading", "images") as told:
-        parts = predict_photographs(images_of(images), how, Path(folder), workers, progress=told)
+        parts = predict_photographs(images_of(images), how, place_of(folder), workers, progress=told)
     if parts.n_lost:
         note(
             f"{counted(parts.n_lost, 'worker', 'workers')} of the cluster ended early. What they had not"

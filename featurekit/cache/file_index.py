@@ -12,8 +12,8 @@ from typing import Any
 
 from featurekit.cache.storage import Signature, make_private_folder, signature_of
 from featurekit.errors import StoreError
-from featurekit.files import sha256_of_file
-from featurekit.urls import Bucket, UrlPath, content_of
+from featurekit.files import content_of, sha256_of_file
+from featurekit.urls import Bucket, UrlPath
 
 
 class FileIndex(AbstractContextManager["FileIndex"]):

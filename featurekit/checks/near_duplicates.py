@@ -3,7 +3,7 @@
 Hashes of 64 bits find pairs of images that may be the same. The correlations of their details confirm them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from featurekit.checks.base import AT_ONCE, LABELS, NO_FOLDS, Given, check, in_pieces, lacking
 from featurekit.errors import ImageError
 from featurekit.faces.images import decode, read_bytes, reduction
-from featurekit.files import leads_out
+from featurekit.files import is_folder, is_outside
 from featurekit.findings import Finding
 from featurekit.progress import Progress
 from featurekit.text import counted
@@ -84,6 +84,13 @@ def _alike(given: Given, has_image: NDArray[np.bool_]) -> _Alike:
     return _Alike(keys, n, n - len(seen), n_cut, len(pairs), len(alike))
 
 
+def _has_any(root: Path, paths: Iterable[str]) -> bool:
+    """Whether any of the images is still there; in a bucket, whether the folder of the images is."""
+    if isinstance(root, UrlPath):
+        return is_folder(root)
+    return any((root / path).exists() for path in paths)
+
+
 def _n_differing(keys: NDArray[np.str_], labels: NDArray[np.str_], which: NDArray[np.bool_]) -> int:
     """Return in how many groups of the rows the labels differ; the label "" is ignored."""
     known = which & (labels != "")
@@ -100,9 +107,7 @@ def look(given: Given) -> Finding:
         return lacking(NAME, "No usable row has a readable image.", "Next: featurekit prepare.")
     n_faces = int(has_image.sum())
     root = given.manifest.root
-    if isinstance(root, UrlPath):
-        return lacking(NAME, f"The images are in {root}.", "This check reads only files of this machine.")
-    if not any((root / path).exists() for path in given.manifest.table["image_path"][has_image]):
+    if not _has_any(root, given.manifest.table["image_path"][has_image]):
         return Finding(
             name=NAME,
             severity="warning",
@@ -211,7 +216,7 @@ def _thumbnail(root: Path, path: str) -> NDArray[np.uint8] | None:
     """Return an image as a small grey square; None if it cannot be read or its path leads out of root."""
     from PIL import Image
 
-    if leads_out(root / path, root):
+    if is_outside(root / path, root):
         return None
     try:
         data = read_bytes(root / path)

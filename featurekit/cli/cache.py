@@ -10,6 +10,7 @@ from featurekit.cli._output import print_table
 from featurekit.cli._workspace import dataset_of_command, project_of_command
 from featurekit.errors import WorkspaceError
 from featurekit.text import counted, first_few, one_line
+from featurekit.urls import place_of
 
 if TYPE_CHECKING:
     from featurekit.ops.purge import Purged
@@ -192,7 +193,7 @@ def cache_export(
     features: Annotated[
         str, typer.Argument(help="Vectors that have been extracted: network or network:layer.")
     ],
-    path: Annotated[Path, typer.Argument(help="File to write: .parquet or .npy.")],
+    path: Annotated[Path, typer.Argument(help="File to write, or its URL: .parquet or .npy.")],
 ) -> None:
     """Write the vectors to a Parquet or NumPy file.
 
@@ -204,6 +205,7 @@ def cache_export(
     from featurekit.embeddings.vectors import check_export, export_embeddings
     from featurekit.estimators.fitted_features import frozen_only
 
+    path = place_of(path)
     check_export(path)
     frozen_only(features)
     embeddings = extracted_vectors(project_of_command(context).folder, dataset_of_command(context), features)

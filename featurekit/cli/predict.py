@@ -29,6 +29,7 @@ from featurekit.cli._signals import Stopped
 from featurekit.cli._workspace import project_of_command
 from featurekit.errors import FeaturekitError, WorkspaceError
 from featurekit.text import counted, one_line
+from featurekit.urls import place_of
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -46,7 +47,8 @@ _NAMED = 20  # files whose names are printed
 Listing = Annotated[
     Path | None,
     typer.Option(
-        help="File that lists further images: a text file with one path in each line, or a manifest.csv."
+        help="File that lists further images: a text file with one path or URL in each line, or a"
+        " manifest.csv."
     ),
 ]
 ModelFolders = Annotated[
@@ -61,7 +63,10 @@ ModelFolders = Annotated[
 Output = Annotated[
     Path | None,
     typer.Option(
-        "--output", "-o", help="File to write the predictions to: .csv, .tsv, .json, .jsonl or .parquet."
+        "--output",
+        "-o",
+        help="File to write the predictions to: .csv, .tsv, .json, .jsonl or .parquet. It may be the URL of a"
+        " file in a bucket, such as s3://bucket/ages.csv.",
     ),
 ]
 Draw = Annotated[
@@ -151,8 +156,10 @@ def predict(
       featurekit predict photo.jpg --model models/age_group--dlib_age--svm --sets --abstain-above 0.1
       featurekit predict photos/ models/gender--* --probabilities --output out.parquet
       featurekit predict photos/ --executor ray --address local --output predictions/
+      featurekit predict s3://bucket/photos --output s3://bucket/ages.parquet
     """
     project, where = project_of_command(context), executor_of(executor, address, workers, gpus_per_worker)
+    output = place_of(output) if output else None
     models = [project.folder.model(one) for one in model or []]
     paths, folders = _named(inputs, listing, models, sample_portrait)
     how: dict[str, Any] = {"abstain_above": abstain_above, "sets": sets, "probabilities": probabilities}

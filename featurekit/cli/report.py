@@ -51,6 +51,15 @@ ModelCard = Annotated[
         " Hugging Face.",
     ),
 ]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        help="The HTML file to write, or its URL in a bucket; files of other formats are written beside it."
+        " Default: report.html in the folder of the comparison.",
+    ),
+]
 LegalAges = Annotated[
     list[int] | None,
     typer.Option(
@@ -86,6 +95,7 @@ Faces = Annotated[
 def report(
     context: typer.Context,
     name: ComparisonName = None,
+    output: Output = None,
     compare: Compare = None,
     faces: Faces = "none",
     margin_points: MarginPoints = None,
@@ -106,6 +116,7 @@ def report(
       featurekit report --pdf
       featurekit report --model-card
       featurekit report --faces thumb
+      featurekit report --output s3://bucket/utkface.html --xlsx
       featurekit report --margin-points 0.5
       featurekit report --profile age-assurance --legal-age 16 --legal-age 18
       featurekit report --compare utkface-june utkface-july
@@ -121,6 +132,7 @@ def report(
         return
     results = fk.load_results(comparison_of_command(context, name))
     page = results.report(
+        output,
         faces=faces,
         margin_points=margin_points,
         margin_years=margin_years,
@@ -130,16 +142,21 @@ def report(
         pdf=pdf,
     )
     print_runs(results.ranked)
-    written = [page, page.with_suffix(".md")]
-    written += [page.with_suffix(ending) for ending, is_asked in ((".xlsx", xlsx), (".pdf", pdf)) if is_asked]
-    typer.echo(f"Wrote {', '.join(map(str, written[:-1]))} and {written[-1]}")
+    _print_written(page, xlsx=xlsx, pdf=pdf)
     if model_card:
         card = page.with_name("model_card.md")
         results.model_card(path=card)
         typer.echo(f"Wrote {card}")
-    _tell_of_older(page, {".xlsx": xlsx, ".pdf": pdf}, model_card=model_card)
-    if shows_people(page):
+    if output is None:
+        _tell_of_older(page, {".xlsx": xlsx, ".pdf": pdf}, model_card=model_card)
+    if faces == "thumb" and (output or shows_people(page)):
         typer.echo("The page shows images of people. Share it only as the owner of the images allows.")
+
+
+def _print_written(page: Path, *, xlsx: bool, pdf: bool) -> None:
+    written = [page, page.with_suffix(".md")]
+    written += [page.with_suffix(ending) for ending, is_asked in ((".xlsx", xlsx), (".pdf", pdf)) if is_asked]
+    typer.echo(f"Wrote {', '.join(map(str, written[:-1]))} and {written[-1]}")
 
 
 def _tell_of_older(page: Path, asked: Mapping[str, bool], *, model_card: bool) -> None:
@@ -160,6 +177,7 @@ def _check_alone(compare: tuple[str, str], options: Mapping[str, object]) -> Non
     """
     for option, why in (
         ("name", "which names both comparisons"),
+        ("output", "whose report is in a folder of its own"),
         ("faces", "whose report shows no faces"),
         ("margin_points", "whose report recommends no model"),
         ("margin_years", "whose report recommends no model"),

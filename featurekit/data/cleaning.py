@@ -19,7 +19,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurekit import urls
 from featurekit.data._labels import Changes, clean_labels, clean_subjects, notes_of_missing, shortened
 from featurekit.data._names import look_alikes, notes_of, notes_of_misplaced
 from featurekit.data.cells import POSSIBLE_AGE, USUAL, BadCell, Missing, impossible_years
@@ -27,7 +26,8 @@ from featurekit.data.datasets import RawRows, unique_ids
 from featurekit.data.manifest import COLUMNS, REASONS, Manifest, label_names
 from featurekit.data.targets import MAX_AGE, age_group_of
 from featurekit.errors import ManifestError
-from featurekit.files import leads_out
+from featurekit.files import content_of as content_of_file
+from featurekit.files import is_outside, leads_out
 from featurekit.progress import Progress
 from featurekit.urls import UrlPath
 
@@ -86,7 +86,7 @@ def clean(
         table["subject_id"], called.get("subject_id", "subject_id"), missing, changes
     )
     reasons = table["reason"].to_numpy(dtype=object)
-    notes = [*raw.notes, *_read_contents(table, raw.root, content_of or urls.content_of, progress, reasons)]
+    notes = [*raw.notes, *_read_contents(table, raw.root, content_of or content_of_file, progress, reasons)]
     is_known = _check_labels(table, labels, called.get("age", "age"), changes, reasons)
     images = _check_identical(table, is_known, reasons)
     notes += _notes_of_conflicts(table["image_path"][images["is_conflicting"]])
@@ -374,7 +374,7 @@ def _read_in_bucket(file: Path, root: UrlPath, content_of: Callable[[Path], str]
     Raises:
         ManifestError: this is not due to the file.
     """
-    if urls.is_outside(file, root):
+    if is_outside(file, root):
         return "", "outside_root"
     try:
         return content_of(file), ""

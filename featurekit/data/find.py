@@ -15,7 +15,7 @@ import pandas as pd
 
 from featurekit.data.file_types import ENDINGS, HEAD, RAW_ENDINGS, is_image
 from featurekit.errors import ManifestError
-from featurekit.files import leads_out
+from featurekit.files import is_outside, leads_out
 from featurekit.urls import Bucket, UrlPath
 
 # How many kinds of files a message lists; the others are counted.
@@ -78,7 +78,7 @@ def part_of(folder: Path, name: str) -> Path:
     Raises:
         ManifestError: the path is a link that leads out of the folder of the data set.
     """
-    if leads_out(folder / name, folder):
+    if is_outside(folder / name, folder):
         raise ManifestError(f"{folder / name} is outside the folder of the data set, and is not read.")
     return folder / name
 
@@ -87,7 +87,8 @@ def find_images(folder: Path) -> Found:
     """Return every image in a folder and its subfolders, and the files that were left out.
 
     Hidden files and folders are left out, and so are system folders such as @eaDir and __MACOSX. Links are
-    followed unless they are broken or lead to a folder outside; such a link is a row that cannot be used.
+    followed unless they are broken or lead to a folder outside; such a link is a row that cannot be used. In
+    a bucket, only the file extension says what is an image.
 
     Raises:
         ManifestError: the folder does not exist, cannot be read, or contains no image.
@@ -95,7 +96,10 @@ def find_images(folder: Path) -> Found:
     check_folder(folder)
     search = _Search(folder)
     try:
-        search.look_in(folder, "", frozenset())
+        if isinstance(folder, UrlPath):
+            search.look_in_bucket(folder, "")
+        else:
+            search.look_in(folder, "", frozenset())
     except OSError as error:
         raise ManifestError(f"Cannot read {error.filename}: {error.strerror}.") from error
     note = search.note()
@@ -150,6 +154,31 @@ class _Search:
                     if not prefix:
                         self.folders.add(name)
                     self.look_in(here / entry.name, f"{prefix}{name}/", below)
+
+    def look_in_bucket(self, here: UrlPath, prefix: str) -> None:
+        """Search a folder of a bucket, and the folders below it; see look_in().
+
+        Raises:
+            OSError: a folder cannot be listed.
+        """
+        files, folders = Bucket(here.scheme).listed(here)
+        for name in files:
+            ending = Path(name).suffix.lower()
+            if name.startswith("."):
+                self.left_out[_HIDDEN].append(prefix + name)
+            elif ending in ENDINGS:
+                self.rows.append((prefix + name, ""))
+            else:
+                self.left_out[_RAW if ending in RAW_ENDINGS else _NO_IMAGE].append(prefix + name)
+        for name in folders:
+            if name.startswith("."):
+                self.left_out[_HIDDEN].append(prefix + name)
+            elif name.lower() in _SYSTEM_FOLDERS:
+                self.left_out[_SYSTEM].append(prefix + name)
+            else:
+                if not prefix:
+                    self.folders.add(name)
+                self.look_in_bucket(UrlPath(here / name), f"{prefix}{name}/")
 
     def _why_not(self, entry: "os.DirEntry[str]") -> str:
         """Return why a file is left out, "" if it is an image or is meant to be one."""

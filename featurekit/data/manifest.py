@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from io import BytesIO
 from itertools import chain, count
 from pathlib import Path
 from typing import Any, Self
@@ -22,10 +23,10 @@ from numpy.typing import NDArray
 
 from featurekit.data.targets import TARGETS, Target
 from featurekit.errors import ManifestError, TargetError, WorkspaceError
-from featurekit.files import whole_file
+from featurekit.files import is_file, read_file, whole_file
 from featurekit.registry import unknown
 from featurekit.text import FORMULA, as_it_was, no_formula, words_of
-from featurekit.urls import place_of
+from featurekit.urls import UrlPath, place_of
 
 # Columns every manifest has, in this order; any further column is a label of the user's own.
 COLUMNS = (
@@ -51,6 +52,7 @@ _ENDINGS = ("_probability", "_among", "_from", "_to")
 # The longest name of a label, in bytes: the names of runs and models contain several labels, and file
 # systems allow at most 255 bytes for the name of a file.
 MAX_NAME = 60
+_MAX_BYTES = 2**40  # of a manifest in a bucket
 
 # Every reason why a row may be unusable, and what it means to a reader. A row has the first of these that
 # holds: first rows that the data set itself repeats, then problems with the file, because labels are of no
@@ -240,7 +242,11 @@ class Manifest:
         return replace(self, table=self.table.assign(**{column: kept}))
 
     def save(self, path: Path) -> None:
-        """Write the table to a CSV file, and root and info to a JSON file of the same name."""
+        """Write the table to a CSV file, and root and info to a JSON file of the same name.
+
+        Args:
+            path: path or URL of the CSV file.
+        """
         info = json.dumps({"root": str(self.root), **self.info}, indent=2, default=str)
         # Both files are replaced only after both are written: a full disk leaves the old ones.
         with whole_file(path) as file, whole_file(path.with_suffix(".json")) as beside:
@@ -249,19 +255,25 @@ class Manifest:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read a manifest that save() wrote.
+        """Read a manifest that save() wrote, on this machine or in a bucket.
+
+        Args:
+            path: path or URL of the CSV file.
 
         Raises:
             ManifestError: the file does not exist or is not a manifest.
         """
+        path = place_of(path)
         beside = path.with_suffix(".json")
-        if not path.is_file() or not beside.is_file():
+        if not is_file(path) or not is_file(beside):
             raise ManifestError(
                 f"There is no manifest at {path}. To make one: featurekit prepare DATASET PATH"
             )
         try:
-            table = _each_text(pd.read_csv(path, dtype=str, keep_default_na=False), as_it_was)
-            info = json.loads(beside.read_text())
+            table = _each_text(
+                pd.read_csv(BytesIO(_bytes_of(path)), dtype=str, keep_default_na=False), as_it_was
+            )
+            info = json.loads(_bytes_of(beside))
             table["age"] = pd.to_numeric(table["age"], errors="raise")
             table["official_fold"] = table["official_fold"].astype(int)
             root = info.pop("root")
@@ -271,6 +283,20 @@ class Manifest:
         except (ValueError, KeyError, TypeError, RecursionError, WorkspaceError) as error:
             raise ManifestError(f"{path} is not a manifest of featurekit: {error}") from error
         return cls(table, folder, info)
+
+
+def _bytes_of(path: Path) -> bytes:
+    """Return the bytes of a file.
+
+    Raises:
+        ManifestError: the bucket does not give the file.
+    """
+    if not isinstance(path, UrlPath):
+        return path.read_bytes()
+    try:
+        return read_file(path, _MAX_BYTES)
+    except OSError as error:
+        raise ManifestError(f"Cannot read {path}: {error.strerror}.") from None
 
 
 def csv_of(table: pd.DataFrame, separator: str = ",") -> str:

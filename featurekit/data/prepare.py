@@ -33,9 +33,9 @@ def prepare(
 
     Args:
         name: name of the data set.
-        path: folder of the data set, or the file if name is "table", which may be in a bucket.
+        path: folder of the data set, or the file if name is "table"; it may be in a bucket.
         content_of: function that returns the sha256 of a file in hexadecimal, or raises OSError, for example
-            one with a cache; content_of() of featurekit.urls if None.
+            one with a cache; content_of() of featurekit.files if None.
         progress: called with (files read, files to read).
         missing: words for a missing value in any column, as a sequence or separated by commas. They replace
             the default words ("nan", "N/A", "unknown", "?", "-", "none", ...). Words with + or - in front are
@@ -51,11 +51,6 @@ def prepare(
     if strange := [option for option in options if option not in chosen.options]:
         raise ManifestError(unknown(f"option of {name}", strange[0], list(chosen.options)))
     place = place_of(path)
-    if isinstance(place, UrlPath) and name != "table":
-        raise ManifestError(
-            f"{name} reads only files of this machine, not {place}. Images in a bucket are read by"
-            " a table that lists them: featurekit prepare table FILE --root URL"
-        )
     # Path.resolve() would raise a RuntimeError for a link that leads to itself.
     path = place if isinstance(place, UrlPath) else Path(os.path.realpath(place))
     words = USUAL if missing is None else Missing.of(missing)
@@ -123,7 +118,7 @@ def _judged(
         what: name of the data set in messages.
         words: which cells mean "not known".
         content_of: returns the sha256 of a file's bytes, or raises OSError; None for that of
-            featurekit.urls.
+            featurekit.files.
         progress: called with (files read, files to read).
 
     Raises:

@@ -7,6 +7,7 @@ from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import chain
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ from featurekit.faces.photographs import Photograph, content_of
 from featurekit.faces.settings import FaceSettings
 from featurekit.networks.engines import usable_cores
 from featurekit.progress import Progress
+from featurekit.urls import UrlPath
 
 # Images that are hashed and looked up in the cache together.
 BLOCK = 512
@@ -123,8 +125,7 @@ class PhotographReader:
         self._shelves = {
             feature: store.shelf("embeddings", asdict(recipe)) for feature, recipe in recipes.items() if store
         }
-        # os.path.abspath, because links stay as they are.
-        paths = [os.path.abspath(one.path) if one.path else "" for one in photographs]  # noqa: PTH100
+        paths = [_absolute(one.path) if one.path else "" for one in photographs]
         held = {row: one.read for row, one in enumerate(photographs) if one.path is None}
         keys = np.zeros((len(photographs), 32), np.uint8)
         self._contents = [""] * len(photographs)
@@ -207,21 +208,36 @@ class PhotographReader:
 
     def _hash(self, row: int) -> ImageError | None:
         """Fill in the hash of an image; return the error if the file cannot be read."""
-        path = self._photographs[row].path if self._files else None
-        known = self._files.known(path) if self._files and path else None
-        if not known:
-            status = None
-            with suppress(OSError, ValueError):  # read() says what is wrong
-                status = path.stat() if path else None
-            try:
-                known = content_of(self._photographs[row].read())
-            except ImageError as error:
-                return error
-            if self._files and path and status:
-                self._files.remember(path, status, known)
-        self._contents[row] = known
-        self._images.keys[row] = np.frombuffer(bytes.fromhex(known), np.uint8)
+        try:
+            content = self._content_of(self._photographs[row])
+        except ImageError as error:
+            return error
+        self._contents[row] = content
+        self._images.keys[row] = np.frombuffer(bytes.fromhex(content), np.uint8)
         return None
+
+    def _content_of(self, one: Photograph) -> str:
+        """Return the hash of an image, which is read only if its hash is not stored.
+
+        Raises:
+            ImageError: the file cannot be read.
+        """
+        path, files = one.path, self._files
+        if path is None or files is None:
+            return content_of(one.read())
+        if isinstance(path, UrlPath):
+            with suppress(OSError):  # read() says what is wrong
+                return files.content_of(path)
+            return content_of(one.read())
+        if known := files.known(path):
+            return known
+        status = None
+        with suppress(OSError, ValueError):
+            status = path.stat()
+        content = content_of(one.read())
+        if status:
+            files.remember(path, status, content)
+        return content
 
     def _stored(self, rows: NDArray[np.intp]) -> dict[int, list[EmbeddedFace]]:
         """Return the faces of images that are in the cache, by row.
@@ -262,3 +278,8 @@ class PhotographReader:
             if face.face.status not in BROKEN:
                 of_row.setdefault(int(there[number]), []).append(face)
         return of_row
+
+
+def _absolute(path: Path) -> str:
+    """Return the absolute path of a file, or its URL; links stay as they are."""
+    return str(path) if isinstance(path, UrlPath) else os.path.abspath(path)  # noqa: PTH100

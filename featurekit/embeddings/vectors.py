@@ -16,7 +16,7 @@ from featurekit.embeddings.recipe import Recipe, row_keys
 from featurekit.errors import EmbeddingError, UnknownNameError, WorkspaceError
 from featurekit.faces.face import STATUSES
 from featurekit.faces.settings import FaceSettings
-from featurekit.files import whole_file, write_text
+from featurekit.files import is_file, is_folder, opened, whole_file, write_text
 
 
 @dataclass(frozen=True)
@@ -231,7 +231,7 @@ def export_embeddings(embeddings: Vectors, path: Path) -> list[Path]:
 
     Args:
         embeddings: the vectors to write.
-        path: file name with the ending .parquet (columns face_id and vectors), or .npy (the vectors; the
+        path: path or URL with the ending .parquet (columns face_id and vectors), or .npy (the vectors; the
             face_ids are written to a .csv file beside it).
 
     Raises:
@@ -257,7 +257,7 @@ def export_embeddings(embeddings: Vectors, path: Path) -> list[Path]:
 
 def check_export(path: Path) -> None:
     """Raise EmbeddingError unless vectors can be written to a file of this name."""
-    if path.is_dir():
+    if is_folder(path):
         raise EmbeddingError(f"{path} is a folder. Name a file in it: {path / 'vectors.parquet'}")
     if path.suffix.lower() not in (".parquet", ".npy"):
         raise EmbeddingError(f"Vectors can be written to .parquet or .npy files. Got '{path.name}' instead.")
@@ -271,14 +271,14 @@ def check_export(path: Path) -> None:
 
 def _holds_export(path: Path) -> bool:
     """Whether a file is not there, or is one that export_embeddings() writes."""
-    if not path.is_file():
+    if not is_file(path):
         return True
-    if path.suffix == ".csv":
-        with path.open("rb") as file:
+    with opened(path) as file:
+        if path.suffix == ".csv":
             return file.read(200).split(b"\n")[0].strip() == b"face_id"
-    from pyarrow import parquet
+        from pyarrow import parquet
 
-    try:
-        return list(parquet.read_schema(path).names) == ["face_id", "vectors"]
-    except (OSError, ValueError):
-        return False
+        try:
+            return list(parquet.read_schema(file).names) == ["face_id", "vectors"]
+        except (OSError, ValueError):
+            return False

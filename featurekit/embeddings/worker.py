@@ -24,8 +24,9 @@ from featurekit.faces.face import STATUSES, Face
 from featurekit.faces.find import in_reading_order, see_faces
 from featurekit.faces.images import ImageData
 from featurekit.faces.settings import FaceSettings
+from featurekit.files import is_outside, read_file
 from featurekit.progress import Clock
-from featurekit.urls import is_outside, read_file
+from featurekit.urls import place_of
 
 _MAX_BYTES = 2**40  # to hash a file; a file that is too large to be decoded is refused later
 
@@ -245,7 +246,7 @@ class Looker:
         """Return an image in memory or the bytes of a file; else None, and what is wrong with the file."""
         if task.image is not None:
             return task.image, ""
-        path = (self._root or Path()) / task.path
+        path = self._root / task.path if self._root else place_of(task.path)
         try:
             # The manifest may have been edited, or a file may have been replaced by a link.
             if self._root and is_outside(path, self._root):

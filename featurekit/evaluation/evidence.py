@@ -341,11 +341,9 @@ def _of_target(
     estimates, worst_slices = {}, {}
     for run in runs:
         estimates[run.name] = estimates_of(target, tables[run.name], seed)
-        worst = (
-            worst_of(detailed[run.name].slices)
-            if run.name in detailed
-            else worst_slice(outcomes, target, tables[run.name], seed)
-        )
+        known = detailed.get(run.name)
+        table = tables[run.name]
+        worst = worst_of(known.slices) if known else worst_slice(outcomes, target, table, seed)
         if worst:
             worst_slices[run.name] = worst
         step()

@@ -36,6 +36,8 @@ from featurekit.faces._limits import (
     webp_size,
     without_texts,
 )
+from featurekit.files import read_file
+from featurekit.urls import UrlPath
 
 # A photograph as it is decoded from: the bytes of a file, or upright RGB pixels, uint8, shape (h, w, 3).
 ImageData = bytes | NDArray[np.uint8]
@@ -143,6 +145,8 @@ def read_bytes(path: Path, *, max_bytes: int = MAX_BYTES) -> bytes:
             (unreadable), is larger than max_bytes (too_large), or cannot have this name (bad_path).
     """
     try:
+        if isinstance(path, UrlPath):
+            return read_file(path, max_bytes)
         facts = path.stat()
         # A pipe would never end, a device never begin.
         if stat.S_ISDIR(facts.st_mode):
@@ -161,8 +165,9 @@ def read_bytes(path: Path, *, max_bytes: int = MAX_BYTES) -> bytes:
     except ValueError as error:
         raise ImageError("bad_path", f"{path} is not a valid file name: {error}.") from error
     except OSError as error:
+        status = "too_large" if error.errno == errno.EFBIG else "unreadable"
         raise ImageError(
-            "bad_path" if error.errno in _NO_SUCH_NAME else "unreadable",
+            "bad_path" if error.errno in _NO_SUCH_NAME else status,
             f"{path} cannot be read: {error.strerror}.",
         ) from error
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from featurekit.errors import PhotographError
 from featurekit.faces.images import ImageData, pixels_of, read_bytes
 from featurekit.text import first_line
+from featurekit.urls import UrlPath, place_of
 
 # One photograph or several. Pillow's images and pandas' columns are accepted without importing either, so a
 # more exact type cannot be written.
@@ -159,9 +160,9 @@ def _photograph(one: Any, number: int, total: int | None) -> Photograph:
     if isinstance(one, Photograph):
         return one
     if isinstance(one, str | os.PathLike):
-        if not (name := os.fspath(one)):
+        if not (name := one if isinstance(one, UrlPath) else os.fsdecode(one)):
             raise PhotographError(f"{where} has an empty name.")
-        path = Path(os.fsdecode(name))
+        path = place_of(name)
         return Photograph(str(path), path)
     name = f"image {number}"
     if isinstance(one, bytes | bytearray | memoryview):

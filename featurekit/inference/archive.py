@@ -25,18 +25,18 @@ from annotated_types import Len, MaxLen
 
 from featurekit.data.targets import Target
 from featurekit.embeddings.recipe import Recipe
-from featurekit.errors import ModelError
+from featurekit.errors import ModelError, WorkspaceError
 from featurekit.estimators import ClassifierKind
 from featurekit.estimators.fitted_features import FITTED_FEATURES, fitted_in, types_of, with_fitted
 from featurekit.estimators.given import HOW_TO_SAVE
 from featurekit.faces.settings import FaceSettings
-from featurekit.files import make_folder, sync_folder, whole_file, write_text
+from featurekit.files import make_folder, names_in, read_file, sync_folder, write_bytes
 from featurekit.networks.backbones import split_feature
 from featurekit.networks.engines import usable_cores
 from featurekit.networks.weights import FACTS
 from featurekit.records import FileName, Line, Word, must, parsed, record
 from featurekit.uncertainty.calibration import Calibration
-from featurekit.urls import names_in, read_file
+from featurekit.urls import Bucket, UrlPath
 
 # Raise this number if the written fields change, or if the names of the types in a file of skops do. Files of
 # an older version are then refused with one line.
@@ -80,23 +80,55 @@ def write_bundle(folder: Path, content: ModelFile, file_name: str, data: bytes, 
         record(ModelFile, json.loads(text))
     except ValueError as error:
         raise ModelError(f"{folder.name} cannot be saved: {error}") from error
+    hashes = {CARD: sha256(card.encode()), CONTENT: sha256(text.encode()), file_name: sha256(data)}
+    sums = "".join(f"{of.hexdigest()}  {name}\n" for name, of in hashes.items())
+    files = {file_name: data, CARD: card.encode(), CONTENT: text.encode(), SUMS: sums.encode()}
+    other = SKOPS if file_name == TENSORS else TENSORS
+    if isinstance(folder, UrlPath):
+        _upload(folder, files, other)
+    else:
+        _write(folder, files, other)
+    return sum(map(len, files.values()))
+
+
+def _write(folder: Path, files: Mapping[str, bytes], other: str) -> None:
+    """Write the files of a model to a folder of this machine.
+
+    Args:
+        folder: the folder.
+        files: name → bytes of each file; the list of hashes last, because it fits only a complete folder.
+        other: name of a file that is removed if an earlier model has it.
+    """
     # Written into a folder beside, so that an earlier model stays if the disk is full.
     beside = folder.with_name(f".{folder.name}.{os.getpid()}-{threading.get_ident()}.tmp")
     try:
-        with whole_file(beside / file_name) as file:
-            file.write(data)
-        write_text(beside / CARD, card)
-        write_text(beside / CONTENT, text)
-        hashes = {CARD: sha256(card.encode()), CONTENT: sha256(text.encode()), file_name: sha256(data)}
-        write_text(beside / SUMS, "".join(f"{of.hexdigest()}  {name}\n" for name, of in hashes.items()))
+        for name, data in files.items():
+            write_bytes(beside / name, data)
         make_folder(folder)
-        for name in (file_name, CARD, CONTENT, SUMS):  # the list last: it fits only a complete folder
+        for name in files:
             (beside / name).replace(folder / name)
-        (folder / (SKOPS if file_name == TENSORS else TENSORS)).unlink(missing_ok=True)
+        (folder / other).unlink(missing_ok=True)
         sync_folder(folder)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-    return sum(path.stat().st_size for path in folder.iterdir())
+
+
+def _upload(folder: UrlPath, files: Mapping[str, bytes], other: str) -> None:
+    """Upload the files of a model to a bucket; see _write().
+
+    A bucket cannot replace several files at once. While an earlier model is replaced, its files do not fit
+    their list of hashes, so that nobody can load a mixture.
+
+    Raises:
+        WorkspaceError: the bucket cannot be written.
+    """
+    for name, data in files.items():
+        write_bytes(folder / name, data)
+    try:
+        if other in names_in(folder):
+            Bucket(folder.scheme).delete(folder / other)
+    except OSError as error:
+        raise WorkspaceError(f"Cannot write {folder}: {error.strerror}.") from None
 
 
 def read_bundle(folder: Path) -> tuple[ModelFile, str, bytes]:

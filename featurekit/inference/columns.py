@@ -8,7 +8,6 @@ are named after the target and the model's folder.
 """
 
 import keyword
-import os
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -20,9 +19,9 @@ import pandas as pd
 
 from featurekit.data.targets import Target
 from featurekit.errors import ModelError
+from featurekit.files import read_file, real_path
 from featurekit.inference.archive import SUMS
 from featurekit.inference.model import TrainedModel
-from featurekit.urls import UrlPath, read_file
 
 # The columns of a table of predictions that do not belong to a model.
 BEFORE = ("photograph", "face", "status", "confidence")
@@ -154,12 +153,8 @@ def columns_of(models: Sequence[TrainedModel]) -> list[Columns]:
         if other is not model:
             what = (
                 f"{model.place} is given twice"
-                if _real(other.place) == _real(model.place)
+                if real_path(other.place) == real_path(model.place)
                 else f"{other.place} and {model.place} contain the same model"
             )
             raise ModelError(f"{what}. Give each model once.")
     return name_columns([model.target for model in models], [model.place.absolute() for model in models])
-
-
-def _real(place: Path) -> str:
-    return str(place) if isinstance(place, UrlPath) else os.path.realpath(place)

@@ -1,6 +1,5 @@
 """Draw predictions on images, and maps over faces that show which pixels a prediction depends on."""
 
-import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,7 +16,7 @@ from featurekit.data.targets import Target
 from featurekit.errors import WorkspaceError
 from featurekit.faces.detectors._frame import import_cv2
 from featurekit.faces.images import decode
-from featurekit.files import fresh_name, whole_file
+from featurekit.files import fresh_name, real_path, whole_file
 from featurekit.inference.columns import columns_of
 from featurekit.inference.explain import WAYS, Explanation, MeanMap, as_rgb, grey_of
 from featurekit.inference.model import TrainedModel
@@ -39,7 +38,7 @@ def check_drawings(folder: Path, photographs: Sequence[Path], option: str) -> No
         option: name of the option that gives the folder.
     """
     check_folder_for(folder / "drawing.png")
-    if os.path.realpath(folder) in {os.path.realpath(photograph.parent) for photograph in photographs}:
+    if real_path(folder) in {real_path(photograph.parent) for photograph in photographs}:
         raise WorkspaceError(
             f"{folder} is the folder of the images, and a drawing could overwrite one of them. Give another"
             f" folder: {option} {folder / 'drawn'}"

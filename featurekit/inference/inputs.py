@@ -6,13 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from featurekit.data.file_types import ENDINGS
 from featurekit.data.find import find_images
 from featurekit.data.manifest import Manifest
 from featurekit.errors import ManifestError, PhotographError, WorkspaceError
 from featurekit.faces.photographs import Photograph, Photographs, as_photograph, photographs_from
+from featurekit.files import is_file, read_file
 from featurekit.inference.archive import CONTENT
 from featurekit.text import name_as_it_was, readable_name
 from featurekit.urls import UrlPath, place_of
+
+_MAX_BYTES = 2**32  # of a listing
 
 
 @dataclass(frozen=True)
@@ -44,14 +48,16 @@ def look_up(inputs: Sequence[Path]) -> Asked:
     """
     found: dict[str, Path] = {}
     models, repeated, left_out = [], [], []
-    for path in inputs:
+    for path in map(place_of, inputs):
         if is_model(path):
             models.append(path)
             continue
         photographs, note = _photographs(path)
         left_out += [f"{path}: {note}"] if note else []
         for photograph in photographs:
-            key = os.path.join(os.path.realpath(photograph.parent), photograph.name)  # noqa: PTH118 — as above
+            key = str(photograph)
+            if not isinstance(photograph, UrlPath):
+                key = os.path.join(os.path.realpath(photograph.parent), photograph.name)  # noqa: PTH118 — text
             if key in found:
                 repeated.append(photograph)
             found.setdefault(key, photograph)
@@ -78,8 +84,7 @@ def photographs_in(given: Photographs) -> tuple[list[Photograph], list[str]]:
     found: list[Photograph] = []
     left_out = []
     for one in photographs_from(given):
-        _refuse_url(one.path)
-        if one.path is None or not one.path.is_dir():
+        if one.path is None or not _is_folder(one.path):
             found.append(one)
             continue
         if is_model(one.path):
@@ -96,24 +101,26 @@ def listed(path: Path) -> list[Path]:
     """Return the images that a file lists, each once, in its order.
 
     Args:
-        path: a text file with one path in each line, relative to the current folder; or a manifest.csv that
-            `featurekit prepare` has written.
+        path: a text file with one path or URL in each line, relative to the current folder; or a
+            manifest.csv that `featurekit prepare` has written. It may be in a bucket.
 
     Raises:
         WorkspaceError: the file cannot be read, or lists nothing.
         ManifestError: a manifest is damaged.
     """
-    if path.suffix.lower() == ".csv" and path.with_suffix(".json").is_file():
+    path = place_of(path)
+    if path.suffix.lower() == ".csv" and is_file(path.with_suffix(".json")):
         manifest = Manifest.load(path)
         names = [name for name in manifest.table["image_path"] if name]
         found = [manifest.root / name for name in names]
     else:
         try:
-            lines = path.read_text(encoding="utf-8").splitlines()
+            in_bucket = isinstance(path, UrlPath)
+            text = read_file(path, _MAX_BYTES).decode() if in_bucket else path.read_text(encoding="utf-8")
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
             raise WorkspaceError(f"Cannot read the listing {path}: {why}.") from error
-        found = [Path(line) for line in lines if line.strip()]
+        found = [place_of(line) for line in text.splitlines() if line.strip()]
     if not found:
         raise WorkspaceError(f"{path} lists no images. It has one path in each line, or is a manifest.csv.")
     return list(dict.fromkeys(found))
@@ -121,7 +128,9 @@ def listed(path: Path) -> list[Path]:
 
 def is_model(folder: Path) -> bool:
     """Whether a path is the folder of a fitted model."""
-    return (folder / CONTENT).is_file()
+    if isinstance(folder, UrlPath) and folder.suffix.lower() in ENDINGS:
+        return False  # without asking the bucket for each image
+    return is_file(folder / CONTENT)
 
 
 def models_in(folder: Path) -> list[Path]:
@@ -156,9 +165,8 @@ def as_options(models: Sequence[Path]) -> str:
 
 def _photographs(path: Path) -> tuple[list[Path], str]:
     """Return the images that a path names, and a sentence about the other files there, or ""."""
-    _refuse_url(path)
-    if not path.is_dir():
-        if not path.exists():
+    if not _is_folder(path):
+        if not isinstance(path, UrlPath) and not path.exists():
             raise WorkspaceError(f"There is no file or folder {path}.")
         return [path], ""
     try:
@@ -170,17 +178,19 @@ def _photographs(path: Path) -> tuple[list[Path], str]:
             ) from None
         raise
     table = found.table
+    if isinstance(path, UrlPath):
+        return [path / name for name in table["image_path"]], found.note
     return [
         _real_path(path, name, is_text=reason != "bad_path")
         for name, reason in zip(table["image_path"], table["reason"], strict=True)
     ], found.note
 
 
-def _refuse_url(path: Path | None) -> None:
-    if path and isinstance(place := place_of(path), UrlPath):
-        raise WorkspaceError(
-            f"Images to predict must be files of this machine, not {place}. Copy them to a folder first."
-        )
+def _is_folder(path: Path) -> bool:
+    """Whether a path is a folder; in a bucket, what has no file extension of an image is one."""
+    if isinstance(path, UrlPath):
+        return path.suffix.lower() not in ENDINGS
+    return path.is_dir()
 
 
 def _real_path(folder: Path, name: str, *, is_text: bool) -> Path:

@@ -10,9 +10,11 @@ or absent, and a second call computes only those that are absent.
 pandas.read_parquet(OUTPUT) reads all parts as one table, in the order of the images.
 """
 
+import errno
 import json
+import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
@@ -24,18 +26,22 @@ from typing import Any
 import pandas as pd
 
 from featurekit.cluster import connected
-from featurekit.embeddings.executors.ray import RayExecutor
+from featurekit.embeddings.executors.ray import RayExecutor, appears
 from featurekit.errors import ModelError, WorkspaceError
 from featurekit.faces.photographs import Photograph
-from featurekit.files import make_folder, whole_file
+from featurekit.files import is_file, make_folder, names_in, opened, write_bytes
 from featurekit.inference.model import TrainedModel, off_the_shelf_models
 from featurekit.inference.predict import Predictor
 from featurekit.inference.table import SHOWN, readings_table
 from featurekit.progress import Progress
 from featurekit.text import counted, readable_name
+from featurekit.urls import Bucket, UrlPath, is_in_memory, place_of
 from featurekit.version import __version__
 
 IMAGES = 256  # in a part
+# Workers that may die of a part. A part takes long, so several workers that were killed by chance may have
+# had it. An image that ends its worker ends all of them.
+_TRIES = 12
 _ENDING = ".parquet"
 
 
@@ -61,7 +67,7 @@ class How:
         Raises:
             ModelError: a folder has no model that can be used.
         """
-        return [TrainedModel.load(Path(folder)) for folder in self.models] or off_the_shelf_models()
+        return [TrainedModel.load(place_of(folder)) for folder in self.models] or off_the_shelf_models()
 
 
 @dataclass(frozen=True)
@@ -103,7 +109,7 @@ class Parts:
 
     def frame(self) -> pd.DataFrame:
         """Return the whole table, in the order of the images; see fk.predict for its columns."""
-        return pd.concat([pd.read_parquet(path) for path in self.paths], ignore_index=True)
+        return pd.concat([_table(path) for path in self.paths], ignore_index=True)
 
 
 def predict_in_parts(
@@ -117,9 +123,9 @@ def predict_in_parts(
     """Predict the labels of the faces on images, and write a table of parts.
 
     Args:
-        photographs: the images, which must be files in folders that all machines share.
+        photographs: the images, which must be files in folders that all machines share, or in a bucket.
         how: how the labels are predicted.
-        folder: folder for the parts, which all machines share.
+        folder: folder for the parts, which all machines share, or its URL in a bucket.
         executor: the workers.
         progress: called with (images done, images to do); images of parts that are there count as done.
 
@@ -132,8 +138,9 @@ def predict_in_parts(
     models = how.load()
     Predictor(photographs[:1], models, **_options(how), threads=1)  # says what is wrong with the models
     parts = _parts(photographs, how, models, folder, IMAGES)
-    _refuse_other_files(folder, parts)
-    todo = [part for part in parts if not part.path.is_file()]
+    there = _names_in(folder)
+    _refuse_other_files(folder, there, parts)
+    todo = [part for part in parts if part.path.name not in there]
     n_todo = sum(len(part.photographs) for part in todo)
 
     def done(n_read: int) -> None:
@@ -175,7 +182,8 @@ def _compute(
     Raises:
         WorkspaceError: a part could not be written.
     """
-    make_folder(todo[0].path.parent)
+    if not isinstance(todo[0].path, UrlPath):
+        make_folder(todo[0].path.parent)
     n_read, given_up = 0, []
     with connected(executor.address) as cluster:
         n_workers, cpus, gpus = executor.places(cluster, on_gpu=on_gpu)
@@ -188,6 +196,7 @@ def _compute(
             gpus=gpus,
             message=_message,
             smaller=lambda part: [part],
+            tries=_TRIES,
         )
         with closing(answers):
             for one in answers:
@@ -222,40 +231,85 @@ def _parts(
 ) -> list[Part]:
     """Return the parts of a table, whose names say what is in them."""
     recipes = [sorted(recipe.key for recipe in model.recipes) for model in models]
-    files = [_state(path) for one in how.models for path in sorted(Path(one).iterdir())]
+    state = _States()
+    folders = [place_of(one) for one in how.models]
+    files = [state.of(folder / name) for folder in folders for name in sorted(names_in(folder))]
     common = json.dumps([__version__, asdict(replace(how, models=())), recipes, files])
     parts = []
     for number, start in enumerate(range(0, len(photographs), images)):
         some = tuple(photographs[start : start + images])
-        told = json.dumps([common, [[one.name, _state(one.path)] for one in some]])
+        told = json.dumps([common, [[one.name, state.of(one.path)] for one in some]])
         name = f"part-{number:05}-{sha256(told.encode()).hexdigest()[:16]}{_ENDING}"
         parts.append(Part(folder / name, some))
     return parts
 
 
-def _state(path: Path | None) -> list[int | str]:
-    """Return the name, size and time of a file; another file has others."""
-    if path is None:
-        raise WorkspaceError(
-            "The workers of a cluster read files. An image in memory cannot be sent to them."
-        )
+class _States:
+    """Tells the state of files; a folder of a bucket is listed once for all its files."""
+
+    def __init__(self) -> None:
+        self._listings: dict[Path, dict[str, tuple[int, int]]] = {}
+
+    def of(self, path: Path | None) -> list[int | str]:
+        """Return the name, size and time or version of a file; another file has others.
+
+        Raises:
+            WorkspaceError: the image is not a file, or its bucket cannot be listed.
+        """
+        if path is None or is_in_memory(path):
+            raise WorkspaceError(
+                "The workers of a cluster read files. An image in memory cannot be sent to them."
+            )
+        if isinstance(path, UrlPath):
+            return [path.name, *self._listed(path.parent).get(path.name, (-1, 0))]
+        try:
+            state = path.stat()
+        except (OSError, ValueError):
+            return [readable_name(path.name), -1, 0]
+        return [readable_name(path.name), state.st_size, state.st_mtime_ns]
+
+    def _listed(self, folder: Path) -> dict[str, tuple[int, int]]:
+        if folder not in self._listings:
+            try:
+                self._listings[folder] = Bucket(UrlPath(folder).scheme).listed(folder)[0]
+            except OSError as error:
+                raise WorkspaceError(f"Cannot read {folder}: {error.strerror}.") from None
+        return self._listings[folder]
+
+
+def _names_in(folder: Path) -> set[str]:
+    """Return the names of the files in the folder of the parts, which may not exist yet.
+
+    Raises:
+        WorkspaceError: it cannot be read, is a file, or is in the memory of this process.
+    """
+    if is_in_memory(folder):
+        raise WorkspaceError(f"{folder} is in the memory of this process, where no worker can write.")
     try:
-        state = path.stat()
-    except (OSError, ValueError):
-        return [readable_name(path.name), -1, 0]
-    return [readable_name(path.name), state.st_size, state.st_mtime_ns]
+        return names_in(folder)
+    except FileNotFoundError as error:
+        if error.strerror != os.strerror(errno.ENOENT):  # there is no such bucket
+            raise WorkspaceError(f"Cannot write {folder}: {error.strerror}.") from None
+        return set()
+    except NotADirectoryError:
+        text = f"{folder} is a file. The workers of a cluster write a folder of parts."
+        raise WorkspaceError(text) from None
+    except OSError as error:
+        raise WorkspaceError(f"Cannot write {folder}: {error.strerror}.") from None
 
 
-def _refuse_other_files(folder: Path, parts: Sequence[Part]) -> None:
-    """Raise WorkspaceError if a folder has other files than these parts."""
-    if folder.exists() and not folder.is_dir():
-        raise WorkspaceError(f"{folder} is a file. The workers of a cluster write a folder of parts.")
-    known = {part.path.name for part in parts}
-    others = [path for path in folder.iterdir() if path.name not in known] if folder.is_dir() else []
-    others = [path for path in sorted(others) if not path.name.startswith(".")]
+def _refuse_other_files(folder: Path, there: Collection[str], parts: Sequence[Part]) -> None:
+    """Raise WorkspaceError if a folder has other files than these parts.
+
+    Args:
+        folder: the folder.
+        there: names of the files in it.
+        parts: the parts.
+    """
+    others = {name for name in there if not name.startswith(".")} - {part.path.name for part in parts}
     if others:
         raise WorkspaceError(
-            f"{folder} has {others[0].name}, which is of other images, models or options. Give a new folder,"
+            f"{folder} has {min(others)}, which is of other images, models or options. Give a new folder,"
             " or delete this one."
         )
 
@@ -277,17 +331,16 @@ def open_worker(job: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], dict[st
     models = how.load()
 
     def predict(message: Mapping[str, Any]) -> dict[str, Any]:
-        path = Path(message["path"])
-        if not path.is_file():  # another worker may have written it before it died
+        path = place_of(message["path"])
+        if not is_file(path):  # another worker may have written it before it died
             given = zip(message["names"], message["images"], strict=True)
-            photographs = [Photograph(name, Path(image)) for name, image in given]
+            photographs = [Photograph(name, place_of(image)) for name, image in given]
             predictor = Predictor(photographs, models, **_options(how), threads=threads)
             readings = [reading for of_image in predictor.each() for reading in of_image]
             table = readings_table(readings, models, sets=how.sets, probabilities=how.probabilities)
             data = BytesIO()
             table.to_parquet(data, index=False)
-            with whole_file(path) as file:
-                file.write(data.getbuffer())
+            write_bytes(path, data.getvalue())
         return {"path": str(path)}
 
     return predict
@@ -295,12 +348,12 @@ def open_worker(job: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], dict[st
 
 def _check(part: Part, receipt: Mapping[str, Any]) -> None:
     """Raise WorkspaceError unless a part has been written, and has the rows of its images."""
-    if not part.path.is_file():
+    if not appears(part.path):
         raise WorkspaceError(
             f"A worker has written {receipt['path']}, which is not there on this machine. The folder of the"
             " parts must be one that all machines of the cluster share."
         )
-    written = [name for name, _ in groupby(pd.read_parquet(part.path, columns=["photograph"])["photograph"])]
+    written = [name for name, _ in groupby(_table(part.path, ["photograph"])["photograph"])]
     given = [name for name, _ in groupby(readable_name(one.name) for one in part.photographs)]
     if written != given:
         raise AssertionError(f"{part.path} has the rows of {len(written)} images instead of {len(given)}.")
@@ -319,5 +372,11 @@ def _statuses(parts: Sequence[Part]) -> tuple[Counter[str], list[tuple[str, str,
 
 def _rows(parts: Sequence[Part]) -> Iterator[tuple[str, str, str]]:
     for part in parts:
-        table = pd.read_parquet(part.path, columns=["photograph", "status", "message"])
+        table = _table(part.path, ["photograph", "status", "message"])
         yield from table.itertuples(index=False, name=None)
+
+
+def _table(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
+    """Return columns of a part; all if None."""
+    with opened(path) as file:
+        return pd.read_parquet(file, columns=columns)

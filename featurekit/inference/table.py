@@ -11,17 +11,19 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from tempfile import TemporaryFile
+from typing import Any, BinaryIO, cast
 
 import pandas as pd
 
 from featurekit.data.manifest import csv_of
 from featurekit.errors import WorkspaceError
-from featurekit.files import make_folder, sync_folder
+from featurekit.files import is_file, is_folder, make_folder, opened, sync_folder, write_bytes
 from featurekit.inference.columns import BEFORE, BEHIND, columns_of
 from featurekit.inference.model import TrainedModel
 from featurekit.inference.predict import Reading
 from featurekit.text import readable_name
+from featurekit.urls import Bucket, UrlPath
 
 ABSTAINED = "abstained"  # stands in the table instead of a prediction
 
@@ -112,7 +114,7 @@ def legend(models: Sequence[TrainedModel], *, probabilities: bool = False) -> li
 
 def check_output(path: Path) -> None:
     """Raise WorkspaceError if a table cannot be written to a path; call it before reading any image."""
-    if path.is_dir():
+    if is_folder(path):
         raise WorkspaceError(f"{path} is a folder. Name a file in it: --output {path / 'predictions.csv'}")
     ending = path.suffix.lower()
     if ending not in ENDINGS:
@@ -132,16 +134,19 @@ def check_output(path: Path) -> None:
 def _holds_readings(path: Path) -> bool:
     """Whether a file does not exist, is empty, or begins like a file of a TableFile."""
     ending = path.suffix.lower()
-    if not path.is_file() or not path.stat().st_size:
+    if not is_file(path):
         return True
-    if ending == ".parquet":
-        from pyarrow import parquet
+    with opened(path) as file:
+        if not file.seek(0, os.SEEK_END):
+            return True
+        file.seek(0)
+        if ending == ".parquet":
+            from pyarrow import parquet
 
-        try:
-            return tuple(parquet.read_schema(path).names[:3]) == _FIRST
-        except (OSError, ValueError):
-            return False
-    with path.open("rb") as file:
+            try:
+                return tuple(parquet.read_schema(file).names[:3]) == _FIRST
+            except (OSError, ValueError):
+                return False
         start = file.read(200).decode(errors="replace").lstrip("\ufeff[{ \r\n")
     if ending in (".csv", ".tsv"):
         return start.startswith(("\t" if ending == ".tsv" else ",").join(_FIRST))
@@ -150,6 +155,12 @@ def _holds_readings(path: Path) -> bool:
 
 def check_folder_for(path: Path) -> None:
     """Raise WorkspaceError if the folder of a file does not exist and cannot be made."""
+    if isinstance(path, UrlPath):
+        try:
+            Bucket(path.scheme).listed(path.parent)
+        except OSError as error:
+            raise WorkspaceError(f"Cannot write {path}: {error.strerror}.") from None
+        return
     above = next((one for one in path.absolute().parents if one.exists() or one.is_symlink()), None)
     if above is None or not above.is_dir():
         raise WorkspaceError(f"Cannot write {path}: {above} is not a folder.")
@@ -161,7 +172,8 @@ class TableFile:
     """Writes a table of predictions in parts, so that it is never in memory as a whole.
 
     The rows go to a file beside the table, whose name ends in PARTIAL. It gets the name of the table when the
-    table is complete.
+    table is complete. The rows of a table in a bucket go to a temporary file of this machine, which is
+    uploaded at the end.
 
     Args:
         path: file of the table; its ending gives the format: one of ENDINGS, also in capital letters.
@@ -182,8 +194,7 @@ class TableFile:
         with self._in_one_line():
             is_first = self._file is None
             if self._file is None:
-                make_folder(self.path.parent)
-                self._file = self.partial.open("wb")
+                self._file = self._new_file()
             if self._ending == ".parquet":
                 self._append_to_parquet(table, self._file)
             elif self._ending == ".jsonl":
@@ -195,6 +206,12 @@ class TableFile:
                 text = csv_of(table, "\t" if self._ending == ".tsv" else ",")
                 self._file.write((text if is_first else text.split("\n", 1)[1]).encode())
             self._file.flush()
+
+    def _new_file(self) -> BinaryIO:
+        if isinstance(self.path, UrlPath):
+            return cast(BinaryIO, TemporaryFile())
+        make_folder(self.path.parent)
+        return self.partial.open("wb")
 
     def _append_to_parquet(self, table: pd.DataFrame, file: BinaryIO) -> None:
         import pyarrow
@@ -214,6 +231,10 @@ class TableFile:
         Raises:
             WorkspaceError: the file cannot be written.
         """
+        return self._complete(self.partial)
+
+    def _complete(self, path: Path) -> Path | None:
+        """Complete the format of the file that was begun, and upload it to a path in a bucket; see end()."""
         if self._file is None:
             return None
         if not self._file.closed:
@@ -222,7 +243,10 @@ class TableFile:
                     self._parquet.close()
                 elif self._ending == ".json":
                     file.write(b"\n]\n")
-        return self.partial
+                if isinstance(path, UrlPath):
+                    file.seek(0)
+                    write_bytes(path, file.read())
+        return path
 
     def finish(self) -> None:
         """Complete the file, and give it the name of the table.
@@ -230,7 +254,9 @@ class TableFile:
         Raises:
             WorkspaceError: the file cannot be written.
         """
-        if self.end():
+        if isinstance(self.path, UrlPath):
+            self._complete(self.path)
+        elif self.end():
             with self._in_one_line():
                 with self.partial.open("rb+") as file:
                     os.fsync(file.fileno())

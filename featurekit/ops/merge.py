@@ -4,7 +4,6 @@ The rows are copied first, then the record, so that a merge that is stopped has 
 rows are missing. Running it again copies what is left.
 """
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,10 +24,11 @@ from featurekit.embeddings.index import (
     write_entry,
 )
 from featurekit.errors import WorkspaceError
+from featurekit.files import real_path
 from featurekit.networks.feature_names import shelf_name
 from featurekit.progress import Progress
 from featurekit.project import CacheFolder, ProjectFolder
-from featurekit.urls import UrlPath, place_of
+from featurekit.urls import place_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,11 +116,11 @@ def _caches(workspace: ProjectFolder, others: Sequence[Path]) -> list[CacheFolde
     """
     places = [place_of(path) for path in others]
     caches = [CacheFolder.at(place) for place in places]
-    seen = {_real(workspace.cache): "is the cache to merge into. Name other folders"}
+    seen = {real_path(workspace.cache): "is the cache to merge into. Name other folders"}
     for place, cache in zip(places, caches, strict=True):
-        if why := seen.get(_real(cache.root)):
+        if why := seen.get(real_path(cache.root)):
             raise WorkspaceError(f"{place} {why}.")
-        seen[_real(cache.root)] = "is named twice. Name each folder once"
+        seen[real_path(cache.root)] = "is named twice. Name each folder once"
     for path in (workspace.purge, *(cache.purge for cache in caches)):
         if path and path.exists():
             raise WorkspaceError(
@@ -128,11 +128,6 @@ def _caches(workspace: ProjectFolder, others: Sequence[Path]) -> list[CacheFolde
                 " cache purge again there first."
             )
     return caches
-
-
-def _real(place: Path) -> str:
-    """Return a name that two paths to one folder share; a URL is such a name."""
-    return str(place) if isinstance(place, UrlPath) else os.path.realpath(place)
 
 
 def _shelves(cache: CacheFolder, there: Store) -> list[ShelfInfo]:

@@ -281,7 +281,7 @@ def write(
     if xlsx:
         write_bytes(path.with_suffix(".xlsx"), render_workbook(content))
     if pdf:
-        write_bytes(path.with_suffix(".pdf"), print_pdf(path, find_browser()))
+        write_bytes(path.with_suffix(".pdf"), print_pdf(render_html(content), find_browser()))
     return path
 
 

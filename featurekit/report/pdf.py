@@ -55,19 +55,20 @@ def find_browser() -> str:
     return found
 
 
-def print_pdf(page: Path, browser: str) -> bytes:
+def print_pdf(page: str, browser: str) -> bytes:
     """Return an HTML page as the bytes of a PDF.
 
     Args:
-        page: the HTML file.
+        page: the text of the HTML file.
         browser: path of the browser, from find_browser().
 
     Raises:
         EngineError: the browser fails, or takes longer than TIMEOUT.
     """
     with TemporaryDirectory(prefix="featurekit-pdf-") as folder:
-        pdf = Path(folder) / "page.pdf"
-        command = [browser, *_options(Path(folder)), f"--print-to-pdf={pdf}", page.absolute().as_uri()]
+        pdf, html = Path(folder) / "page.pdf", Path(folder) / "page.html"
+        html.write_text(page, encoding="utf-8")
+        command = [browser, *_options(Path(folder)), f"--print-to-pdf={pdf}", html.as_uri()]
         try:
             done = subprocess.run(  # nosec B603  # a browser, with fixed options and a page of ours
                 command,

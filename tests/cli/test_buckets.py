@@ -1,5 +1,6 @@
 """Photographs and the cache in a bucket, through the command line and the functions."""
 
+import io
 import json
 import re
 import shutil
@@ -10,12 +11,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 import featurekit as fk
 from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
-from featurekit.errors import EngineError, ManifestError, WorkspaceError
-from featurekit.urls import Bucket, UrlPath, place_of, read_file
+from featurekit.errors import EngineError, ManifestError, ModelError, WorkspaceError
+from featurekit.files import read_file
+from featurekit.inference.table import TableFile
+from featurekit.urls import Bucket, UrlPath, place_of
 
 SECRET = re.compile("hunter2", re.IGNORECASE)
 EXTRACT = ("extract", "--backbone", "mean_color", "--detector", "whole_image")
@@ -114,9 +118,8 @@ def test_a_second_extraction_and_another_workspace_read_no_image(run, prepared, 
 
 def test_models_are_compared_on_a_cache_in_a_bucket(run, prepared, bucket, tmp_path):
     run("--cache", bucket / "cache", *EXTRACT)
-    run(
-        "fit", "--model", "logistic_regression", "--features", "mean_color", "--folds", "2", "--name", "faces"
-    )
+    how = ("--model", "logistic_regression", "--features", "mean_color", "--folds", "2", "--target", "gender")
+    run("fit", *how, "--name", "faces")
     run("report", "--name", "faces")
     text = (tmp_path / "work" / "reports" / "faces" / "report.md").read_text()
     assert "logistic_regression" in text
@@ -346,17 +349,71 @@ def test_a_server_that_stops_answering_makes_no_row_unusable(
     assert not (tmp_path / "work" / "manifest.csv").exists()
 
 
-def test_an_audit_says_that_it_has_not_read_the_images_of_a_bucket(run, only_in_the_bucket, bucket):
-    run("prepare", "table", only_in_the_bucket, "--root", bucket / "photos", *TABLE)
+def test_an_audit_finds_nearly_identical_images_of_a_bucket(run, portraits, bucket, tmp_path):
+    for path in sorted((portraits / "photos").iterdir())[:2]:
+        Image.open(path).resize((48, 48)).save(path.with_stem(f"{path.stem}_small"))
+    upload(portraits / "photos", bucket / "photos")
+    run("prepare", "image_folder", portraits, "--option", "target=place")
+    here = near_duplicates(run, tmp_path)
+    run("prepare", "image_folder", bucket, "--option", "target=place")
+    assert near_duplicates(run, tmp_path) == here
+
+
+def near_duplicates(run, tmp_path):
+    run("audit")
+    (path,) = (tmp_path / "work").rglob("audit.json")
+    findings = json.loads(path.read_text())["findings"]
+    (found,) = [one for one in findings if one["name"] == "near_duplicates"]
+    assert found["details"]["pairs"]["compared"] > 0
+    return found
+
+
+def test_folders_and_file_names_are_labels_in_a_bucket_too(run, portraits, bucket, tmp_path):
+    files = sorted((portraits / "photos").iterdir())
+    for number, path in enumerate(files[:6]):
+        data, label = path.read_bytes(), ("female", "male")[number % 2]
+        name = f"{20 + number}_{number % 2}_0_2017010917421{number:04}.jpg.chip.jpg"
+        Bucket(bucket.scheme).create(bucket / "folders" / label / path.name, data)
+        Bucket(bucket.scheme).create(bucket / "utkface" / "UTKFace" / name, data)
+    for name in (".hidden.png", "notes.txt", "raw.cr2"):
+        Bucket(bucket.scheme).create(bucket / "folders" / name, b"x")
+    said = run("prepare", "image_folder", bucket / "folders")
+    assert "not images: 1 (1 .txt, for example 'notes.txt')" in said
+    assert "raw camera files, which have to be exported as JPEG: 1" in said
+    assert "hidden files and folders: 1" in said
+    manifest = Manifest.load(tmp_path / "work" / "manifest.csv")
+    assert manifest.table["gender"].tolist() == ["female"] * 3 + ["male"] * 3
+    run("prepare", "utkface", bucket / "utkface")
+    manifest = Manifest.load(tmp_path / "work" / "manifest.csv")
+    assert manifest.table["age"].tolist() == [20, 21, 22, 23, 24, 25]
+    assert manifest.usable.all()
     run(*EXTRACT)
-    assert "This check reads only files of this machine" in run("audit")
 
 
-@pytest.mark.parametrize("kind", ["image_folder", "utkface", "adience", "synthetic"])
-def test_other_kinds_of_data_sets_say_that_they_read_this_machine(run, in_memory, kind):
-    said = run("prepare", kind, "memory://bucket/photos", code=1)
-    assert said.startswith(f"error: {kind} reads only files of this machine, not memory://bucket/photos.")
-    assert said.count("\n") == 1
+def test_adience_in_a_bucket_is_read_as_in_a_folder(run, bucket, tmp_path):
+    folder = tmp_path / "adience"
+    header = "user_id\toriginal_image\tface_id\tage\tgender\n"
+    for fold in range(5):
+        row = f"u{fold}\tphoto{fold}.jpg\t{fold}\t(25, 32)\tf\n"
+        image = folder / f"faces/u{fold}/coarse_tilt_aligned_face.{fold}.photo{fold}.jpg"
+        image.parent.mkdir(parents=True)
+        Image.new("RGB", (16, 16), (fold, 0, 0)).save(image)
+        (folder / f"fold_{fold}_data.txt").write_text(header + row)
+    run("prepare", "adience", folder)
+    here = Manifest.load(tmp_path / "work" / "manifest.csv")
+    for path in sorted(folder.rglob("*.*")):
+        if path.is_file():
+            Bucket(bucket.scheme).create(bucket / path.relative_to(folder), path.read_bytes())
+    run("prepare", "adience", bucket)
+    pd.testing.assert_frame_equal(Manifest.load(tmp_path / "work" / "manifest.csv").table, here.table)
+
+
+def test_made_up_portraits_are_written_to_this_machine_only(run, in_memory):
+    said = run("prepare", "synthetic", "memory://bucket/photos", code=1)
+    assert said == (
+        "error: memory://bucket/photos is in a bucket, and this can only use files and folders of this"
+        " machine. Copy the files to a folder of this machine first.\n"
+    )
 
 
 def test_a_table_in_a_bucket_is_read_with_the_images_beside_it(run, portraits, bucket, tmp_path):
@@ -394,25 +451,126 @@ def test_a_model_in_a_bucket_predicts_as_the_one_in_a_folder_does(run, prepared,
     assert "is not a saved model" in run("predict", image, "--model", bucket / "nothing", code=1)
 
 
-def test_what_a_bucket_is_not_written_or_read_for_is_said_in_one_line(run, prepared, in_memory, tmp_path):
-    run(*EXTRACT)
-    image = prepared / "photos" / "s0_0.png"
-    for said, *arguments in (
-        (
-            "files are written to folders of this machine only",
-            "cache",
-            "export",
-            "mean_color",
-            "s3://b/x.npy",
-        ),
-        ("Images to predict must be files of this machine", "predict", "memory://bucket/x.png"),
-        ("files are written to folders of this machine only", "predict", image, "--output", "S3://b/x.csv"),
-    ):
-        output = run(*arguments, code=1)
-        assert said in output, output
-        assert output.count("error:") == 1
+def test_a_project_is_a_folder_of_this_machine(in_memory):
     with pytest.raises(WorkspaceError, match="A project must be a folder of this machine, not s3://b/work"):
         fk.Project("s3://b/work")
+
+
+PREDICT = ("predict", "--faces", "center", "--model")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """The folder of a model that needs no weights."""
+    root = tmp_path_factory.mktemp("fitted")
+    for number in range(12):
+        Image.new("RGB", (16, 16), (255 * (number % 2), 10 * number, 0)).save(root / f"{number}.png")
+    files = [f"{number}.png" for number in range(12)]
+    table = pd.DataFrame({"file": files, "gender": ["female", "male"] * 6})
+    how = {"project": root / "work", "progress": False}
+    data = fk.Dataset.from_frame(table, images="file", subject="file", labels=["gender"], root=root, **how)
+    X = fk.embed(data, "mean_color", detector="whole_image", **how)
+    fk.evaluate(data, X, "logistic_regression", target="gender", folds=2, save_models=True, **how)
+    (folder,) = (root / "work" / "models").glob("*logistic_regression*")
+    return folder
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_images_and_predictions_may_be_in_a_bucket(run, prepared, model, bucket, tmp_path, ending):
+    photos = prepared / "photos"
+    run(*PREDICT, model, photos, "--output", tmp_path / f"here{ending}")
+    upload(photos, bucket / "photos")
+    output = bucket / "out" / f"ages{ending}"
+    assert f"Wrote {output}" in run(*PREDICT, model, bucket / "photos", "--output", output)
+    theirs, here = read_file(output, 2**20), (tmp_path / f"here{ending}").read_bytes()
+    if ending == ".parquet":
+        theirs, here = (pd.read_parquet(io.BytesIO(data)) for data in (theirs, here))
+        theirs["photograph"] = [name.removeprefix(f"{bucket}/") for name in theirs["photograph"]]
+        here["photograph"] = [name.removeprefix(f"{prepared}/") for name in here["photograph"]]
+        pd.testing.assert_frame_equal(theirs, here)
+    else:
+        assert theirs.replace(str(bucket).encode(), b"") == here.replace(str(prepared).encode(), b"")
+    assert [path.name for path in files_in(bucket / "out")] == [output.name]
+    run(*PREDICT, model, bucket / "photos" / "s0_0.png", "--output", output)  # replaces it
+    Bucket(bucket.scheme).replace(output, b"somebody's letter")
+    said = run(*PREDICT, model, bucket / "photos", "--output", output, code=1)
+    assert "exists and is not a table of predictions" in said
+    assert read_file(output, 100) == b"somebody's letter"
+
+
+@pytest.mark.parametrize("ending", [".csv", ".json", ".parquet"])
+def test_a_table_that_is_not_finished_is_kept_under_another_name(bucket, ending):
+    table = TableFile(bucket / f"ages{ending}")
+    table.append(pd.DataFrame({"photograph": ["a.jpg"], "age": [3.0]}))
+    table.append(pd.DataFrame({"photograph": ["b.jpg"], "age": [4.0]}))
+    assert table.end() == bucket / f"ages{ending}.partial"
+    assert [path.name for path in files_in(bucket)] == [f"ages{ending}.partial"]
+    data = io.BytesIO(read_file(bucket / f"ages{ending}.partial", 2**20))
+    read = {".csv": pd.read_csv, ".json": pd.read_json, ".parquet": pd.read_parquet}[ending]
+    assert read(data)["age"].tolist() == [3.0, 4.0]
+
+
+def files_in(folder):
+    return Store(folder)._storage.files(folder)
+
+
+def test_a_listing_in_a_bucket_names_images_anywhere(run, prepared, model, bucket):
+    upload(prepared / "photos", bucket / "photos")
+    lines = [str(bucket / "photos" / "s0_0.png"), str(prepared / "photos" / "s1_0.png")]
+    lines += [str(bucket / "photos" / "gone.png")]
+    Bucket(bucket.scheme).create(bucket / "list.txt", "\n".join(lines).encode())
+    said = run(*PREDICT, model, "--listing", bucket / "list.txt", code=1)
+    assert all(line in said for line in lines)
+    assert "missing_file" in said
+    assert "Cannot read the listing" in run(*PREDICT, model, "--listing", bucket / "none.txt", code=1)
+
+
+def test_a_manifest_is_saved_to_a_bucket_and_lists_its_images(run, prepared, model, bucket, tmp_path):
+    upload(prepared / "photos", bucket / "photos")
+    run("prepare", "table", prepared / "people.csv", "--root", bucket / "photos", *TABLE)
+    dataset = fk.Dataset.load(tmp_path / "work" / "manifest.csv")
+    dataset.save(bucket / "manifest.csv")
+    again = fk.Dataset.load(f"{bucket}/manifest.csv")
+    pd.testing.assert_frame_equal(again.table, dataset.table)
+    assert again.root == bucket / "photos"
+    assert "s7_1.png" in run(*PREDICT, model, "--listing", bucket / "manifest.csv")
+    with pytest.raises(ManifestError, match=f"There is no manifest at {bucket}/other.csv"):
+        fk.Dataset.load(bucket / "other.csv")
+
+
+def test_a_model_is_saved_to_a_bucket_and_replaced_there(prepared, model, bucket):
+    ours, url = fk.load_model(model), bucket / "models" / model.name
+    assert ours.save(str(url)) == url
+    assert {path.name for path in files_in(url)} == {path.name for path in model.iterdir()}
+    images = sorted((prepared / "photos").iterdir())
+    pd.testing.assert_frame_equal(fk.load_model(str(url)).predict(images), ours.predict(images))
+    ours.save(url)
+    Bucket(bucket.scheme).create(bucket / "letters" / "a.txt", b"x")
+    with pytest.raises(ModelError, match="letters contains other files"):
+        ours.save(bucket / "letters")
+
+
+def test_vectors_and_reports_are_written_to_a_bucket(run, prepared, bucket, tmp_path):
+    run(*EXTRACT)
+    how = ("--model", "logistic_regression", "--features", "mean_color", "--folds", "2")
+    run("fit", *how, "--target", "gender")
+    run("cache", "export", "mean_color", bucket / "vectors.npy")
+    vectors = np.load(io.BytesIO(read_file(bucket / "vectors.npy", 2**20)))
+    assert vectors.tobytes() == vectors_of(tmp_path / "work").tobytes()
+    run("report", "--output", bucket / "report.html", "--model-card")
+    run("report")
+    here = next((tmp_path / "work" / "reports").rglob("report.html"))
+    for name in ("report.html", "report.md"):
+        assert read_file(bucket / name, 2**24) == (here.parent / name).read_bytes()
+    assert b"model-index" in read_file(bucket / "model_card.md", 2**20)
+
+
+@pytest.mark.slow
+def test_an_output_that_cannot_be_written_is_one_line_before_an_image_is_read(run, prepared, model, s3):
+    for output in ("s3://nowhere/out.csv", "s3://nowhere/out.parquet"):
+        said = run(*PREDICT, model, prepared / "photos", "--output", output, code=1)
+        assert said == f"error: Cannot read {output}: there is no such bucket.\n"
+    assert "must end in" in run(*PREDICT, model, prepared / "photos", "--output", s3 / "out.xml", code=1)
 
 
 # ---------------------------------------------------------------- workers
@@ -451,6 +609,7 @@ def test_workers_of_a_cluster_are_told_the_url_and_open_it(
 ON_A_CLUSTER = """
 import sys
 import featurekit as fk
+import pandas as pd
 table, bucket, folder = sys.argv[1:]
 columns = {"image_path": "file", "subject_id": "person", "age": "years", "gender": "sex"}
 how = {"project": f"{folder}/work", "progress": False}
@@ -462,6 +621,18 @@ for name, executor in (("alone", "local"), ("shared", fk.RayExecutor(address="lo
     assert X.extraction.n_read == 24, X.extraction
     vectors.append(X.vectors.tobytes())
 assert vectors[0] == vectors[1]
+fk.evaluate(data, X, "logistic_regression", target="gender", folds=2, save_models=True, **how)
+(model,) = (how["project"].folder.models).glob("*logistic_regression*")
+fk.load_model(model).save(f"{bucket}/model")
+asked = {"choose": "center", "probabilities": True, "progress": False}
+executor = fk.RayExecutor(address="local", workers=1)
+for n_read in (24, 0):
+    parts = fk.predict_in_parts(
+        f"{bucket}/photos", f"{bucket}/parts", f"{bucket}/model", executor=executor, **asked
+    )
+    assert parts.n_read == n_read, parts
+alone = fk.predict(f"{bucket}/photos", f"{bucket}/model", cache=False, **asked)
+pd.testing.assert_frame_equal(parts.frame(), alone, check_exact=True)
 """
 
 
@@ -479,8 +650,6 @@ def test_a_cluster_reads_and_writes_a_bucket_and_gives_the_bits_of_one_process(p
 @pytest.mark.slow
 def test_helper_processes_read_photographs_of_a_bucket(run, s3, tmp_path, monkeypatch):
     """What a process is not told it finds in its environment, as this one does."""
-    from PIL import Image
-
     from featurekit.embeddings import extractor
 
     helped = []

@@ -1,12 +1,20 @@
 """--executor ray: options that have an effect only there, or none there, and a table in parts."""
 
+import os
+import signal
+import threading
+from contextlib import contextmanager
+
 import pandas as pd
 import pytest
 
+from featurekit.data.datasets import DATASETS
+from featurekit.embeddings.executors import ray as executor
 from featurekit.errors import WorkspaceError
 from featurekit.faces.photographs import Photograph
 from featurekit.inference import parts as library
 from featurekit.inference.parts import How, Part
+from tests.workers_at_work import workers_at_work
 
 EMBED = ("extract", "--backbone", "mean_color", "--detector", "whole_image")
 
@@ -89,7 +97,8 @@ def test_a_folder_with_other_parts_is_refused(photographs, tmp_path):
         library._refuse_other_files(parts[0].path, parts)
 
 
-def test_a_part_of_a_worker_that_writes_elsewhere_is_no_part(photographs, tmp_path):
+def test_a_part_of_a_worker_that_writes_elsewhere_is_no_part(photographs, tmp_path, monkeypatch):
+    monkeypatch.setattr(executor, "_LATE", 0.0)
     part = Part(tmp_path / "part-00000-0.parquet", tuple(photographs[:2]))
     with pytest.raises(WorkspaceError, match="folder of the parts must be one that all machines"):
         library._check(part, {"path": "elsewhere"})
@@ -98,20 +107,49 @@ def test_a_part_of_a_worker_that_writes_elsewhere_is_no_part(photographs, tmp_pa
         library._check(part, {"path": str(part.path)})
 
 
+def test_a_part_of_another_machine_may_be_seen_late(photographs, tmp_path):
+    part = Part(tmp_path / "part-00000-0.parquet", tuple(photographs[:1]))
+    pd.DataFrame({"photograph": [photographs[0].name]}).to_parquet(tmp_path / "written")
+    later = threading.Timer(0.2, (tmp_path / "written").rename, [part.path])
+    later.start()
+    library._check(part, {"path": str(part.path)})
+    later.join()
+
+
+@contextmanager
+def first_worker_killed():
+    """Kill the first worker that begins with a piece of work, while the block is run."""
+    killed, done = [], threading.Event()
+
+    def kill_one():
+        while not killed and not done.wait(0.01):
+            killed.extend(workers_at_work()[:1])
+        for worker in killed:
+            os.kill(worker, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_one)
+    killer.start()
+    try:
+        yield
+    finally:
+        done.set()
+        killer.join()
+
+
 @pytest.mark.slow
 @pytest.mark.weights
-def test_the_parts_are_the_table_of_one_machine_and_only_absent_ones_are_computed(
+def test_with_a_killed_worker_the_parts_are_the_table_of_one_machine_and_only_absent_ones_are_computed(
     featurekit, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(library, "IMAGES", 10)
-    from featurekit.data.datasets import DATASETS
-
     folder = DATASETS["synthetic"].read(tmp_path / "data", n_subjects=24, n_pictures=1).root
     asked = ("predict", folder, "--probabilities", "--faces", "center")
-    code, printed, errors = featurekit(
-        *asked, "--executor", "ray", "--address", "local", "--output", tmp_path / "parts"
-    )
+    with first_worker_killed():
+        code, printed, errors = featurekit(
+            *asked, "--executor", "ray", "--address", "local", "--output", tmp_path / "parts"
+        )
     assert code == 0, errors
+    assert "1 worker of the cluster ended early" in errors
     assert "Wrote 3 parts with 24 rows" in printed
     assert featurekit(*asked, "--output", tmp_path / "one.parquet")[0] == 0
     whole, one = pd.read_parquet(tmp_path / "parts"), pd.read_parquet(tmp_path / "one.parquet")

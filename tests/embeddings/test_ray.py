@@ -7,7 +7,6 @@ import subprocess
 import sys
 from dataclasses import replace
 from importlib.util import find_spec
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -24,6 +23,7 @@ from featurekit.embeddings.vectors import load_embeddings
 from featurekit.errors import EngineError, ModelError, WorkspaceError
 from featurekit.faces.settings import default_settings
 from featurekit.registry import SESSION
+from tests.workers_at_work import workers_at_work
 
 
 @pytest.fixture(scope="module")
@@ -56,19 +56,6 @@ def extracted(manifest, whole, store, address, progress=None):
     settings, recipes = whole
     with RayExecutor(address=address, workers=2).opened() as workers:
         return extract(manifest, recipes, settings, store, run=workers.run, progress=progress)
-
-
-def workers_at_work():
-    """Return the numbers of the processes of Ray's workers that have a piece of work."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        try:
-            command = (folder / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if folder.name.isdecimal() and command.startswith(b"ray::_Worker.work"):
-            found.append(int(folder.name))
-    return found
 
 
 def assert_same(manifest, whole, one, other):

@@ -81,6 +81,13 @@ def test_a_number_that_is_changed_by_hand_is_found(figures):
     )
 
 
+def test_the_page_on_clusters_says_what_is_stored(figures):
+    page = figures.CLUSTER_PAGE.read_text(encoding="utf-8")
+    assert figures.CLUSTER_BEGIN in page
+    assert figures.PREDICT_BEGIN in page
+    assert figures.with_cluster(page) == page, "Next: python benchmarks/kept_figures.py"
+
+
 def test_the_history_says_what_is_stored(figures):
     page = (ROOT / "docs" / "results" / "history.md").read_text(encoding="utf-8")
     assert page == figures.history(), "Next: python benchmarks/kept_figures.py"

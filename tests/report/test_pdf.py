@@ -52,10 +52,10 @@ def test_a_browser_that_fails_or_hangs_is_an_error_and_leaves_nothing(tmp_path, 
     monkeypatch.setattr("tempfile.tempdir", str(folders))
     broken = program(tmp_path, "broken", "echo 'no sandbox' >&2; exit 3")
     with pytest.raises(EngineError, match=r"printed no PDF \(exit code 3: no sandbox\)"):
-        print_pdf(page, str(broken))
+        print_pdf(page.read_text(), str(broken))
     monkeypatch.setattr(pdf, "TIMEOUT", 0.2)
     with pytest.raises(EngineError, match="took longer than"):
-        print_pdf(page, str(program(tmp_path, "hanging", "exec sleep 30")))
+        print_pdf(page.read_text(), str(program(tmp_path, "hanging", "exec sleep 30")))
     assert list(folders.iterdir()) == []
 
 
@@ -66,7 +66,7 @@ def test_a_printed_report_is_text_on_several_a4_pages_without_images(tmp_path):
     runs = make_runs()[::3]
     gender = make_evidence([run for run in runs if run.target == "gender"])
     page = write_report(tmp_path, runs, "t", gender)
-    data = print_pdf(page, find_browser())
+    data = print_pdf(page.read_text(), find_browser())
     assert data.startswith(b"%PDF-")
     sizes = set(re.findall(rb"/MediaBox \[0 0 ([\d.]+) ([\d.]+)\]", data))
     assert {(round(float(width)), round(float(height))) for width, height in sizes} == {(842, 595)}  # A4

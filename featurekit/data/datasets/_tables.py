@@ -21,7 +21,8 @@ import pandas as pd
 
 from featurekit.data.file_types import ENDINGS
 from featurekit.errors import ManifestError
-from featurekit.urls import UrlPath, read_file
+from featurekit.files import read_file
+from featurekit.urls import UrlPath
 
 MAX_BYTES = 2**32
 # Stands in messages for the path of a table that does not come from a file.

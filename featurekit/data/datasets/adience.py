@@ -18,6 +18,7 @@ from featurekit.data.datasets import RawRows, dataset, one_of, unique_ids
 from featurekit.data.find import check_folder, part_of
 from featurekit.data.targets import age_group_of
 from featurekit.errors import ManifestError
+from featurekit.files import is_file, is_folder, opened
 
 N_FOLDS = 5
 LAYOUTS = {
@@ -102,7 +103,7 @@ def _image_pattern(path: Path, layout: str) -> str:
     Raises:
         ManifestError: its folder does not exist.
     """
-    there = [name for name in LAYOUTS if (path / name).is_dir()]
+    there = [name for name in LAYOUTS if is_folder(path / name)]
     if not there or layout not in ("auto", *there):
         wanted = "'faces' or 'aligned'" if layout == "auto" else f"'{layout}'"
         raise ManifestError(
@@ -157,15 +158,16 @@ def _said_to_be_missing(
 
 def _read_fold(file: Path, fold: int) -> pd.DataFrame:
     """Return the rows of a fold file as text, with the fold's number."""
-    if not file.is_file():
+    if not is_file(file):
         raise ManifestError(
             f"The fold file {file.name} of Adience is not in {file.parent}. The five fold files list"
             " the faces."
         )
     try:
-        rows = pd.read_csv(
-            file, sep="\t", dtype=str, keep_default_na=False, quoting=csv.QUOTE_NONE, encoding="utf-8-sig"
-        )
+        with opened(file) as text:
+            rows = pd.read_csv(
+                text, sep="\t", dtype=str, keep_default_na=False, quoting=csv.QUOTE_NONE, encoding="utf-8-sig"
+            )
     except (OSError, ValueError) as error:
         raise ManifestError(f"{file} cannot be read as an Adience fold file: {error}") from error
     if missing := [column for column in _COLUMNS if column not in rows]:

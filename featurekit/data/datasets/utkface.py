@@ -12,6 +12,7 @@ import numpy as np
 
 from featurekit.data.datasets import RawRows, dataset
 from featurekit.data.find import find_images, part_of
+from featurekit.files import is_folder
 
 # The whole pattern must match: in 61_1_20170109142408075.jpg.chip.jpg a field is missing, and it is not clear
 # whether the 1 is a gender. A space or a missing dot before "jpg" leaves the fields clear, and so
@@ -32,7 +33,7 @@ def utkface(path: Path) -> RawRows:
     Args:
         path: folder of the images, or the folder that contains the folder "UTKFace".
     """
-    root = part_of(path, "UTKFace") if (path / "UTKFace").is_dir() else path
+    root = part_of(path, "UTKFace") if is_folder(path / "UTKFace") else path
     found = find_images(root)
     table = found.table
     fields = [_NAME.fullmatch(image.rpartition("/")[2]) for image in table["image_path"]]

@@ -185,7 +185,7 @@ class Receipt:
         told = sorted([*self.rows, *(row for row, _ in self.unread)])
         if told != sorted(rows.tolist()):
             raise AssertionError(f"The receipt of rows {rows.tolist()} is of the rows {told}.")
-        missing = next((name for name in self.files if not _appears(job.cache / name)), None)
+        missing = next((name for name in self.files if not appears(job.cache / name)), None)
         if missing:
             raise WorkspaceError(
                 f"A worker on {self.machine} has written {missing}, which is not in {job.cache} here."
@@ -221,7 +221,7 @@ def _pieces(todo: NDArray[np.intp], n_workers: int) -> list[NDArray[np.intp]]:
     return pieces
 
 
-def _appears(path: Path) -> bool:
+def appears(path: Path) -> bool:
     """Whether a file is there, or comes within a minute: NFS may show a new file of another machine late."""
     until = time.monotonic() + _LATE
     while not is_stored(path):
