@@ -230,8 +230,11 @@ def readme():
 
 def documentation():
     """Return the pages of docs/, without what a benchmark has printed."""
-    pages = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").rglob("*.md"))]
-    text = re.sub(r"<!-- cluster: .*?<!-- end of cluster -->", "", "\n".join(pages), flags=re.DOTALL)
+    cluster, pages = ROOT / "docs" / "cluster.md", sorted((ROOT / "docs").rglob("*.md"))
+    text = "\n".join(path.read_text(encoding="utf-8") for path in pages if path != cluster)
+    text += re.sub(
+        r"<!-- [^>]*: python .*?<!-- end of", "", cluster.read_text(encoding="utf-8"), flags=re.DOTALL
+    )
     # Parts of an extraction, one after the other.
     return without_paths(text).replace("merged as they come", "")
 
