@@ -1,5 +1,7 @@
 """The built documentation: strict, and readable from files, on a phone, without any other host."""
 
+import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import featurekit as fk
 from tests.test_docs import pages_in
 
 ROOT = Path(__file__).parents[1]
@@ -63,6 +66,24 @@ def test_the_search_finds_a_page_without_a_server(site, opened):
     found = page.locator(".md-search-result__item a").evaluate_all("links => links.map(one => one.href)")
     assert any("concepts/prediction_sets.html" in link for link in found)
     assert elsewhere == []
+
+
+def test_the_reference_has_every_method(site):
+    pages = (site / "reference" / "python").glob("*.html")
+    text = "\n".join(path.read_text(encoding="utf-8") for path in pages)
+    documented = set(re.findall(r'id="featurekit\.([\w.]+)"', text))
+    methods = {
+        f"{name}.{member}"
+        for name in fk.__all__
+        if inspect.isclass(kind := getattr(fk, name))
+        for member, found in inspect.getmembers(
+            kind, lambda one: inspect.isroutine(one) or isinstance(one, property)
+        )
+        if not member.startswith("_")
+        and getattr(getattr(found, "fget", found), "__module__", "").startswith("featurekit.")
+    }
+    assert len(methods) > 40
+    assert methods - documented == set()
 
 
 def test_every_picture_of_the_site_is_there(site, opened):

@@ -5,10 +5,12 @@
 Pages are written so that their links work in the repository; here they are made to work in the site.
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
 from command_line import command_line_page
+from functions import with_functions
 from kept_reports import with_kept_reports
 from mkdocs.structure.files import File
 from requests_elsewhere import requests_elsewhere
@@ -42,12 +44,19 @@ def on_files(files: Any, config: Any) -> Any:
     return files
 
 
-def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+def on_page_markdown(markdown: str, page: Any, config: Any, **_: Any) -> str:
     """Return the text of a page with the links of the site."""
     source = page.file.src_uri
     if source == "results/index.md":
         markdown = with_kept_reports(markdown, ROOT / "reports")
+    if source == "reference/api.md":
+        markdown = with_functions(markdown, DOCS / "reference" / "python", _python_pages(config))
     return for_site(markdown, at=f"docs/{source}", page=source)
+
+
+def _python_pages(config: Any) -> list[str]:
+    """Return the files of the reference of Python, in the order of the navigation."""
+    return re.findall(r"reference/python/(\w+\.md)", str(config.nav))
 
 
 def on_post_build(config: Any) -> None:
