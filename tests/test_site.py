@@ -93,3 +93,15 @@ def test_every_picture_of_the_site_is_there(site, opened):
     sizes = page.locator("article img").evaluate_all("images => images.map(one => one.naturalWidth)")
     assert len(sizes) == len(list((ROOT / "docs" / "pictures" / "tutorial").iterdir()))
     assert min(sizes) > 100
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everybody_can_read_the_pages(site, opened, scheme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed").Axe()
+    page, _ = opened(site / "index.html", scheme=scheme)
+    for name in ("index", "tutorial", "reference/cli", "reference/python/data", "results/utkface"):
+        page.goto((site / name).with_suffix(".html").as_uri())
+        found = [
+            one for one in axe.run(page).response["violations"] if one["impact"] in ("serious", "critical")
+        ]
+        assert [(name, one["id"], one["nodes"][0]["html"][:100]) for one in found] == []

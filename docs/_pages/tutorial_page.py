@@ -36,5 +36,6 @@ def _shown(output: dict[str, Any]) -> str:
     if output["kind"] == "picture":
         return f"![What the cell shows](pictures/tutorial/{output['value']})"
     if output["kind"] == "html":
-        return f'<div class="fk-output">\n{output["value"]}\n</div>'
+        attributes = 'class="fk-output" tabindex="0" role="region" aria-label="Output"'  # it can be scrolled
+        return f"<div {attributes}>\n{output['value']}\n</div>"
     return f'<pre class="fk-output">{html.escape(output["value"], quote=False)}</pre>'
