@@ -129,12 +129,12 @@ def cache_purge(
 ) -> None:
     """Remove a subject from the whole workspace.
 
-    The rows of the subject are removed from the manifest, the cache (faces, vectors, crops, hashes), the
-    folds, the predictions and the audit, and the command checks that none is left. Report pages that show
-    faces, and outcome files, are deleted. The runs were scored with the removed faces, so the report ranks
-    none of them until `featurekit fit` has fitted them again. The image files themselves are not touched. A
-    fitted model cannot forget the faces that it was trained on: such models are listed. No other command may
-    run in the workspace at the same time. If a purge was killed, run it again.
+    The rows of the subject are removed from the manifest, marks.csv, the cache (faces, vectors, crops,
+    hashes), the folds, the predictions and the audit, and the command checks that none is left. Report pages
+    that show faces, and outcome files, are deleted. The runs were scored with the removed faces, so the
+    report ranks none of them until `featurekit fit` has fitted them again. The image files themselves are not
+    touched. A fitted model cannot forget the faces that it was trained on: such models are listed. No other
+    command may run in the workspace at the same time. If a purge was killed, run it again.
 
     Examples:
       featurekit cache purge --subject s0 --dry-run
