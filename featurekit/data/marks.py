@@ -26,7 +26,7 @@ import pandas as pd
 from featurekit.data.cells import read_age_group, read_gender, read_years
 from featurekit.data.datasets import RawRows, unique_ids
 from featurekit.data.manifest import COLUMNS, csv_of, label_names
-from featurekit.data.targets import AGE_GROUP, GENDER, MAX_AGE, age_group_of
+from featurekit.data.targets import AGE_GROUP, GENDER, GENDER3, MAX_AGE, age_group_of
 from featurekit.errors import ManifestError
 from featurekit.files import read_file, write_text
 from featurekit.registry import unknown
@@ -197,6 +197,10 @@ def _replace(table: pd.DataFrame, row: int, label: str, column: str, value: Any)
         before = age_group_of(float(table["age"].to_numpy(float)[row]))
         if table.loc[row, "age_group"] in ("", before):
             table.loc[row, "age_group"] = age_group_of(value)
+    # Three genders are those two, and others: they follow the gender.
+    follows = label == "gender" and GENDER3.name in table
+    if follows and str(table.loc[row, GENDER3.name]) == str(table.loc[row, column]):
+        table.loc[row, GENDER3.name] = value
     table.loc[row, column] = value
 
 
