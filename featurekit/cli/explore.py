@@ -1,7 +1,7 @@
 """featurekit explore: look at the faces on a page of this machine, and mark those with a wrong label."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,44 +17,50 @@ from featurekit.cli._workspace import (
 from featurekit.text import counted, one_line
 from featurekit.urls import place_of
 
+if TYPE_CHECKING:
+    from featurekit.explore.server import Server
+
 _LAST_PORT = 65_535
+Features = Annotated[
+    str | None,
+    typer.Option(
+        "--features",
+        help="Feature set of the map and of the neighbours: network or network:layer, several joined by +."
+        " Default: all that have been extracted and that models use.",
+    ),
+]
+Method = Annotated[
+    str,
+    typer.Option(
+        help="How the map is made: pca (the first two principal components), or umap (pip install"
+        " 'featurekit[umap]')."
+    ),
+]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        help="Model whose predictions are shown: a run of the comparison, or a model. Default: the best model"
+        " of each target, on these features if there is one."
+    ),
+]
+Output = Annotated[
+    Path | None, typer.Option(help="File of the marks, ending in .csv. Default: marks.csv in the workspace.")
+]
+Port = Annotated[int, typer.Option(help="Port to listen on; 0 means any free one.", min=0, max=_LAST_PORT)]
+IsOpened = Annotated[bool, typer.Option("--open", help="Open the page in the browser of this machine.")]
+Seed = Annotated[int, typer.Option(help="Seed of the random numbers.", min=0, max=LARGEST_SEED)]
 
 
 def explore(
     context: typer.Context,
-    features: Annotated[
-        str | None,
-        typer.Option(
-            help="Feature set of the map and of the neighbours: network or network:layer, several joined by"
-            " +. Default: all that have been extracted and that models use."
-        ),
-    ] = None,
-    method: Annotated[
-        str,
-        typer.Option(
-            help="How the map is made: pca (the first two principal components), or umap (pip install"
-            " 'featurekit[umap]')."
-        ),
-    ] = "pca",
+    features: Features = None,
+    method: Method = "pca",
     name: ComparisonName = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help="Model whose predictions are shown: a run of the comparison, or a model. Default: the best"
-            " model of each target, on these features if there is one."
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(help="File of the marks, ending in .csv. Default: marks.csv in the workspace."),
-    ] = None,
-    port: Annotated[
-        int, typer.Option(help="Port to listen on; 0 means any free one.", min=0, max=_LAST_PORT)
-    ] = 0,
-    is_opened: Annotated[
-        bool, typer.Option("--open", help="Open the page in the browser of this machine.")
-    ] = False,
-    seed: Annotated[int, typer.Option(help="Seed of the random numbers.", min=0, max=LARGEST_SEED)] = 0,
+    model: Model = None,
+    output: Output = None,
+    port: Port = 0,
+    is_opened: IsOpened = False,
+    seed: Seed = 0,
 ) -> None:
     """Show the faces on a local page: a map, filters, nearest neighbours, suspicious labels, and marks.
 
@@ -93,15 +99,20 @@ def explore(
     for text in page.notes:
         note(text)
     with Server(page, port) as server:
-        typer.echo(f"{counted(page.n_faces, 'face is', 'faces are')} shown at {server.address}")
-        typer.echo("Only this machine can open the page. Press Ctrl-C to end it.")
-        if is_opened:
-            typer.launch(server.address)
-        with until_stopped():
-            server.serve_forever()
+        _serve(server, page.n_faces, is_opened=is_opened)
     _, kept = page.read_marks()
     if kept:
         typer.echo(one_line(f"Ended. {counted(len(kept), 'mark is', 'marks are')} in {marks}"))
         typer.echo(f"Next: {next_command(context, 'prepare', 'DATASET', 'PATH', '--marks', str(marks))}")
     else:
         typer.echo(one_line(f"Ended. There are no marks in {marks}"))
+
+
+def _serve(server: "Server", n_faces: int, *, is_opened: bool) -> None:
+    """Print the address of the page, and serve it until Ctrl-C."""
+    typer.echo(f"{counted(n_faces, 'face is', 'faces are')} shown at {server.address}")
+    typer.echo("Only this machine can open the page. Press Ctrl-C to end it.")
+    if is_opened:
+        typer.launch(server.address)
+    with until_stopped():
+        server.serve_forever()

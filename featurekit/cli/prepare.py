@@ -12,6 +12,21 @@ from featurekit.cli._workspace import project_of_command
 from featurekit.errors import ManifestError
 from featurekit.text import counted, one_line
 
+Root = Annotated[
+    str | None,
+    typer.Option(
+        help="For table: the folder that its image paths are relative to, or the URL of a folder in a"
+        " bucket, e.g. s3://bucket/photos."
+    ),
+]
+Marks = Annotated[
+    Path | None,
+    typer.Option(
+        help="Table of marks that featurekit explore has written: the faces that it excludes are not"
+        " used, and the labels that it replaces are replaced."
+    ),
+]
+
 
 def prepare(
     context: typer.Context,
@@ -36,20 +51,8 @@ def prepare(
             " With age=, no ages are read."
         ),
     ] = None,
-    root: Annotated[
-        str | None,
-        typer.Option(
-            help="For table: the folder that its image paths are relative to, or the URL of a folder in a"
-            " bucket, e.g. s3://bucket/photos."
-        ),
-    ] = None,
-    marks: Annotated[
-        Path | None,
-        typer.Option(
-            help="Table of marks that featurekit explore has written: the faces that it excludes are not"
-            " used, and the labels that it replaces are replaced."
-        ),
-    ] = None,
+    root: Root = None,
+    marks: Marks = None,
 ) -> None:
     """Read a data set into manifest.csv and report its problems.
 
@@ -78,13 +81,18 @@ def prepare(
         for what, n in data.info.get("tally", {}).items()
     ]
     print_table(["what", "rows"], rows)
-    if applied := data.info.get("marks"):
-        typer.echo(
-            f"Applied the marks of {marks}: {counted(applied['excluded'], 'face', 'faces')} excluded,"
-            f" {counted(applied['replaced'], 'label', 'labels')} replaced."
-        )
+    if marks:
+        _print_applied(marks, data.info["marks"])
     written = project.folder.manifest
     typer.echo(f"Wrote {written} and, with the counts above, {written.with_suffix('.json')}")
+
+
+def _print_applied(marks: Path, applied: dict[str, Any]) -> None:
+    faces, labels = (
+        counted(applied["excluded"], "face", "faces"),
+        counted(applied["replaced"], "label", "labels"),
+    )
+    typer.echo(one_line(f"Applied the marks of {marks}: {faces} excluded, {labels} replaced."))
 
 
 def _options(

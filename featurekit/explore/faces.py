@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from featurekit.checks.label_suspects import suspected_of
 from featurekit.data.manifest import COLUMNS, Manifest
 from featurekit.data.targets import GENDER, GENDER3, TARGETS, Target
+from featurekit.embeddings.plane import Plane
 from featurekit.errors import FeaturekitError, UnknownNameError
 from featurekit.evaluation.comparable import set_apart
 from featurekit.evaluation.image_quality import QUALITY_BANDS
@@ -134,13 +135,15 @@ def runs_to_show(
 
 
 def judgements_of(
-    runs: Iterable[Run], folder: Path, data: Manifest, rows: NDArray[np.intp]
+    runs: Iterable[Run], results: HasRuns | None, data: Manifest, rows: NDArray[np.intp]
 ) -> tuple[list[Judgement], list[str]]:
     """Return what each run predicts for the faces of some rows, and why some runs are left out."""
-    found, notes = [], []
+    found, notes = list[Judgement](), list[str]()
+    if results is None:
+        return found, notes
     for run in runs:
         try:
-            found.append(_judgement(run, folder, data, rows))
+            found.append(_judgement(run, results.folder, data, rows))
         except FeaturekitError as error:
             notes.append(f"The predictions of {run.name} are not shown. {error.args[0]}")
     return found, notes
@@ -223,7 +226,8 @@ def column_of(target: Target, values: "pd.Series[Any]") -> Column:
 def page_data(
     data: Manifest,
     rows: NDArray[np.intp],
-    places: NDArray[np.float64],
+    plane: Plane,
+    chosen: NDArray[np.intp],
     columns: Sequence[Column],
     judgements: Sequence[Judgement],
     facts: Mapping[str, Any],
@@ -233,16 +237,21 @@ def page_data(
     Args:
         data: the data set.
         rows: row number of each face.
-        places: place of each face on the map, shape (n_faces, 2).
+        plane: the map.
+        chosen: position of each face on the map.
         columns: labels of the faces.
         judgements: predictions for the faces.
-        facts: further facts, such as the name of the data set.
+        facts: further facts, such as the name of the features.
     """
     table = data.table.iloc[rows]
     shared = {
+        "dataset": visible(data.name),
+        "synthetic": bool(data.info.get("synthetic")),
+        "method": plane.method.upper(),
+        "shares": plane.shares and [round(100 * share, 1) for share in plane.shares],
         "rows": rows.tolist(),
-        "x": np.round(places[:, 0], 4).tolist(),
-        "y": np.round(places[:, 1], 4).tolist(),
+        "x": np.round(plane.places[chosen, 0], 4).tolist(),
+        "y": np.round(plane.places[chosen, 1], 4).tolist(),
         "images": [visible(str(path)) for path in table["image_path"]],
         "subjects": [visible(str(name)) for name in table["subject_id"]],
         "columns": [column.as_json() for column in columns],

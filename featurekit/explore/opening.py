@@ -115,8 +115,7 @@ def explore(
         EngineError: UMAP is not installed.
         ManifestError: the file of the marks exists, and is not a table of marks.
         UnknownNameError: there is no network, method or model with a given name.
-        WorkspaceError: nothing has been extracted, or not the given features, or not of all faces; or the
-            marks cannot be written to this file.
+        WorkspaceError: the given features have not been extracted of all faces, or marks is a folder.
     """
     check_method(method)
     before = check_marks(marks)
@@ -128,18 +127,16 @@ def explore(
     recipes = [recipe_of(ledger, frozen(name)) for name in names]
     reader = open_vectors(data, recipes, ledger.settings, store)
     plane = plane_of(reader, method, seed=seed, progress=progress)
-    judgements, left_out = (
-        judgements_of(runs, results.folder, data, plane.rows) if results is not None else ([], [])
-    )
+    judgements, left_out = judgements_of(runs, results, data, plane.rows)
     chosen, n_all = _chosen(plane, data, judgements, {one.face_id for one in before}, seed)
     rows, judgements = plane.rows[chosen], [one.at(chosen) for one in judgements]
     faces = faces_recipe(ledger.settings, recipes)
     quality = quality_labels(data, [faces], store, rows)
     columns = columns_of(data, quality, rows, [one.run.target for one in judgements])
     labels = [column.name for column in columns if column.name in data.table]
-    facts = {**_facts(data, plane, marks), "n_all": n_all, "features": visible(short), "labels": labels}
+    facts = {"n_all": n_all, "features": visible(short), "labels": labels, "file": visible(str(marks))}
     return Explorer(
-        page_data(data, rows, plane.places[chosen], columns, judgements, facts),
+        page_data(data, rows, plane, chosen, columns, judgements, facts),
         len(rows),
         MarksFile(marks, data, rows, labels),
         (*notes, *left_out, *_note_of_sample(len(rows), n_all, plane)),
@@ -182,17 +179,6 @@ def _chosen(
         mixed = np.random.default_rng(seed).permutation(shown)
         shown = np.sort(mixed[np.argsort(~is_first[mixed], kind="stable")][:most])
     return shown, n_all
-
-
-def _facts(data: Manifest, plane: Plane, marks: Path) -> dict[str, Any]:
-    """Return what the head of the page says."""
-    return {
-        "dataset": visible(data.name),
-        "method": plane.method.upper(),
-        "shares": plane.shares and [round(100 * share, 1) for share in plane.shares],
-        "synthetic": bool(data.info.get("synthetic")),
-        "file": visible(str(marks)),
-    }
 
 
 def _note_of_sample(n_shown: int, n_all: int, plane: Plane) -> list[str]:

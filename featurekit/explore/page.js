@@ -435,7 +435,12 @@ $("filters").addEventListener("input", (event) => {
   update();
 });
 $("filters").addEventListener("submit", (event) => event.preventDefault());
-$("filters").addEventListener("reset", () => setTimeout(() => map.choose(null)));
+$("filters").addEventListener("reset", (event) => {
+  event.preventDefault(); // it would change the target too
+  makeFilters();
+  $("filters").querySelector("[type=reset]").focus();
+  map.choose(null);
+});
 $("coloring").addEventListener("change", paintMap);
 $("order").addEventListener("change", update);
 $("zoom").addEventListener("click", () => {

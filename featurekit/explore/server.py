@@ -13,6 +13,7 @@ import json
 import logging
 import re
 import secrets
+import sys
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from http import HTTPStatus
@@ -95,6 +96,11 @@ class Server(ThreadingHTTPServer):
         """Listen, without the look-up of the name of this machine that HTTPServer makes."""
         TCPServer.server_bind(self)
         self.server_name, self.server_port = HOST, int(self.server_address[1])
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing if the browser has gone away, as it does when somebody scrolls on."""
+        if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError):
+            super().handle_error(request, client_address)
 
     @property
     def address(self) -> str:
