@@ -92,8 +92,10 @@ def export_for(
     with whole_file(path / "vectors.npy") as file:
         np.save(file, vectors, allow_pickle=False)
     write_text(path / "labels.csv", csv_of(frame))
+    labels_path = str(path / "labels.csv")
+    # With dataset_dir instead, FiftyOne wants the images in the folder.
     return [path / "labels.csv", path / "vectors.npy"], (
-        f"fiftyone.Dataset.from_dir(dataset_dir={str(path)!r}, dataset_type=fiftyone.types.CSVDataset)"
+        f"fiftyone.Dataset.from_dir(labels_path={labels_path!r}, dataset_type=fiftyone.types.CSVDataset)"
     )
 
 
