@@ -162,7 +162,6 @@ def check_all_else_works(run: Run) -> None:
     """Vectors of other networks are still there, though the package's detector found the faces."""
     for command, said in (
         ("audit", "near duplicates"),
-        ("cache verify", ""),
         ("fit --model logistic_regression --target gender --folds 2 --no-models", "mean_color"),
     ):
         done = run(command)

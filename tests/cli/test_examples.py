@@ -11,6 +11,7 @@ import pytest
 import typer
 
 from featurekit.cli.app import app
+from featurekit.data.marks import Mark, write_marks
 from featurekit.networks import weights
 
 # Examples that are parsed only, and why they are not run.
@@ -20,16 +21,25 @@ NOT_RUN = {
     'featurekit ensemble "*--dlib_age--svm" "*--multitask_cnn" --weighted': "needs the run above",
     "featurekit explain models/gender--finetuned_cnn photo.jpg --output maps": "minutes of training",
     "featurekit export models/gender--finetuned_cnn gender.onnx": "minutes of training",
+    "featurekit explain models/gender--dlib_age--svm photos/ --average --output maps": (
+        "a minute of maps; tests/inference/test_explain.py runs it on fewer faces"
+    ),
     "featurekit embeddings map --features dlib_age --method umap --label age_group --output umap.png": (
         "half a minute, in which UMAP is compiled"
     ),
     "featurekit prepare table people.csv --root s3://bucket/photos": "tests/cli/test_buckets.py has a bucket",
+    "featurekit predict s3://bucket/photos --output s3://bucket/ages.parquet": "a bucket, as above",
+    "featurekit report --output s3://bucket/utkface.html --xlsx": "a bucket, as above",
     "featurekit extract --executor ray --address local": "Ray starts; tests/embeddings/test_ray.py runs it",
     "featurekit fit --model svm --model random_forest --executor ray --address local": (
         "Ray starts; tests/evaluation/test_ray_fits.py runs it"
     ),
     "featurekit predict photos/ --executor ray --address local --output predictions/": (
         "Ray starts; tests/cli/test_cluster.py runs it"
+    ),
+    "featurekit explore": "serves a page until it is stopped; tests/explore runs it",
+    "featurekit explore --features dlib_age --model svm --output marks.csv": (
+        "serves a page until it is stopped; tests/explore runs it"
     ),
     "featurekit report --pdf": "needs a browser; tests/cli/test_report.py runs it with a made-up one",
     "featurekit weights fetch builtin": "uses the network",
@@ -111,7 +121,7 @@ def test_every_example_does_its_work(featurekit, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
-    for name in ("photos", "holiday", "photo.jpg", "people.csv", "faces.csv"):
+    for name in ("photos", "holiday", "photo.jpg", "people.csv", "faces.csv", "marks.csv"):
         (tmp_path / "work" / name).symlink_to(tmp_path / name)
     done = set()
     for example in [one for one in examples() if one not in NOT_RUN]:
@@ -138,7 +148,7 @@ def _put_data_sets(folder: Path):
     """Write made-up data sets as the examples name them."""
     from featurekit.data.datasets import DATASETS
 
-    raw = DATASETS["synthetic"].read(folder / "data" / "adience", n_subjects=96, n_pictures=1)
+    raw = DATASETS["synthetic"].read(folder / "data" / "adience", n_subjects=64, n_pictures=1)
     rows = []
     for name in ("photos", "holiday", "data/UTKFace"):
         (folder / name).mkdir(parents=True)
@@ -155,5 +165,6 @@ def _put_data_sets(folder: Path):
     table.to_csv(folder / "people.csv", index=False)
     table.columns = ["image_path", "subject_id", "age", "gender", *columns[4:]]
     table.to_csv(folder / "faces.csv", index=False)
+    write_marks(folder / "marks.csv", [Mark("gone.jpg", "gone.jpg", "exclude")])
     shutil.copy(folder / "photos" / "s0_0.png", folder / "photo.jpg")
     shutil.copy(folder / "photos" / "s1_0.png", folder / "holiday" / "beach.png")

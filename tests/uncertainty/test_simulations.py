@@ -1,8 +1,9 @@
 """Whether the tests of a comparison keep what they promise, on Adience's real subjects and made-up models.
 
-Every simulation draws 1,000 data sets or more. Each has Adience's 2,283 subjects with their 19,359 faces,
-and models whose errors are correlated as those of real models are: within a subject, since some people are
-hard to read for everybody and some for one model; and between models, since many faces are read alike by all.
+Every simulation of an error draws 1,000 data sets or more. Each has Adience's 2,283 subjects with their
+19,359 faces, and models whose errors are correlated as those of real models are: within a subject, since some
+people are hard to read for everybody and some for one model; and between models, since many faces are read
+alike by all.
 """
 
 from itertools import combinations
@@ -59,10 +60,10 @@ def simulated(counts, losses, rng, n_sets, *, share=DISPUTED):
     return (disputed - rng.binomial(disputed, p)).astype(float)
 
 
-def batches(counts, losses, seed, size, **how):
-    """Yield N_SETS data sets in batches of one table each, shape (n_subjects, size * n_models), and seeds."""
+def batches(counts, losses, seed, size, *, n_sets=N_SETS, **how):
+    """Yield data sets in batches of one table each, shape (n_subjects, size * n_models), and seeds."""
     rng = np.random.default_rng(seed)
-    for _ in range(N_SETS // size):
+    for _ in range(n_sets // size):
         drawn = simulated(counts, losses, rng, size, **how)
         yield drawn.transpose(1, 0, 2).reshape(len(counts), -1), int(rng.integers(2**31))
 
@@ -97,7 +98,10 @@ EFFECTS = (0.01, 0.02, 0.05)
 
 
 @pytest.fixture(
-    scope="module", params=[(2, 100, 999), (12, 20, 999), (60, 5, 299)], ids=lambda of: f"{of[0]}"
+    scope="module",
+    # For 60 models one effect has to do: it takes as long as everything else.
+    params=[(2, 100, 999, EFFECTS), (12, 20, 999, EFFECTS), (60, 5, 299, EFFECTS[1:2])],
+    ids=lambda of: f"{of[0]}",
 )
 def found(request, counts):
     """What the tests say of so many models.
@@ -110,20 +114,20 @@ def found(request, counts):
         share of the differences between the better and the worse half of the models was shown, by our test
         and by Holm.
     """
-    n_models, size, n_flips = request.param
+    n_models, size, n_flips, effects = request.param
     pairs = list(combinations(range(n_models), 2))
     together = [(n_models * s + i, n_models * s + j) for s in range(size) for i, j in pairs]
     families = [s for s in range(size) for _ in pairs]
     worse = np.arange(n_models * size) % n_models >= n_models // 2
     differ = [i < n_models // 2 <= j for i, j in pairs]
     rng = np.random.default_rng(n_models)
-    wrong, shown = 0.0, {effect: np.zeros(2) for effect in EFFECTS}
+    wrong, shown = 0.0, {effect: np.zeros(2) for effect in effects}
     with threadpool_limits(1):
         for losses, seed in batches(counts, np.zeros(n_models), n_models, size):
             tested = sign_flip(losses, together, families=families, seed=seed, n_flips=n_flips)
             wrong += (tested.adjusted.reshape(size, -1).min(axis=1) <= ALPHA).sum() / N_SETS
             right = (counts[:, None] - losses[:, worse]).astype(int)
-            for effect in EFFECTS:
+            for effect in effects:
                 lower = losses.copy()
                 lower[:, worse] += rng.binomial(right, effect / ACCURACY)
                 tested = sign_flip(lower, together, families=families, seed=seed, n_flips=n_flips)
@@ -139,11 +143,10 @@ def test_equal_models_are_called_different_in_5_percent_of_data_sets(found):
     assert 0.035 <= found[0] <= 0.065
 
 
-@pytest.mark.parametrize("effect", EFFECTS)
-def test_as_many_differences_are_shown_as_holm_would_show(found, effect):
-    ours, holms = found[1][effect]
-    assert ours >= holms - 0.01
-    assert holms > 0
+def test_as_many_differences_are_shown_as_holm_would_show(found):
+    for effect, (ours, holms) in found[1].items():
+        assert ours >= holms - 0.01, effect
+        assert holms > 0, effect
 
 
 def test_the_limit_of_infinitely_many_flips_is_what_many_flips_approach(counts):
@@ -222,7 +225,7 @@ def test_an_equally_good_cheaper_model_is_recommended(counts, truth):
     """Of the data sets in which an equally good model is cheaper than the one that scored best."""
     n, equal = len(truth), np.array(truth) == 0
     there, shown = 0, 0
-    for losses, flips in batches(counts, truth, 100 + n, 50, share=FEW):
+    for losses, flips in batches(counts, truth, 100 + n, 50, n_sets=N_SETS // 2, share=FEW):
         for one in losses.reshape(len(counts), -1, n).transpose(1, 0, 2):
             best = int(one.sum(axis=0).argmin())
             if not equal[:best].any():
@@ -233,5 +236,5 @@ def test_an_equally_good_cheaper_model_is_recommended(counts, truth):
             within = [j for j in cheaper if j < best and found.adjusted[j] <= ALPHA]
             # The best one itself is no recommendation: without a cheaper one within the margin this fails.
             shown += bool(within) and bool(equal[within[0]])
-    assert there >= 300
+    assert there >= 150
     assert shown >= 0.8 * there, f"{shown} of {there}"
