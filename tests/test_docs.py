@@ -322,10 +322,16 @@ def constants():
     from featurekit.networks.backbones.pixels import SIDE
     from featurekit.uncertainty.conformal import MISSED
     from featurekit.uncertainty.resampling import FEWEST, LEVEL
-    from tests.faces.test_hostile_pictures import bombs
+    from tests.faces.test_hostile_pictures import (
+        bombs,
+        made_up,
+        test_every_damaged_picture_gives_pixels_or_a_status,
+    )
 
     words = {3: "three", 6: "six", 9: "nine", 10: "ten"}
     nine = words[round(10 * (1 - MISSED))]
+    [tried] = test_every_damaged_picture_gives_pixels_or_a_status.pytestmark
+    damaged = max(getattr(one, "values", one)[1] for one in tried.args[1])
     kb = SIDE * SIDE * 3 / 1024
     return [
         ("docs/concepts/statistics.md", f"Slices of fewer than {FEWEST} subjects"),
@@ -340,6 +346,7 @@ def constants():
         ("docs/how_to/fine_tuning.md", f"{SIDE} × {SIDE} pixels, {kb:.0f} KB each"),
         ("docs/how_to/fine_tuning.md", f"{kb:.0f} KB per face, {kb * 20_000 / 1e6:.1f} GB for 20,000 faces"),
         ("docs/how_to/fine_tuning.md", f"each of {words[FROZEN_VIEWS]} augmented views"),
+        ("docs/security.md", f"{damaged:,} damaged images of {len(made_up.pictures())} kinds"),
         ("docs/security.md", f"and {len(bombs())} decompression bombs"),
     ]
 
