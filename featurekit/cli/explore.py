@@ -47,7 +47,6 @@ Output = Annotated[
     Path | None, typer.Option(help="File of the marks, ending in .csv. Default: marks.csv in the workspace.")
 ]
 Port = Annotated[int, typer.Option(help="Port to listen on; 0 means any free one.", min=0, max=_LAST_PORT)]
-IsOpened = Annotated[bool, typer.Option("--open", help="Open the page in the browser of this machine.")]
 Seed = Annotated[int, typer.Option(help="Seed of the random numbers.", min=0, max=LARGEST_SEED)]
 
 
@@ -59,7 +58,6 @@ def explore(
     model: Model = None,
     output: Output = None,
     port: Port = 0,
-    is_opened: IsOpened = False,
     seed: Seed = 0,
 ) -> None:
     """Show the faces on a local page: a map, filters, nearest neighbours, suspicious labels, and marks.
@@ -99,7 +97,7 @@ def explore(
     for text in page.notes:
         note(text)
     with Server(page, port) as server:
-        _serve(server, page.n_faces, is_opened=is_opened)
+        _serve(server, page.n_faces)
     _, kept = page.read_marks()
     if kept:
         typer.echo(one_line(f"Ended. {counted(len(kept), 'mark is', 'marks are')} in {marks}"))
@@ -108,11 +106,9 @@ def explore(
         typer.echo(one_line(f"Ended. There are no marks in {marks}"))
 
 
-def _serve(server: "Server", n_faces: int, *, is_opened: bool) -> None:
+def _serve(server: "Server", n_faces: int) -> None:
     """Print the address of the page, and serve it until Ctrl-C."""
     typer.echo(f"{counted(n_faces, 'face is', 'faces are')} shown at {server.address}")
     typer.echo("Only this machine can open the page. Press Ctrl-C to end it.")
-    if is_opened:
-        typer.launch(server.address)
     with until_stopped():
         server.serve_forever()

@@ -1,7 +1,7 @@
 """The marks of the page: they are read from a CSV file when the page is opened, and written back on request.
 
-Marks of faces that the page does not show stay in the file. If somebody else has changed the file in the
-meantime, it is not overwritten.
+Marks of faces and of labels that the page does not show stay in the file. If somebody else has changed the
+file in the meantime, it is not overwritten.
 """
 
 from collections.abc import Mapping, Sequence
@@ -58,8 +58,7 @@ class MarksFile:
             ManifestError: the file is not a table of marks.
         """
         version, marks = self._read()
-        rows = ((self._rows.get((one.face_id, one.image_path)), one) for one in marks)
-        return version, [RowMark(row, *one[2:]) for row, one in rows if row is not None]
+        return version, [RowMark(self._rows[one[:2]], *one[2:]) for one in marks if self._is_shown(one)]
 
     def save(self, version: str, marks: Sequence[Any]) -> tuple[str, int]:
         """Write the marks of the faces on the page, and return the new version and the number of all marks.
@@ -81,12 +80,16 @@ class MarksFile:
                     f"{self.path.name} has changed since the page was opened, so it was not overwritten. Load"
                     " the page again; marks that were not written are lost."
                 )
-            others = [one for one in before if (one.face_id, one.image_path) not in self._rows]
+            others = [one for one in before if not self._is_shown(one)]
             write_marks(self.path, [*others, *new])
             return self._version(), len(others) + len(new)
 
     def _read(self) -> tuple[str, list[Mark]]:
         return self._version(), read_marks(self.path) if self.path.is_file() else []
+
+    def _is_shown(self, mark: Mark) -> bool:
+        """Whether the page shows the face and the label of a mark."""
+        return mark[:2] in self._rows and (mark.mark != LABEL or mark.label in self._labels)
 
     def _version(self) -> str:
         """Return a hash of the file; "" if it does not exist."""

@@ -226,7 +226,7 @@ function markWords(row) {
   for (const [label, value] of labels) {
     const column = columnOf[label];
     const number = column.classes.indexOf(value);
-    words.push(`${column.title}: ${value === "" ? "no label" : number >= 0 ? column.shown[number] : value}`);
+    words.push(`new ${column.title}: ${value === "" ? "no label" : number >= 0 ? column.shown[number] : value}`);
   }
   if (note) words.push(`“${note}”`);
   return words.join(", ");
@@ -377,7 +377,7 @@ function sayMarks(trouble = "") {
   const n = marks.of.size;
   $("selected").textContent = selected.size ? `${counted(selected.size, "face is", "faces are")} selected.` : "No face is selected.";
   $("apply").disabled = !selected.size;
-  $("bar").classList.toggle("picking", selected.size > 0);
+  $("bar").classList.toggle("busy", selected.size > 0);
   $("write").disabled = marks.areWritten;
   const what = n ? counted(n, "marked face", "marked faces") : "No marks";
   $("state").textContent = trouble || (marks.areWritten ? (n || marks.version ? `${what}, as in ${data.file}` : what) : `${what}, not written yet`);

@@ -174,12 +174,13 @@ def test_marks_are_written_and_read_again(request_, page):
     again = request_("marks.json").json()
     assert again["version"] == answer.json()["version"]
     assert sorted(one["row"] for one in again["marks"]) == [0, 2, 2, 4, 5]
-    # What is sent replaces what was there, and marks of faces elsewhere stay.
-    other = Mark("gone.png", "gone.png", "exclude")
-    write_marks(path, [*kept, other])
-    version = request_("marks.json").json()["version"]
-    assert request_("marks.json", "POST", body={"version": version, "marks": []}).status == 200
-    assert read_marks(path) == [other]
+    # What is sent replaces what was there, and marks of other faces and other labels stay.
+    others = [Mark("gone.png", "gone.png", "exclude"), kept[1]._replace(label="beard", value="no")]
+    write_marks(path, [*kept, *others])
+    again = request_("marks.json").json()
+    assert len(again["marks"]) == 5
+    assert request_("marks.json", "POST", body={"version": again["version"], "marks": []}).status == 200
+    assert read_marks(path) == others
 
 
 def test_a_file_that_somebody_has_changed_is_not_overwritten(request_, page):

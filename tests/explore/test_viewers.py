@@ -47,8 +47,8 @@ def test_a_table_for_embedding_atlas_has_a_map_the_labels_and_the_vectors(export
 def test_a_folder_for_fiftyone_is_read_as_it_reads_it(export, project, tmp_path):
     code, output, errors = export("fiftyone", "fiftyone")
     assert code == 0, errors
-    read = f"from_dir(labels_path='{tmp_path / 'fiftyone' / 'labels.csv'}', dataset_type=fiftyone.types.CSVDataset)"
-    assert read in output
+    labels_path = str(tmp_path / "fiftyone" / "labels.csv")
+    assert f"from_dir({labels_path=}, dataset_type=fiftyone.types.CSVDataset)" in output
     folder = tmp_path / "fiftyone"
     assert sorted(one.name for one in folder.iterdir()) == ["labels.csv", "vectors.npy"]
     # As its importer does: csv.DictReader, and the column filepath with whole paths.
