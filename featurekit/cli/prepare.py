@@ -65,11 +65,11 @@ def prepare(
 
     Examples:
       featurekit prepare utkface ~/data/UTKFace
+      featurekit prepare utkface ~/data/UTKFace --marks marks.csv
       featurekit prepare adience ~/data/adience -o protocol=repaired
       featurekit prepare table people.csv --column image_path=file --column age=years --root photos
       featurekit prepare table people.csv --root s3://bucket/photos
       featurekit prepare table faces.csv --root photos -o labels=beard,hair -o missing=-none -o box=xywh
-      featurekit prepare utkface ~/data/UTKFace --marks marks.csv
     """
     from featurekit.data.manifest import REASONS
 
