@@ -12,7 +12,7 @@ FEATUREKIT := $(BIN)/python cli.py
 # What has been installed is noted under a name that changes with what should be.
 INSTALLED := $(VENV)/.featurekit-$(shell cat pyproject.toml $(LOCK) | cksum | cut -d' ' -f1)
 
-.PHONY: demo test slow lint install weights lock audit clean
+.PHONY: demo test slow lint docs install weights lock audit clean
 
 install: $(INSTALLED)
 
@@ -52,6 +52,11 @@ lint: $(INSTALLED)
 	$(BIN)/lint-imports
 	$(BIN)/bandit -c pyproject.toml -q -r featurekit
 
+# The documentation, in site/: without the network, and without a link that leads nowhere.
+docs: $(INSTALLED)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --config-file docs/mkdocs.yml
+	@echo "Open site/index.html"
+
 # The newest of everything, installed here and written down.
 lock:
 	$(MAKE) install LOCK=
@@ -71,4 +76,4 @@ audit: $(INSTALLED)
 		--path "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 
 clean:
-	rm -rf $(DEMO) .venv
+	rm -rf $(DEMO) site .venv

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from featurekit.api.results import load_results
 from featurekit.checks.audit import Audit
 from featurekit.estimators.fitted_features import FITTED_FEATURES, is_fitted
 from featurekit.evaluation.data_curve import DataCurve, load_curves
@@ -33,9 +34,13 @@ CLASSIC = ROOT / "reports" / "utkface-classic"
 CLUSTER = ROOT / "benchmarks" / "results" / "cluster" / "kill_workers.json"
 CLUSTER_PREDICT = CLUSTER.with_name("kill_workers_of_predict.json")
 CLUSTER_PAGE = ROOT / "docs" / "cluster.md"
+RESULTS_PAGE = ROOT / "docs" / "results" / "utkface.md"
+README = ROOT / "README.md"
 CLUSTER_BEGIN, CLUSTER_END = "<!-- cluster: python benchmarks/kept_figures.py -->", "<!-- end of cluster -->"
 PREDICT_BEGIN, PREDICT_END = "<!-- predict: python benchmarks/kept_figures.py -->", "<!-- end of predict -->"
 BEGIN, END = "<!-- results: python benchmarks/kept_figures.py -->", "<!-- end of results -->"
+PRINTED_BEGIN = "<!-- printed: python benchmarks/kept_figures.py -->"
+PRINTED_END = "<!-- end of printed -->"
 SIX = "dlib_age+dlib_age:middle+dlib_gender+mobilenet_v2+mobilenet_v2:middle+dlib_face"
 FIVE = SIX.removesuffix("+dlib_face")
 THREE = "dlib_age+dlib_gender+dlib_face"
@@ -49,6 +54,16 @@ COLUMNS = (
     ("age", "mae_years"),
 )
 TARGETS = {"age_group": "age groups", "gender": "gender", "age": "age"}
+# What README shows: six models of the comparison, and the models that its lines of Python fit.
+SHORT = (
+    (SIX, "weighted ensemble of svm and multitask_cnn (epochs 6)"),
+    (SIX, "svm"),
+    (FIVE, "svm"),
+    ("dlib_age", "multitask_cnn (epochs 6)"),
+    ("off-the-shelf networks", "off_the_shelf"),
+    ("none", "majority"),
+)
+PRINTED = ("svm", "xgboost", "logistic_regression", "off_the_shelf", "majority")
 # The estimators of the comparison of hand-crafted features, and its features that are networks.
 ESTIMATORS = ("svm", "random_forest")
 NETWORKS = ("dlib_age", "dlib_face")
@@ -94,7 +109,7 @@ def _intro(runs: Sequence[Run]) -> str:
         " these have an age inside one of Adience's eight age groups. "
         + "; ".join(f"*{name}*: `{features}`" for features, name in NAMES.items() if features in used)
         + ". The whole report has confidence intervals, tests, confusion matrices, costs and licences:"
-        " [reports/utkface-builtin/report.md](reports/utkface-builtin/report.md)."
+        " [reports/utkface-builtin/report.md](../../reports/utkface-builtin/report.md)."
     )
 
 
@@ -106,13 +121,35 @@ def _features(run: Run) -> str:
     return NAMES.get(run.features, run.features)
 
 
-def _table(runs: Sequence[Run]) -> list[str]:
-    """Return a row for each model, the best at age groups first."""
+def short_results(folder: Path = FOLDER) -> str:
+    """Return the six rows of README, and what they were measured on."""
+    runs = load_runs(folder)
+    dataset, tested = runs[0].dataset, max(run.n_tested for run in runs)
+    lines = [
+        f"UTKFace, {tested:,} faces of {dataset['n_rows']:,} images, {runs[0].folds['number']} folds;"
+        " mean ± standard deviation over the folds.",
+        "",
+        *_table(runs, [(NAMES.get(features, features), model) for features, model in SHORT]),
+    ]
+    return "\n".join(lines)
+
+
+def printed(folder: Path = FOLDER) -> str:
+    """Return what README's lines of Python print, from the same models of the kept comparison."""
+    frame = load_results(folder).frame("age_group")
+    shown = frame[((frame["features"] == "dlib_age") | (frame["role"] != "")) & frame["model"].isin(PRINTED)]
+    columns = ["accuracy", "accuracy_low", "accuracy_high"]
+    return f"```text\n{shown.set_index('model')[columns].round(3)}\n```"
+
+
+def _table(runs: Sequence[Run], only: Sequence[tuple[str, str]] = ()) -> list[str]:
+    """Return a row for each model, or only for some of them, the best at age groups first."""
     by_model: dict[tuple[str, str], dict[str, Run]] = {}
     for run in runs:
         by_model.setdefault((_features(run), run.classifier_name), {})[run.target] = run
     first = best_first([run for run in runs if run.target == "age_group"])
     order = [(_features(run), run.classifier_name) for run in first]
+    order = [model for model in order if not only or model in only]
     titles = []
     for target, name in COLUMNS:
         kind = score_kind(name)
@@ -208,8 +245,8 @@ def _hardware(runs: Sequence[Run]) -> list[str]:
 
 
 def history() -> str:
-    """Return docs/history.md: scores of runs whose predictions were not stored, so they cannot be tested."""
-    with (ROOT / "docs" / "history.csv").open(encoding="utf-8", newline="") as file:
+    """Return docs/results/history.md: scores of runs without stored predictions, which cannot be tested."""
+    with (ROOT / "docs" / "results" / "history.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     lines = [
         "# Earlier scores on UTKFace",
@@ -218,8 +255,8 @@ def history() -> str:
         " earlier versions of"
         " featurekit, some of them on other machines. Their predictions were not stored, so confidence"
         " intervals and tests cannot be computed for them, and they are in no ranking. Scores are mean ±"
-        " standard deviation over five folds. `docs/history.csv` has the command, the date and the hardware"
-        " of each run.",
+        " standard deviation over five folds. [history.csv](history.csv) has the command, the date and the"
+        " hardware of each run.",
         "",
         "| target | features | model | score | mean ± std | device |",
         "| --- | --- | --- | --- | --- | --- |",
@@ -238,7 +275,7 @@ def history() -> str:
 
 
 def hand_crafted(folder: Path = CLASSIC) -> str:
-    """Return docs/hand_crafted.md: what hand-crafted features are worth beside two networks."""
+    """Return docs/results/hand_crafted.md: what hand-crafted features are worth beside two networks."""
     runs, evidence = load_runs(folder), Evidence.load(folder)
     assert evidence is not None
     by_model = {(run.features, run.target, run.classifier): run for run in runs}
@@ -250,8 +287,8 @@ def hand_crafted(folder: Path = CLASSIC) -> str:
         "",
         "Hand-crafted features are computed from the pixels, or from landmarks, by a formula of a paper. No"
         " network is trained for them, and only `landmarks_68` needs a download. This page"
-        " compares them with two networks that were"
-        f" trained on faces, on the {dataset['n_rows']:,} images of UTKFace of README's results"
+        f" compares them with two networks that were trained on faces, on the {dataset['n_rows']:,} images of"
+        " UTKFace of [the other comparison](utkface.md)"
         f" ({tested:,} faces that were found, each with its mirror image), on the same"
         f" {runs[0].folds['number']} folds (seed {runs[0].seed}). No published scores of these features on"
         " UTKFace were found, so there is nothing to compare these scores with.",
@@ -280,7 +317,7 @@ def hand_crafted(folder: Path = CLASSIC) -> str:
         *_more_faces(runs, load_curves(folder, runs)),
         "",
         "The whole report has confidence intervals, slices and costs:"
-        f" [reports/{folder.name}/report.md](../reports/{folder.name}/report.md).",
+        f" [reports/{folder.name}/report.md](../../reports/{folder.name}/report.md).",
         "",
         *_hardware(runs),
         "",
@@ -360,9 +397,15 @@ def _best_without_network(runs: Sequence[Run], target: str, evidence: TargetEvid
     )
 
 
-def with_results(readme: str) -> str:
-    """Return README with the results that are stored now."""
-    return _between(readme, BEGIN, END, f"\n{results()}\n")
+def with_results(page: str) -> str:
+    """Return the page on UTKFace with the results that are stored now."""
+    return _between(page, BEGIN, END, f"\n{results()}\n")
+
+
+def with_short_results(readme: str) -> str:
+    """Return README with six rows of the results, and with what its lines of Python print."""
+    readme = _between(readme, BEGIN, END, f"\n{short_results()}\n")
+    return _between(readme, PRINTED_BEGIN, PRINTED_END, printed())
 
 
 def with_cluster(page: str) -> str:
@@ -424,11 +467,11 @@ def _cluster_predict() -> str:
 
 def main() -> None:
     """Write README and the pages of docs/ that are derived, or check whether they are up to date."""
-    readme = ROOT / "README.md"
     wanted = {
-        readme: with_results(readme.read_text(encoding="utf-8")),
-        ROOT / "docs" / "hand_crafted.md": hand_crafted(),
-        ROOT / "docs" / "history.md": history(),
+        README: with_short_results(README.read_text(encoding="utf-8")),
+        RESULTS_PAGE: with_results(RESULTS_PAGE.read_text(encoding="utf-8")),
+        ROOT / "docs" / "results" / "hand_crafted.md": hand_crafted(),
+        ROOT / "docs" / "results" / "history.md": history(),
         ROOT / "docs" / "glossary.md": glossary_page(),
         CLUSTER_PAGE: with_cluster(CLUSTER_PAGE.read_text(encoding="utf-8")),
     }

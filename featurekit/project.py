@@ -8,6 +8,7 @@ A project is the folder in which the user works, by default the current folder:
     models/<name>/                  fitted models
     reports/<name>/                 comparisons of models
     purge.json                      the subjects whose data `featurekit purge` is removing
+    marks.csv                       marks of faces by `featurekit explore`, unless the user names another file
     mlflow.db                       results logged to MLflow, unless the user names another store
 
 A comparison of models is a folder below reports/:
@@ -67,6 +68,8 @@ class ProjectFolder:
         models: folder of fitted models; each has a folder of its own.
         reports: folder of comparisons; each has a folder of its own.
         purge: list of the subjects whose data `featurekit purge` is removing; it exists only while that runs.
+        marks: table of the faces that are excluded or have a corrected label, unless the user names another
+            file.
         mlflow: database for results that are logged to MLflow, unless the user names another store.
     """
 
@@ -80,6 +83,7 @@ class ProjectFolder:
     models = _Below("models")
     reports = _Below("reports")
     purge = _Below("purge.json")
+    marks = _Below("marks.csv")
     mlflow = _Below("mlflow.db")
 
     @property

@@ -9,12 +9,14 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from PIL import Image
@@ -62,6 +64,9 @@ WITHOUT_WEIGHTS = (
     "-w out/part extract --backbone mean_color --detector whole_image --shard 1/2",
     "cache merge out/part",
     "cache export mean_color out/vectors.parquet",
+    "cache export mean_color out/faces.parquet --for embedding-atlas",
+    "cache export mean_color out/fiftyone --for fiftyone",
+    "explore --output out/marks.csv",
     "cache purge --subject 1",
 )
 WITH_WEIGHTS = (
@@ -262,16 +267,28 @@ def run(tmp_path: Path, dead_proxy: str) -> Run:
         (tmp_path / folder).mkdir()
 
     def start(command: str, witness: AuditEvents | Witnesses) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*witness.command, sys.executable, ROOT / "cli.py", "-w", "work", *command.split()],
-            cwd=tmp_path,
-            env=surroundings | witness.surroundings,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        words = [*witness.command, sys.executable, ROOT / "cli.py", "-w", "work", *command.split()]
+        how: Any = {"cwd": tmp_path, "env": surroundings | witness.surroundings, "text": True}
+        if command.startswith("explore"):
+            return looked_at(words, **how)
+        return subprocess.run(words, **how, capture_output=True, check=False)
 
     return start
+
+
+def looked_at(words: list[str | Path], **how: Any) -> subprocess.CompletedProcess[str]:
+    """Run a command that serves a page, look at each part of the page, write a mark, and end it by Ctrl-C."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(words, **how, **pipes, start_new_session=True) as served:
+        address = served.stdout.readline().split()[-1]
+        for place in ("", "page.js", "page.css", "faces.json", "face/0.jpg", "neighbours/0.json"):
+            urllib.request.urlopen(address + place, timeout=30).close()
+        marks = json.dumps({"version": "", "marks": [{"row": 0, "mark": "exclude"}]}).encode()
+        sent = urllib.request.Request(address + "marks.json", marks, {"Content-Type": "application/json"})
+        urllib.request.urlopen(sent, timeout=30).close()
+        os.killpg(served.pid, signal.SIGINT)
+        output, errors = served.communicate(timeout=30)
+    return subprocess.CompletedProcess(words, served.returncode, output, errors)
 
 
 def keeps_to_its_own(

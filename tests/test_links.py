@@ -8,8 +8,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
     str(path.relative_to(ROOT))
-    for folder in (".", "docs", "benchmarks")
-    for path in (ROOT / folder).glob("*.md")
+    for pattern in ("*.md", "docs/**/*.md", "benchmarks/*.md", "reports/README.md", "models/README.md")
+    for path in ROOT.glob(pattern)
 )
 # Links of Markdown to files, without the place in the file; and files that are only named.
 _LINK = re.compile(r"\]\((?![a-z+]+:|#)([^)#\s]+)")

@@ -149,6 +149,13 @@ def test_the_executed_tutorial_shows_what_the_command_line_computes(executed, tm
     told = {cell.id for cell in cells if any(one.get("name") == "stderr" for one in cell.outputs)}
     assert told == {"damage", "embed"}
 
+    # The outputs that the documentation shows are of the same cells.
+    stored = json.loads((ROOT / "docs" / "tutorial_outputs.json").read_text(encoding="utf-8"))
+    shown = {
+        cell.id: sum(one.get("data", {}).get("text/html") != "" for one in cell.outputs) for cell in cells
+    }
+    assert shown == {name: len(one["outputs"]) for name, one in stored.items()}
+
     # What the text says of the two kinds of split.
     assert kept["random split"] > kept["split by person"]
 

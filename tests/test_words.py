@@ -225,7 +225,23 @@ def scores():
 
 
 def readme():
-    return (ROOT / "README.md").read_text(encoding="utf-8")
+    return without_paths((ROOT / "README.md").read_text(encoding="utf-8"))
+
+
+def documentation():
+    """Return the pages of docs/, without what a benchmark has printed."""
+    cluster, pages = ROOT / "docs" / "cluster.md", sorted((ROOT / "docs").rglob("*.md"))
+    text = "\n".join(path.read_text(encoding="utf-8") for path in pages if path != cluster)
+    text += re.sub(
+        r"<!-- [^>]*: python .*?<!-- end of", "", cluster.read_text(encoding="utf-8"), flags=re.DOTALL
+    )
+    # Parts of an extraction, one after the other.
+    return without_paths(text).replace("merged as they come", "")
+
+
+def without_paths(markdown):
+    """Return a page without the targets of its links and the scripts that it names."""
+    return re.sub(r"\]\([^)]*\)|`python benchmarks/[^`]*`", "", markdown)
 
 
 def help_texts():
@@ -276,6 +292,7 @@ def old_words_in(text):
         glossary_page,
         meanings,
         readme,
+        documentation,
         help_texts,
         docstrings,
     ],

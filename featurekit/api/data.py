@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar
 import pandas as pd
 
 from featurekit.api.project import Project, project_of
-from featurekit.api.telling import SHOWN, Shown, shown, warn, warn_of_first
+from featurekit.api.telling import SHOWN, Shown, note, shown, warn, warn_of_first
 from featurekit.cache.file_index import FileIndex
 from featurekit.data.datasets import DATASETS
 from featurekit.data.manifest import REASONS, Manifest
@@ -138,6 +138,7 @@ def load_dataset(
     path: str | Path | None = None,
     *,
     project: Project | str | Path | None = None,
+    marks: str | Path | None = None,
     progress: Shown = True,
     **options: Any,
 ) -> Dataset:
@@ -152,6 +153,8 @@ def load_dataset(
         path: folder of the data set, or file of a table, which may be in a bucket ("s3://bucket/people.csv");
             for "synthetic", the folder for drawn portraits.
         project: the project; None for the project of the current folder.
+        marks: table of marks that `featurekit explore` has written. The faces that it excludes are not used,
+            and the labels that it replaces are replaced. None for no marks.
         progress: whether to show a progress bar, or a function that is called with (files read, files to
             read).
         options: options of the layout, such as ``protocol="repaired"`` for adience. Every layout has the
@@ -174,7 +177,15 @@ def load_dataset(
         raise ManifestError(f"The path of {reader.name} is missing: fk.load_dataset({name!r}, PATH).")
     place = project_of(project)
     with FileIndex(place.folder.file_index) as files, shown(progress, "reading", "files") as told:
-        found = prepare(name, place_of(path), content_of=files.content_of, progress=told, **options)
+        how: Any = {"content_of": files.content_of, "progress": told}
+        found = prepare(
+            name, place_of(path), marks=None if marks is None else place_of(marks), **how, **options
+        )
+    if marks is None and place.folder.marks.is_file():
+        note(
+            f"{place.folder.marks} has marks of faces, which are not used. To use them: --marks"
+            f" {place.folder.marks}"
+        )
     return _saved(Dataset(found.table, found.root, found.info), place)
 
 

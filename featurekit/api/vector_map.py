@@ -18,13 +18,11 @@ from featurekit.embeddings.vectors import open_vectors
 from featurekit.errors import EmbeddingError, TargetError, UnknownNameError, WorkspaceError
 from featurekit.estimators.fitted_features import frozen, short_name
 from featurekit.evaluation.comparable import set_apart
-from featurekit.evaluation.outcomes import read_outcomes, read_predictions
 from featurekit.evaluation.planning import full_names, is_for_any_model
 from featurekit.evaluation.results import Run
 from featurekit.networks.backbones import here
-from featurekit.project import ComparisonFolder
 from featurekit.report.displays.vector_map import VectorMapDisplay
-from featurekit.report.gallery import rows_of
+from featurekit.report.gallery import predictions_in
 from featurekit.report.select import best_first, is_named, model_name, run_named, target_title
 
 _LABELS = ("gender", "age_group", "age")  # a map is colored by the first that the data set has
@@ -146,18 +144,7 @@ def _errors(run: Run, folder: Path, data: Manifest, rows: NDArray[np.intp]) -> N
     Raises:
         WorkspaceError: the predictions of the run are missing.
     """
-    files = ComparisonFolder(folder)
-    if files.prediction(run.name).is_file():
-        table = read_predictions(files.prediction(run.name))
-        tested = rows_of(table, data)
-    elif files.outcome(run.name).is_file():
-        table = read_outcomes(files.outcome(run.name))
-        tested = table["row"].to_numpy(np.intp)
-    else:
-        raise WorkspaceError(
-            f"The predictions of {run.name} are not in {folder}. Fit it again:"
-            f" {run.command or 'featurekit fit'}"
-        )
+    table, tested = predictions_in(folder, run, data)
     if not run.classes:
         years = np.full(len(data), np.nan)
         years[tested] = (table["predicted"] - table["true"]).to_numpy(float)

@@ -32,7 +32,7 @@ def look(given: Given) -> Finding:
             "Wrong labels cannot be found, because there are no predictions with probabilities yet.",
             "Next: featurekit fit.",
         )
-    suspected = [_suspected(given.predictions[run], target) for _, run, target in best]
+    suspected = [suspected_of(given.predictions[run], target) for _, run, target in best]
     said = [
         f"{len(one.rows):,} of {one.n_faces:,} labels of {target.name} are suspicious{one.beside},"
         f" according to the model {run}, which agrees with {accuracy:.1%} of the labels"
@@ -73,7 +73,7 @@ def _best_runs(given: Given) -> list[tuple[float, str, Target]]:
     return list(best.values())
 
 
-class _Suspected(NamedTuple):
+class Suspected(NamedTuple):
     """The suspicious labels of a target according to one run.
 
     Attributes:
@@ -89,7 +89,7 @@ class _Suspected(NamedTuple):
     rows: tuple[str, ...]
 
 
-def _suspected(table: pd.DataFrame, target: Target) -> _Suspected:
+def suspected_of(table: pd.DataFrame, target: Target) -> Suspected:
     """Return the labels that the predictions of a run contradict."""
     true = target.encode(list(table["true"]))
     proba = table[[f"p_{label}" for label in target.classes]].to_numpy(float)
@@ -110,7 +110,7 @@ def _suspected(table: pd.DataFrame, target: Target) -> _Suspected:
     rows = np.flatnonzero(far)
     ids = table["face_id"].to_numpy(dtype=str)[rows[np.argsort(margin[rows], kind="stable")]]
     beside = f" by two groups or more ({wrong.sum() - len(rows):,} more by one)" if target.ordered else ""
-    return _Suspected(len(table), beside, details, tuple(map(str, ids)))
+    return Suspected(len(table), beside, details, tuple(map(str, ids)))
 
 
 def suspects(true: NDArray[np.intp], proba: NDArray[np.float64]) -> NDArray[np.intp]:

@@ -18,6 +18,24 @@ class Stopped(BaseException):
 
 
 @contextmanager
+def until_stopped() -> Iterator[None]:
+    """Leave the block at the first Ctrl-C or SIGTERM: a command that runs until then has not failed."""
+    import signal
+
+    def stop(number: int, frame: object) -> None:
+        raise Stopped(number)
+
+    before = {one: signal.signal(one, stop) for one in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    except Stopped:
+        pass
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
+@contextmanager
 def told_to_stop() -> Iterator[None]:
     """Raise Stopped at the first Ctrl-C or SIGTERM inside the block; the second ends the program at once."""
     import signal

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import featurekit as fk
+from featurekit.cli import _completion as complete
 from featurekit.cli._options import Json
 from featurekit.cli._output import BYTES, print_message, print_table, size_cell
 from featurekit.cli._terminal import Cell
@@ -132,12 +133,12 @@ def cache_purge(
 ) -> None:
     """Remove a subject from the whole workspace.
 
-    The rows of the subject are removed from the manifest, the cache (faces, vectors, crops, hashes), the
-    folds, the predictions and the audit, and the command checks that none is left. Report pages that show
-    faces, and outcome files, are deleted. The runs were scored with the removed faces, so the report ranks
-    none of them until `featurekit fit` has fitted them again. The image files themselves are not touched. A
-    fitted model cannot forget the faces that it was trained on: such models are listed. No other command may
-    run in the workspace at the same time. If a purge was killed, run it again.
+    The rows of the subject are removed from the manifest, marks.csv, the cache (faces, vectors, crops,
+    hashes), the folds, the predictions and the audit, and the command checks that none is left. Report pages
+    that show faces, and outcome files, are deleted. The runs were scored with the removed faces, so the
+    report ranks none of them until `featurekit fit` has fitted them again. The image files themselves are not
+    touched. A fitted model cannot forget the faces that it was trained on: such models are listed. No other
+    command may run in the workspace at the same time. If a purge was killed, run it again.
 
     Examples:
       featurekit cache purge --subject s0 --dry-run
@@ -194,16 +195,40 @@ def _print_what_stays(purged: "Purged", *, dry_run: bool) -> None:
 def cache_export(
     context: typer.Context,
     features: Annotated[
-        str, typer.Argument(help="Vectors that have been extracted: network or network:layer.")
+        str,
+        typer.Argument(
+            help="Vectors that have been extracted: network or network:layer.",
+            autocompletion=complete.features,
+        ),
     ],
-    path: Annotated[Path, typer.Argument(help="File to write, or its URL: .parquet or .npy.")],
+    path: Annotated[
+        Path,
+        typer.Argument(
+            help="File to write, or its URL: .parquet or .npy. For fiftyone: the folder to write."
+        ),
+    ],
+    viewer: Annotated[
+        str | None,
+        typer.Option(
+            "--for",
+            help="Program that shows the faces: embedding-atlas (a .parquet file) or fiftyone (a folder)."
+            " The paths of the images, the labels and a map are added.",
+        ),
+    ] = None,
 ) -> None:
-    """Write the vectors to a Parquet or NumPy file.
+    """Write the vectors to a Parquet or NumPy file, or for a program that shows the faces.
 
-    The file has one row for each face that was found, in the order of the manifest.
+    The file has one row for each face that was found, in the order of the manifest. With --for, the files
+    also have the path of each image and its labels: do not pass them on if the images must not be known.
 
-    Example: featurekit cache export dlib_age vectors.parquet
+    Examples:
+      featurekit cache export dlib_age vectors.parquet
+      featurekit cache export dlib_age faces.parquet --for embedding-atlas
+      featurekit cache export dlib_age fiftyone/ --for fiftyone
     """
+    if viewer is not None:
+        _export_for(context, viewer, features, place_of(path))
+        return
     from featurekit.embeddings.index import extracted_vectors
     from featurekit.embeddings.vectors import check_export, export_embeddings
     from featurekit.estimators.fitted_features import frozen_only
@@ -215,3 +240,28 @@ def cache_export(
     for written in export_embeddings(embeddings, path):
         n, dim = embeddings.vectors.shape
         typer.echo(one_line(f"Wrote {written}: {n:,} faces, vectors of {dim} numbers"))
+
+
+def _export_for(context: typer.Context, viewer: str, features: str, path: Path) -> None:
+    """Write the vectors of a feature set for a viewer; several networks may be joined by +."""
+    from featurekit.api.telling import note, shown
+    from featurekit.cache.store import Store
+    from featurekit.embeddings.index import recipe_of, some_ledger_of
+    from featurekit.embeddings.vectors import open_vectors
+    from featurekit.estimators.fitted_features import frozen
+    from featurekit.evaluation.planning import full_names
+    from featurekit.explore.viewers import check_viewer, export_for, n_hidden
+
+    folder, data = project_of_command(context).folder, dataset_of_command(context)
+    check_viewer(viewer, path, data)
+    ledger = some_ledger_of(folder)
+    recipes = [recipe_of(ledger, frozen(name)) for name in full_names(features)]
+    reader = open_vectors(data, recipes, ledger.settings, Store(folder.cache))
+    with shown(True, "mapping", "vectors") as told:
+        written, how = export_for(viewer, data, reader, path, progress=told)
+    for file in written:
+        typer.echo(one_line(f"Wrote {file}: {len(reader):,} faces, vectors of {sum(reader.blocks)} numbers"))
+    note("These files have the paths of the images, and the labels.")
+    if hidden := n_hidden(viewer, data, reader.rows):
+        note(f"{viewer} shows one face of each image, so {hidden:,} faces are not shown.")
+    typer.echo(one_line(f"To open: {how}"))

@@ -11,8 +11,22 @@ from featurekit.cli._options import Json, pairs
 from featurekit.cli._output import print_table
 from featurekit.cli._workspace import project_of_command
 from featurekit.errors import ManifestError
-from featurekit.text import one_line
+from featurekit.text import counted, one_line
 
+Root = Annotated[
+    str | None,
+    typer.Option(
+        help="For table: the folder that its image paths are relative to, or the URL of a folder in a"
+        " bucket, e.g. s3://bucket/photos."
+    ),
+]
+Marks = Annotated[
+    Path | None,
+    typer.Option(
+        help="Table of marks that featurekit explore has written: the faces that it excludes are not"
+        " used, and the labels that it replaces are replaced."
+    ),
+]
 Kind = Annotated[
     str,
     typer.Argument(
@@ -44,13 +58,8 @@ def prepare(
             " With age=, no ages are read."
         ),
     ] = None,
-    root: Annotated[
-        str | None,
-        typer.Option(
-            help="For table: the folder that its image paths are relative to, or the URL of a folder in a"
-            " bucket, e.g. s3://bucket/photos."
-        ),
-    ] = None,
+    root: Root = None,
+    marks: Marks = None,
     json: Json = False,
 ) -> None:
     """Read a data set into manifest.csv and report its problems.
@@ -64,6 +73,7 @@ def prepare(
 
     Examples:
       featurekit prepare utkface ~/data/UTKFace
+      featurekit prepare utkface ~/data/UTKFace --marks marks.csv
       featurekit prepare adience ~/data/adience -o protocol=repaired
       featurekit prepare table people.csv --column image_path=file --column age=years --root photos
       featurekit prepare table people.csv --root s3://bucket/photos
@@ -72,14 +82,25 @@ def prepare(
     from featurekit.data.manifest import REASONS
 
     project = project_of_command(context)
-    data = fk.load_dataset(dataset, path, project=project, **_options(dataset, option, column, root))
+    options = _options(dataset, option, column, root)
+    data = fk.load_dataset(dataset, path, project=project, marks=marks, **options)
     rows = [
         [what.replace("_", " ") if what in REASONS else one_line(str(what)), n]
         for what, n in data.info.get("tally", {}).items()
     ]
     print_table(["what", "rows"], rows)
+    if marks:
+        _print_applied(marks, data.info["marks"])
     written = project.folder.manifest
     typer.echo(f"Wrote {written} and, with the counts above, {written.with_suffix('.json')}")
+
+
+def _print_applied(marks: Path, applied: dict[str, Any]) -> None:
+    faces, labels = (
+        counted(applied["excluded"], "face", "faces"),
+        counted(applied["replaced"], "label", "labels"),
+    )
+    typer.echo(one_line(f"Applied the marks of {marks}: {faces} excluded, {labels} replaced."))
 
 
 def _options(

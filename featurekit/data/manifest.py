@@ -55,9 +55,11 @@ MAX_NAME = 60
 _MAX_BYTES = 2**40  # of a manifest in a bucket
 
 # Every reason why a row may be unusable, and what it means to a reader. A row has the first of these that
-# holds: first rows that the data set itself repeats, then problems with the file, because labels are of no
-# use without it, then problems with the labels, and last the comparison with other rows.
+# holds: first what the user decided, then rows that the data set itself repeats, then problems with the
+# file, because labels are of no use without it, then problems with the labels, and last the comparison with
+# other rows.
 REASONS: dict[str, str] = {
+    "excluded": "a mark excludes the row",
     "repeated_row": "the data set lists the same face twice",
     "bad_path": "the path is not a valid file path",
     "outside_root": "the path leads outside the folder of the data set",

@@ -14,6 +14,7 @@ from featurekit.data.datasets import DATASETS, RawRows
 from featurekit.data.datasets._tables import FRAME
 from featurekit.data.datasets.table import rows_of_frame
 from featurekit.data.manifest import REASONS, Manifest
+from featurekit.data.marks import read_marks, with_marks
 from featurekit.errors import ManifestError
 from featurekit.progress import Progress
 from featurekit.registry import unknown
@@ -27,6 +28,7 @@ def prepare(
     content_of: Callable[[Path], str] | None = None,
     progress: Progress | None = None,
     missing: str | Sequence[str] | None = None,
+    marks: Path | None = None,
     **options: Any,
 ) -> Manifest:
     """Read a data set and decide for every row whether it is usable.
@@ -41,11 +43,13 @@ def prepare(
             the default words ("nan", "N/A", "unknown", "?", "-", "none", ...). Words with + or - in front are
             added to the default words or removed from them. If missing is "", only empty cells are missing
             values.
+        marks: table of marks that exclude rows or replace labels; see featurekit.data.marks.
         options: options of the data set; see DatasetReader.options.
 
     Raises:
         UnknownNameError: there is no data set of this name.
-        ManifestError: the path does not contain this data set, an option is wrong, or no row is usable.
+        ManifestError: the path does not contain this data set, an option is wrong, the marks cannot be read,
+            or no row is usable.
     """
     chosen = DATASETS[name]
     if strange := [option for option in options if option not in chosen.options]:
@@ -60,6 +64,8 @@ def prepare(
     )
     given = options if missing is None else {**options, "missing": missing}
     facts = {"dataset": name, "path": str(path), "options": given, "licence": chosen.licence}
+    if marks is not None:
+        raw = with_marks(raw, read_marks(marks), marks)
     return _judged(raw, facts, str(path), words, content_of, progress)
 
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from featurekit.cache.file_index import FileIndex
 from featurekit.cache.store import ShelfInfo, Store
 from featurekit.data.manifest import Manifest, csv_of
+from featurekit.data.marks import read_marks, write_marks
 from featurekit.data.splits import FoldSet
 from featurekit.errors import WorkspaceError
 from featurekit.evaluation.comparable import hash_of_rows
@@ -82,6 +83,7 @@ def places_of(workspace: ProjectFolder, traces: Traces) -> list[Place]:
             for folder, name in comparisons.items()
         ),
         Place(workspace.manifest.name, "rows", partial(_in_manifest, workspace.manifest, traces)),
+        Place(workspace.marks.name, "rows", partial(_in_marks, workspace.marks, gone)),
         *_places_of_cache(workspace, traces, manifest),
         *(
             Place(f"{name}/{what}", unit, partial(find, folder, gone))
@@ -175,6 +177,13 @@ def _in_manifest(path: Path, traces: Traces) -> Items:
     info = {**manifest.info, **({"bad_cells": cells} if "bad_cells" in manifest.info else {})}
     left = replace(manifest, table=manifest.table[others], info=info)
     return [(int((~others).sum()), partial(left.save, path))]
+
+
+def _in_marks(path: Path, gone: set[str]) -> Items:
+    """Return the rows in the table of marks."""
+    marks = read_marks(path) if path.is_file() else []
+    left = [mark for mark in marks if mark.face_id not in gone]
+    return [(len(marks) - len(left), partial(write_marks, path, left))]
 
 
 def _on_shelf(store: Store, shelf: ShelfInfo, keys: NDArray[np.uint8]) -> Items:

@@ -23,7 +23,12 @@ from featurekit.embeddings.recipe import make_recipes, row_keys, settings_of
 from featurekit.embeddings.worker import Looker, Task, face_from
 from featurekit.errors import WorkspaceError
 from featurekit.evaluation.evidence import Evidence
-from featurekit.evaluation.outcomes import gives_probabilities, probabilities_of, read_predictions
+from featurekit.evaluation.outcomes import (
+    gives_probabilities,
+    probabilities_of,
+    read_outcomes,
+    read_predictions,
+)
 from featurekit.evaluation.planning import PIXELS
 from featurekit.evaluation.results import Run
 from featurekit.networks.backbones import split_feature
@@ -133,13 +138,32 @@ def rows_of(table: pd.DataFrame, manifest: Manifest) -> NDArray[np.intp]:
     return np.asarray(rows, np.intp)
 
 
+def predictions_in(folder: Path, run: Run, manifest: Manifest) -> tuple[pd.DataFrame, NDArray[np.intp]]:
+    """Return the predictions of a run, from its outcomes if there are no others, and the row of each face.
+
+    Raises:
+        WorkspaceError: the predictions of the run are missing, or a face is no longer in the manifest.
+    """
+    files = ComparisonFolder(folder)
+    if files.prediction(run.name).is_file():
+        table = read_predictions(files.prediction(run.name))
+        return table, rows_of(table, manifest)
+    if files.outcome(run.name).is_file():
+        table = read_outcomes(files.outcome(run.name))
+        return table, table["row"].to_numpy(np.intp)
+    raise WorkspaceError(
+        f"The predictions of {run.name} are not in {folder}. Fit it again: {run.command or 'featurekit fit'}"
+    )
+
+
 def _errors(run: Run, target: Target, table: pd.DataFrame, manifest: Manifest, store: Store) -> Errors:
     rows = rows_of(table, manifest)
     errors = _errors_of_faces(target, table)
     subjects = manifest.subjects[rows]
     chosen = worst_first(errors, subjects)
     everyone = np.concatenate([np.zeros(0, np.intp), *chosen])
-    thumbnails = _thumbnails(manifest, rows[everyone], run.recipes[0]["faces"], store)
+    crops = Crops(manifest, run.recipes[0]["faces"], store).of(rows[everyone]) if len(everyone) else {}
+    thumbnails = {row: thumbnail(crop) for row, crop in crops.items()}
     shown = []
     for faces in chosen:
         wrong = tuple(
@@ -184,45 +208,52 @@ def _wrong_face(
     return WrongFace(str(manifest.table["image_path"].iloc[row]), *words, jpeg)
 
 
-def _thumbnails(
-    manifest: Manifest, rows: NDArray[np.intp], recipe: Mapping[str, Any], store: Store
-) -> dict[int, bytes]:
-    """Return the thumbnail of the face of each row, for the rows whose face is available.
+class Crops:
+    """Cuts the faces of rows out of their images.
 
     If the image exists and has not changed, it is opened, and the face is cut out at its stored position.
     For all other rows, the faces that `extract --backbone pixels` stored are used. They are the second
     choice because they are gigabytes, and all of them are verified when the first one is read.
 
+    Several threads may use the same object.
+
     Args:
         manifest: the data set.
-        rows: numbers of its rows.
-        recipe: settings with which the faces of the model were found.
+        recipe: settings with which the faces were found.
         store: the cache, which has the positions of the faces.
     """
-    if not len(rows):
-        return {}
-    settings = settings_of(recipe)
-    own = replace(manifest, table=manifest.table.iloc[rows])
-    keys = row_keys(own, settings)
-    faces = store.shelf("faces", recipe)
-    known = np.delete(np.arange(len(rows)), faces.missing(keys))
-    columns = faces.read(keys[known]) if len(known) else {}
-    backbone, _ = split_feature(PIXELS)
-    # Every face that is opened is known, so the detector has nothing to do.
-    looker = Looker(manifest.root, settings, lambda *_: [], [], [(backbone.template, backbone.input_size)])
-    crops: dict[int, NDArray[np.uint8]] = {}
-    for number, i in enumerate(known):
-        path, content, box = (own.table[name].iloc[i] for name in ("image_path", "content", "box"))
-        looked = looker(Task(int(rows[i]), path, content, box, (face_from(columns, number),)))
-        crops |= {int(rows[i]): crop for crop in looked.faces[0].crops.values()}
-    gone = np.array([i for i, row in enumerate(rows) if int(row) not in crops], np.intp)
-    if len(gone):
-        shelf = shelf_of_crops(recipe, store)
-        there = np.delete(gone, shelf.missing(keys[gone]))
-        if len(there):
-            for i, crop in zip(there, shelf.read(keys[there], ["vectors"])["vectors"], strict=True):
-                crops[int(rows[i])] = crop.reshape(backbone.input_size, backbone.input_size, 3)
-    return {row: _thumbnail(crop) for row, crop in crops.items()}
+
+    def __init__(self, manifest: Manifest, recipe: Mapping[str, Any], store: Store) -> None:
+        self._manifest, self._recipe, self._store = manifest, recipe, store
+        self._settings = settings_of(recipe)
+        self._faces = store.shelf("faces", recipe)
+        self._backbone, _ = split_feature(PIXELS)
+        kind = (self._backbone.template, self._backbone.input_size)
+        # Every face that is opened is known, so the detector has nothing to do.
+        self._looker = Looker(manifest.root, self._settings, lambda *_: [], [], [kind])
+
+    def of(self, rows: NDArray[np.intp]) -> dict[int, NDArray[np.uint8]]:
+        """Return the crop of the face of each row, RGB, for the rows whose face is available."""
+        if not len(rows):
+            return {}
+        own = replace(self._manifest, table=self._manifest.table.iloc[rows])
+        keys = row_keys(own, self._settings)
+        known = np.delete(np.arange(len(rows)), self._faces.missing(keys))
+        columns = self._faces.read(keys[known]) if len(known) else {}
+        crops: dict[int, NDArray[np.uint8]] = {}
+        for number, i in enumerate(known):
+            path, content, box = (own.table[name].iloc[i] for name in ("image_path", "content", "box"))
+            looked = self._looker(Task(int(rows[i]), path, content, box, (face_from(columns, number),)))
+            found = looked.faces[0].crops if looked.faces else {}
+            crops |= {int(rows[i]): crop for crop in found.values()}
+        gone = np.array([i for i, row in enumerate(rows) if int(row) not in crops], np.intp)
+        if len(gone):
+            shelf, side = shelf_of_crops(self._recipe, self._store), self._backbone.input_size
+            there = np.delete(gone, shelf.missing(keys[gone]))
+            if len(there):
+                for i, crop in zip(there, shelf.read(keys[there], ["vectors"])["vectors"], strict=True):
+                    crops[int(rows[i])] = crop.reshape(side, side, 3)
+        return crops
 
 
 def shelf_of_crops(recipe: Mapping[str, Any], store: Store) -> Shelf:
@@ -236,12 +267,12 @@ def shelf_of_crops(recipe: Mapping[str, Any], store: Store) -> Shelf:
     return store.shelf("embeddings", asdict(replace(kept, faces=recipe)))
 
 
-def _thumbnail(crop: NDArray[np.uint8]) -> bytes:
+def thumbnail(crop: NDArray[np.uint8], side: int = SIDE) -> bytes:
+    """Return a small JPEG of a crop; it is made from pixels only, so it has no EXIF data, place or name."""
     from PIL import Image
 
     file = BytesIO()
-    # The thumbnail is made from pixels only, so it has no EXIF data, place or name.
     first, last = _MARGIN * len(crop), (1 - _MARGIN) * len(crop)
-    image = Image.fromarray(crop).resize((SIDE, SIDE), Image.Resampling.LANCZOS, (first, first, last, last))
+    image = Image.fromarray(crop).resize((side, side), Image.Resampling.LANCZOS, (first, first, last, last))
     image.save(file, "JPEG", quality=_QUALITY, optimize=True)
     return file.getvalue()

@@ -1,4 +1,4 @@
-"""README's code block runs, word for word, with synthetic portraits in the place of UTKFace's."""
+"""The code of README and of the page on Python runs, word for word, with synthetic portraits."""
 
 import re
 import shutil
@@ -12,7 +12,13 @@ import featurekit as fk
 from featurekit.data.targets import AGE_GROUP
 
 ROOT = Path(__file__).parents[2]
-(BLOCK,) = re.findall(r"## In Python\n.*?```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+
+
+def first_block(page):
+    return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)[0]
+
+
+BLOCK, README_BLOCK = first_block("docs/how_to/python.md"), first_block("README.md")
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +59,21 @@ def run(block, table):
         "labels": table["gender"].to_numpy(),
         "people": table["subject"].to_numpy(),
     }
-    exec(compile(block, "README.md", "exec"), names)
+    exec(compile(block, "the block", "exec"), names)
     return names
+
+
+@pytest.mark.slow
+@pytest.mark.weights
+def test_the_lines_of_readme_print_a_table_like_the_one_below_them(here, capsys):
+    _, table = here
+    names = run(README_BLOCK, table)
+    shown = re.findall(r"```text\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)[0]
+    printed = capsys.readouterr().out
+    assert printed.splitlines()[0].split() == shown.splitlines()[0].split()
+    models = [sorted(line.split()[0] for line in text.splitlines()) for text in (printed, shown)]
+    assert models[0] == models[1]
+    assert names["model"].predict(["photo.jpg"])["status"].tolist() == ["ok"]
 
 
 @pytest.mark.slow

@@ -99,7 +99,7 @@ def test_what_has_a_name_is_completed_in_every_command():
         "--detector",
     }
     for command, parameter in options():
-        if named & set(parameter.opts) and command != "featurekit explore":
+        if named & set(parameter.opts):
             assert parameter._custom_shell_complete is not None, (command, parameter.opts)
 
 

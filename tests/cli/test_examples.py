@@ -11,6 +11,7 @@ import pytest
 import typer
 
 from featurekit.cli.app import app
+from featurekit.data.marks import Mark, write_marks
 from featurekit.networks import weights
 
 # Examples that are parsed only, and why they are not run.
@@ -35,6 +36,10 @@ NOT_RUN = {
     ),
     "featurekit predict photos/ --executor ray --address local --output predictions/": (
         "Ray starts; tests/cli/test_cluster.py runs it"
+    ),
+    "featurekit explore": "serves a page until it is stopped; tests/explore runs it",
+    "featurekit explore --features dlib_age --model svm --output marks.csv": (
+        "serves a page until it is stopped; tests/explore runs it"
     ),
     "featurekit report --pdf": "needs a browser; tests/cli/test_report.py runs it with a made-up one",
     "featurekit weights fetch builtin": "uses the network",
@@ -116,7 +121,7 @@ def test_every_example_does_its_work(featurekit, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
-    for name in ("photos", "holiday", "photo.jpg", "people.csv", "faces.csv"):
+    for name in ("photos", "holiday", "photo.jpg", "people.csv", "faces.csv", "marks.csv"):
         (tmp_path / "work" / name).symlink_to(tmp_path / name)
     done = set()
     for example in [one for one in examples() if one not in NOT_RUN]:
@@ -160,5 +165,6 @@ def _put_data_sets(folder: Path):
     table.to_csv(folder / "people.csv", index=False)
     table.columns = ["image_path", "subject_id", "age", "gender", *columns[4:]]
     table.to_csv(folder / "faces.csv", index=False)
+    write_marks(folder / "marks.csv", [Mark("gone.jpg", "gone.jpg", "exclude")])
     shutil.copy(folder / "photos" / "s0_0.png", folder / "photo.jpg")
     shutil.copy(folder / "photos" / "s1_0.png", folder / "holiday" / "beach.png")

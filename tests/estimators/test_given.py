@@ -376,8 +376,9 @@ def test_linear_support_vector_machines_read_faces_by_the_code_of_linear_models(
         assert all(isinstance(vars(fitted)[name], np.ndarray | int | float | np.generic) for name in learned)
 
 
-def test_readme_names_all_that_is_saved():
-    text = (Path(__file__).parents[2] / "README.md").read_text()
+def test_the_documentation_names_all_that_is_saved():
+    page = Path(__file__).parents[2] / "docs" / "how_to" / "estimators.md"
+    text = page.read_text(encoding="utf-8")
     begins = "Models of the following estimators of scikit-learn are saved: "
     passage = text.partition(begins)[2].partition("\n\n")[0]
     assert passage

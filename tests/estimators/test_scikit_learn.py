@@ -232,12 +232,13 @@ def test_weights_of_rows_are_refused_and_it_is_said(kind):
         kind().fit(X, y, weights=np.ones(len(X)))
 
 
-def test_readme_s_lines_on_our_estimators_run():
-    text = (Path(__file__).parents[2] / "README.md").read_text()
+def test_the_documentation_s_lines_on_our_estimators_run():
+    page = Path(__file__).parents[2] / "docs" / "how_to" / "estimators.md"
+    text = page.read_text(encoding="utf-8")
     [block] = re.findall(r"own estimators follow scikit-learn's.*?```python\n(.*?)```", text, re.DOTALL)
     X, y, groups = people(60)
     names = {"X": pd.DataFrame(X), "labels": np.array(["young", "middle", "old"])[y], "people": groups}
-    exec(compile(block, "README.md", "exec"), names)
+    exec(compile(block, "estimators.md", "exec"), names)
     assert names["scores"].mean() > 0.5
 
 

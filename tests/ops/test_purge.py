@@ -17,6 +17,7 @@ from featurekit.cache.file_index import FileIndex
 from featurekit.cache.store import Store
 from featurekit.checks.audit import Audit
 from featurekit.data.manifest import Manifest
+from featurekit.data.marks import Mark, read_marks, write_marks
 from featurekit.embeddings.extractor import extract
 from featurekit.embeddings.index import Ledger
 from featurekit.embeddings.recipe import make_recipes, row_keys
@@ -148,6 +149,13 @@ def test_predictions_folds_and_audit_keep_everybody_else_as_they_were(featurekit
     assert after["face_ids"] == [face_id for face_id in folds["face_ids"] if face_id not in MINE]
     assert after["numbers"] == [fold_of[face_id] for face_id in after["face_ids"]]
     assert (folder / "audit_rows.csv").read_text() == "finding,face_id\nlabel_suspects,s4_0.png\n"
+
+
+def test_the_marks_of_a_subject_go_too(featurekit, workspace):
+    marks = [Mark(name, name, "exclude", note="s3") for name in ("s3_1.png", "s4_0.png")]
+    write_marks(workspace.marks, marks)
+    assert featurekit("cache", "purge", "--subject", "s3")[0] == 0
+    assert read_marks(workspace.marks) == marks[1:]
 
 
 def test_a_photograph_goes_alone_however_its_path_is_written(featurekit, workspace, monkeypatch):

@@ -1,0 +1,214 @@
+"""Marks: decisions about single faces, which `featurekit explore` writes and `featurekit prepare` reads.
+
+A mark excludes a face, replaces one of its labels, or is only a note. A table has one row for each mark:
+
+    face_id, image_path     the face; both must be those of the data set, or the mark is not used
+    mark                    "exclude", "label" or "note"
+    label, value            of a mark "label": the label to replace, and its new value, empty for no label
+    note                    a remark of the person who looked at the face
+
+The table can be edited in a spreadsheet. No image and no row of the data set is deleted: an excluded row
+stays in the manifest with the reason "excluded".
+"""
+
+import csv
+import io
+import math
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from featurekit.data.cells import read_age_group, read_gender, read_years
+from featurekit.data.datasets import RawRows, unique_ids
+from featurekit.data.manifest import COLUMNS, csv_of, label_names
+from featurekit.data.targets import AGE_GROUP, GENDER, GENDER3, MAX_AGE, age_group_of
+from featurekit.errors import ManifestError
+from featurekit.files import read_file, write_text
+from featurekit.registry import unknown
+from featurekit.text import as_it_was, counted
+
+EXCLUDE, LABEL, NOTE = KINDS = ("exclude", "label", "note")
+_MAX_BYTES = 256 * 2**20
+# The labels that every manifest has, in the order in which they are replaced: a new age gives a new age
+# group, unless the age group is replaced too.
+_STANDARD = ("age", "age_group", "gender")
+
+
+class Mark(NamedTuple):
+    """A decision about a face; see above for the fields."""
+
+    face_id: str
+    image_path: str
+    mark: str
+    label: str = ""
+    value: str = ""
+    note: str = ""
+
+
+def read_marks(path: Path) -> list[Mark]:
+    """Return the marks in a table; none if it has only its head.
+
+    Raises:
+        ManifestError: the file cannot be read, or is not a table of marks.
+    """
+    try:
+        text = read_file(path, _MAX_BYTES).decode("utf-8-sig")
+    except OSError as error:
+        raise ManifestError(f"The marks {path} cannot be read: {error.strerror or error}.") from error
+    except UnicodeDecodeError as error:
+        raise ManifestError(f"The marks {path} are not in UTF-8. Save the table as CSV in UTF-8.") from error
+    first = text.split("\n", 1)[0]
+    separator = max((",", ";", "\t"), key=first.count)  # spreadsheets of some countries write others
+    try:
+        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True))
+    except csv.Error as error:
+        raise ManifestError(f"The marks {path} are not a table: {error}.") from error
+    head = [name.strip() for name in rows[0]] if rows else []
+    if absent := [name for name in Mark._fields[:5] if name not in head]:
+        raise ManifestError(
+            f"{path} is not a table of marks: it lacks the columns {', '.join(absent)}. featurekit explore"
+            " writes such tables."
+        )
+    marks = []
+    for number, row in enumerate(rows[1:], start=2):
+        cells = dict(zip(head, map(as_it_was, row), strict=False))
+        if any(cells.values()):
+            marks.append(_checked(Mark(**{name: cells.get(name, "") for name in Mark._fields}), number, path))
+    return marks
+
+
+def write_marks(path: Path, marks: Iterable[Mark]) -> None:
+    """Write a table of marks that read_marks() reads, and that a spreadsheet shows without formulas.
+
+    Raises:
+        WorkspaceError: the file cannot be written.
+    """
+    write_text(path, csv_of(pd.DataFrame(list(marks), columns=list(Mark._fields), dtype=str)))
+
+
+def with_marks(raw: RawRows, marks: Sequence[Mark], path: Path) -> RawRows:
+    """Return the rows of a data set with marks applied.
+
+    Marks of faces that are not in the data set, and of labels that it does not have, are counted in a note. A
+    label that is replaced is no cell that cannot be read any more.
+
+    Args:
+        raw: the rows as the data set has them.
+        marks: the marks.
+        path: table of the marks, for messages.
+
+    Raises:
+        ManifestError: a new value cannot be read.
+    """
+    table = raw.table.reset_index(drop=True)
+    if "face_id" not in table:
+        table["face_id"] = unique_ids(table["image_path"].astype(str).tolist())
+    if "reason" not in table:
+        table["reason"] = ""
+    own = {
+        safe: name for name, safe in label_names(map(str, table.columns.difference(list(COLUMNS)))).items()
+    }
+    excluded, replaced, unused = set[int](), set[tuple[int, str]](), list[Mark]()
+    for mark, row in _in_order(marks, table):
+        if row < 0 or (mark.mark == LABEL and mark.label not in (*_STANDARD, *own)):
+            unused.append(mark)
+        elif mark.mark == EXCLUDE:
+            excluded.add(row)
+        elif mark.mark == LABEL:
+            try:
+                value = read_value(mark.label, mark.value)
+            except ManifestError as error:
+                raise ManifestError(f"{path}, '{mark.face_id}': {error.args[0]}") from None
+            _replace(table, row, mark.label, own.get(mark.label, mark.label), value)
+            replaced.add((row, mark.label))
+    table.loc[sorted(excluded), "reason"] = "excluded"
+    return replace(
+        raw,
+        table=table,
+        bad_cells=[cell for cell in raw.bad_cells if (cell.row, cell.target) not in replaced],
+        counts={**raw.counts, "labels replaced by marks": len(replaced)},
+        info={
+            **raw.info,
+            "marks": {"file": path.name, "excluded": len(excluded), "replaced": len(replaced)},
+        },
+        notes=[*raw.notes, *_note_of_unused(unused, path)],
+    )
+
+
+def _in_order(marks: Sequence[Mark], table: pd.DataFrame) -> list[tuple[Mark, int]]:
+    """Return the marks in the order in which they are applied, each with its row; -1 for no row."""
+    # A path in another form of Unicode than the name of its file is changed only after this.
+    rows = {
+        (str(face), unicodedata.normalize("NFC", str(image))): row
+        for row, (face, image) in enumerate(zip(table["face_id"], table["image_path"], strict=True))
+    }
+    order = {label: number for number, label in enumerate(_STANDARD)}
+    ordered = sorted(marks, key=lambda one: order.get(one.label, len(order)))
+    return [
+        (one, rows.get((one.face_id, unicodedata.normalize("NFC", one.image_path)), -1)) for one in ordered
+    ]
+
+
+def _checked(mark: Mark, number: int, path: Path) -> Mark:
+    """Return a mark, or raise ManifestError if it says nothing that is known; number: its line."""
+    if mark.mark not in KINDS:
+        raise ManifestError(f"Line {number} of {path}: {unknown('mark', mark.mark, list(KINDS))}")
+    if mark.mark == LABEL and not mark.label:
+        raise ManifestError(f"Line {number} of {path}: the label to replace is missing.")
+    return mark
+
+
+def read_value(label: str, text: str) -> Any:
+    """Return what the new value of a label means.
+
+    >>> read_value("gender", "woman"), read_value("beard", " full "), read_value("age", "31")
+    ('female', 'full', 31.0)
+
+    Raises:
+        ManifestError: it cannot be read.
+    """
+    if label == "age":
+        years = read_years(text)
+        if years is not None and (math.isnan(years) or 0 <= years <= MAX_AGE):
+            return years
+        allowed = f"a number of years from 0 to {MAX_AGE}"
+    elif label in ("age_group", "gender"):
+        value = read_age_group(text) if label == "age_group" else read_gender(text)
+        if value is not None:
+            return value
+        allowed = f"one of {', '.join((AGE_GROUP if label == 'age_group' else GENDER).classes)}"
+    else:
+        return text.strip()
+    raise ManifestError(f"The {label.replace('_', ' ')} must be {allowed}. Got '{text[:60]}' instead.")
+
+
+def _replace(table: pd.DataFrame, row: int, label: str, column: str, value: Any) -> None:
+    """Replace a label of a row; a new age gives a new age group, if the old one was that of the old age."""
+    if "age_group" not in table and "age" in table and label == "age_group":
+        table["age_group"] = table["age"].map(age_group_of)
+    if column not in table:
+        table[column] = np.nan if label == "age" else ""
+    if label == "age" and "age_group" in table:
+        before = age_group_of(float(table["age"].to_numpy(float)[row]))
+        if table.loc[row, "age_group"] in ("", before):
+            table.loc[row, "age_group"] = age_group_of(value)
+    # Three genders are those two, and others: they follow the gender.
+    follows = label == "gender" and GENDER3.name in table
+    if follows and str(table.loc[row, GENDER3.name]) == str(table.loc[row, column]):
+        table.loc[row, GENDER3.name] = value
+    table.loc[row, column] = value
+
+
+def _note_of_unused(unused: Sequence[Mark], path: Path) -> list[str]:
+    if not unused:
+        return []
+    return [
+        f"{counted(len(unused), 'mark', 'marks')} of {path.name} had no effect, because the data set has no"
+        f" such face or no such label (first: '{unused[0].face_id}'"
+        f"{f', {unused[0].label}' if unused[0].label else ''})."
+    ]

@@ -1,0 +1,147 @@
+"""Marks of faces: what `featurekit explore` writes, `featurekit prepare` applies."""
+
+import pandas as pd
+import pytest
+
+import featurekit as fk
+from featurekit.data.manifest import Manifest
+from featurekit.data.marks import Mark, read_marks, write_marks
+from featurekit.errors import ManifestError
+
+HOSTILE = "<img src=x onerror=alert(1)>.png"
+TABLE = ("--column", "image_path=file", "--column", "subject_id=person", "--column", "age=years")
+
+
+@pytest.fixture
+def prepare(featurekit, portraits):
+    """Prepare the made-up images with marks, and return the result of the command and the manifest."""
+
+    def run(*marks, more=()):
+        write_marks(portraits / "marks.csv", marks)
+        where = ("table", portraits / "people.csv", "--root", portraits / "photos", *TABLE)
+        done = featurekit(
+            "prepare", *where, "--column", "gender=sex", "--marks", portraits / "marks.csv", *more
+        )
+        path = portraits / "work" / "manifest.csv"
+        return done, Manifest.load(path).table.set_index("face_id") if path.exists() else None
+
+    return run
+
+
+def mark(name, kind, label="", value="", note=""):
+    return Mark(name, name, kind, label, value, note)
+
+
+def test_marks_are_read_as_they_were_written(tmp_path):
+    marks = [
+        Mark(HOSTILE, HOSTILE, "exclude", note="=1+1"),
+        Mark("a,b", 'c"d\n', "label", "hair", "-none", "two\nlines"),
+        mark("'+a", "note", note="'=b"),
+    ]
+    write_marks(tmp_path / "marks.csv", marks)
+    assert read_marks(tmp_path / "marks.csv") == marks
+    assert "\n=1+1" not in (tmp_path / "marks.csv").read_text().replace(",", "\n")
+    write_marks(tmp_path / "none.csv", [])
+    assert read_marks(tmp_path / "none.csv") == []
+
+
+def test_a_spreadsheet_of_another_country_is_read(tmp_path):
+    text = "\ufefface_id;image_path;mark;label;value;note\r\na;a;label;age;31;\r\n;;;;;\r\n"
+    (tmp_path / "marks.csv").write_text(text.replace("\ufefface", "\ufeffface"), encoding="utf-8")
+    assert read_marks(tmp_path / "marks.csv") == [mark("a", "label", "age", "31")]
+
+
+def test_prepare_excludes_faces_and_replaces_labels(prepare):
+    (code, output, errors), table = prepare(
+        mark("s0_0.png", "exclude", note="blurred"),
+        mark("s0_1.png", "label", "gender", "f"),
+        mark("s0_1.png", "label", "age", "61"),
+        mark("s0_2.png", "label", "gender", ""),
+        mark("s1_0.png", "note", note="looks right"),
+        mark("gone.png", "exclude"),
+    )
+    assert code == 0, errors
+    assert "marks.csv: 1 face excluded, 3 labels replaced." in output
+    assert "1 mark of marks.csv had no effect" in errors
+    assert "(first: 'gone.png')" in errors
+    assert table.loc["s0_0.png", "reason"] == "excluded"
+    assert (table["reason"] != "").sum() == 1
+    assert list(table.loc["s0_1.png", ["age", "age_group", "gender"]]) == [61.0, "60-100", "female"]
+    assert list(table.loc["s0_2.png", ["age", "gender"]]) == [28.0, ""]
+    assert len(table) == 24
+
+
+def test_an_age_group_that_is_replaced_stays_with_a_new_age(prepare):
+    marks = [mark("s0_0.png", "label", "age_group", "25-32"), mark("s0_0.png", "label", "age", "23")]
+    (code, _, errors), table = prepare(*marks)
+    assert code == 0, errors
+    assert list(table.loc["s0_0.png", ["age", "age_group"]]) == [23.0, "25-32"]
+    assert table.loc["s0_1.png", "age_group"] == "25-32"
+
+
+def test_a_mark_of_a_face_with_another_image_is_not_used(prepare):
+    (code, output, _), table = prepare(Mark("s0_0.png", "s7_0.png", "exclude"))
+    assert code == 0
+    assert "0 faces excluded" in output
+    assert (table["reason"] == "").all()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a,b\n1,2\n", "it lacks the columns face_id, image_path, mark, label, value"),
+        ("face_id,image_path,mark,label,value\na,a,remove,,\n", "Line 2 of .*Unknown mark 'remove'"),
+        (
+            "face_id,image_path,mark,label,value\na,a,label,,x\n",
+            "Line 2 of .*the label to replace is missing",
+        ),
+        ('face_id,image_path,mark,label,value\n"a,a\n', "are not a table"),
+        ("", "it lacks the columns"),
+    ],
+)
+def test_another_table_is_refused(tmp_path, text, said):
+    (tmp_path / "marks.csv").write_text(text)
+    with pytest.raises(ManifestError, match=said):
+        read_marks(tmp_path / "marks.csv")
+
+
+def test_what_cannot_be_read_is_one_line(prepare, featurekit, portraits, tmp_path):
+    for label, value in (("age", "200"), ("gender", "2"), ("age_group", "1-99")):
+        (code, _, errors), _ = prepare(mark("s0_0.png", "label", label, value))
+        assert code == 1
+        assert errors.count("\n") == 1
+        assert f"marks.csv, 's0_0.png': The {label.replace('_', ' ')} must be" in errors
+    (tmp_path / "cp1252.csv").write_bytes(
+        "face_id,image_path,mark,label,value\né,é,note,,\n".encode("cp1252")
+    )
+    with pytest.raises(ManifestError, match="not in UTF-8"):
+        read_marks(tmp_path / "cp1252.csv")
+    with pytest.raises(ManifestError, match="cannot be read: No such file"):
+        read_marks(tmp_path / "absent.csv")
+
+
+def test_a_program_applies_marks_too_and_is_told_of_those_it_leaves(portraits, caplog, monkeypatch):
+    photos = portraits / "photos"
+    write_marks(portraits / "marks.csv", [Mark("s0_0.png", "s0_0.png", "exclude")])
+    how = {"columns": {"image_path": "file", "age": "years"}, "root": photos, "project": portraits}
+    data = fk.load_dataset("table", portraits / "people.csv", marks=portraits / "marks.csv", **how)
+    assert data.usable.sum() == 23
+    assert data.describe().loc["excluded", "rows"] == 1
+    assert not any("which are not used" in text for text in caplog.messages)
+    data = fk.load_dataset("table", portraits / "people.csv", **how)
+    assert data.usable.sum() == 24
+    assert any("marks.csv has marks of faces, which are not used" in text for text in caplog.messages)
+
+
+def test_labels_of_ones_own_are_replaced_under_the_name_of_the_manifest(featurekit, portraits):
+    table = pd.read_csv(portraits / "people.csv").assign(**{"hair/colour": ["red", "black"] * 12})
+    table.to_csv(portraits / "hair.csv", index=False)
+    write_marks(portraits / "marks.csv", [mark("s0_0.png", "label", "hair_colour", "Black")])
+    code, output, errors = featurekit(
+        *("prepare", "table", portraits / "hair.csv", "--root", portraits / "photos"),
+        *("--column", "image_path=file", "-o", "labels=hair/colour", "--marks", portraits / "marks.csv"),
+    )
+    assert code == 0, errors
+    assert "1 label replaced" in output
+    found = Manifest.load(portraits / "work" / "manifest.csv").table
+    assert list(found["hair_colour"][:3]) == ["black", "black", "red"]
