@@ -21,6 +21,15 @@ names another one.
 A command ends with the exit code 0 if it did its work, with 1 if something was wrong with the data or the
 options (one line on the standard error says what), with 2 if the command line could not be read, and with 128
 plus the number of the signal if it was stopped. An option that has no effect is an error.
+
+A command that prints a table aligns its columns on a terminal, and prints one line per row, with tabs, into a
+pipe. With `--json` the standard output is one JSON document instead: a list with one object per row, whose
+keys are the columns; a missing value is `null`. All messages then go to the standard error. If a command
+prints several tables, each object begins with the one that it belongs to, such as its target.
+
+Colors are used on a terminal alone, and not if the environment variable `NO_COLOR` is set.
+`featurekit --install-completion` makes the shell (bash, zsh, fish or PowerShell) complete commands, options
+and the names of backbones, models, data sets and comparisons.
 """
 
 
