@@ -121,7 +121,13 @@ def test_notes_and_the_next_command_go_to_the_other_stream(featurekit, extracted
 
 @pytest.mark.parametrize(
     ("command", "code"),
-    [("fit --json", 1), ("list nothing --json", 1), ("list --jsn", 2), ("cache verify --json", 2)],
+    [
+        ("fit --json", 1),
+        ("report --compare a b --json", 1),
+        ("list nothing --json", 1),
+        ("list --jsn", 2),
+        ("cache verify --json", 2),
+    ],
 )
 def test_a_command_that_fails_before_its_table_prints_none(featurekit, prepared, command, code):
     ended, output, errors = featurekit(*command.split())

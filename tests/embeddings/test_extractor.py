@@ -144,7 +144,7 @@ def start(cache):
     reader, writer = os.pipe()
     child = os.fork()
     if not child:
-        done = lambda n, of: os.write(writer, b".")  # one a picture
+        done = lambda n, of: n and os.write(writer, b".")  # one a picture
         extract(manifest, recipes, settings, Store(cache), threads=THREADS, progress=done)
         os._exit(0)
     os.close(writer)
