@@ -172,7 +172,7 @@ def test_a_value_is_what_json_can_hold():
 
 
 def test_a_reader_that_has_read_enough_gets_no_traceback():
-    command = [sys.executable, ROOT / "cli.py", "list", "--json"]
+    command = [sys.executable, ROOT / "cli.py", "weights", "list", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         process.stdout.close()
         assert process.stderr.read() == ""

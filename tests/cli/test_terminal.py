@@ -149,34 +149,34 @@ app.main()
 
 # Counts as an extraction does: the networks are loaded before the first image is done.
 COUNTS = """
-import time
+import sys, time
 from featurekit.api.telling import shown
 with shown(True, "extracting", "images") as progress:
     progress(0, 1000)
-    time.sleep(1.2)
+    time.sleep(float(sys.argv[1]))
     for done in (1, 2, 3):
         progress(done, 1000)
         time.sleep(0.15)
 """
 
 
-def states_of_a_bar(**environment):
-    shown = on_terminal(sys.executable, "-c", COUNTS, columns=100, **environment)
+def states_of_a_bar(seconds, **environment):
+    shown = on_terminal(sys.executable, "-c", COUNTS, seconds, columns=100, **environment)
     return [STYLED.sub("", state) for state in re.split(r"[\r\n]", shown)]
 
 
 def test_a_bar_has_count_and_time_while_networks_load():
-    states = states_of_a_bar()
+    states = states_of_a_bar("1.2")
     assert any(re.search(r"extracting ━+ 0/1,000 0:00:00\s*$", state) for state in states)
     assert any(re.search(r" 0/1,000 0:00:01\s*$", state) for state in states)  # nothing was counted since
     assert any(re.search(r" 3/1,000 0:00:01 [\d.,]+ images/s 0:0\d:\d\d left", state) for state in states)
 
 
 def test_a_terminal_that_cannot_draw_gets_no_bar():
-    assert "━" not in "".join(states_of_a_bar(TERM="dumb"))
+    assert "━" not in "".join(states_of_a_bar("0.2", TERM="dumb"))
 
 
 def test_a_bar_without_colors_is_drawn_without_them():
-    shown = on_terminal(sys.executable, "-c", COUNTS, columns=100, NO_COLOR="1")
+    shown = on_terminal(sys.executable, "-c", COUNTS, "0.2", columns=100, NO_COLOR="1")
     assert "0/1,000" in shown
     assert not re.search(r"\x1b\[(3|9)\dm", shown)
