@@ -35,7 +35,7 @@ Step = tuple[str, tuple[str, ...], str]
 STEPS: tuple[Step, ...] = (
     ("photographs", ("a folder, a table", "or a data set"), "prepare"),
     ("faces", ("found and aligned", "in each photograph"), "extract"),
-    ("vectors", ("of pretrained networks,", "kept in the cache"), "extract"),
+    ("vectors", ("made by networks,", "kept in the cache"), "extract"),
     ("models", ("scored on splits that", "never share a person"), "fit"),
 )
 ENDS: tuple[Step, ...] = (
@@ -174,7 +174,7 @@ def _alone(svg: Markup) -> str:
         (
             f"svg.drawn {{ {' '.join(light.split())} }}",
             f"@media (prefers-color-scheme: dark) {{ svg.drawn {{ {' '.join(dark.split())} }} }}",
-            f"svg.drawn {{ font-family: {_FONT}; font-variant-numeric: tabular-nums; }}",
+            f"svg.drawn {{ overflow: visible; font-family: {_FONT}; font-variant-numeric: tabular-nums; }}",
             *rules,
         )
     )

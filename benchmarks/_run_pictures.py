@@ -28,7 +28,7 @@ COMMANDS = (
 )
 NETWORK = "gender--dlib_gender--finetuned_cnn--epochs-8"
 FIT_NETWORK = "fit --target gender --features dlib_gender --model finetuned_cnn --epochs 8"
-PORTRAIT_SIDE, PORTRAIT_QUALITY = 480, 84
+PORTRAIT_SIDE, QUALITY = 460, 84
 # Subjects whose portraits are explained, and the width of the sheet.
 SUBJECTS, SHEET_WIDTH = 24, 720
 # rich's own frame of a terminal names fonts of another host.
@@ -37,16 +37,10 @@ FONTS = "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', 'Lib
 
 def drawn_portrait() -> bytes:
     """Return the sample portrait with what predict draws on it, as a small JPEG."""
-    from PIL import Image
-
     with tempfile.TemporaryDirectory() as folder:
         _run(["predict", "--sample-portrait", "--draw", "drawn"], Path(folder))
         [path] = (Path(folder) / "drawn").iterdir()
-        picture = Image.open(path).convert("RGB")
-    picture.thumbnail((PORTRAIT_SIDE, PORTRAIT_SIDE), Image.Resampling.LANCZOS)
-    file = io.BytesIO()
-    picture.save(file, "jpeg", quality=PORTRAIT_QUALITY, optimize=True, progressive=True)
-    return file.getvalue()
+        return _small(path, PORTRAIT_SIDE)
 
 
 def printed_and_maps() -> tuple[str, bytes]:
@@ -58,7 +52,7 @@ def printed_and_maps() -> tuple[str, bytes]:
         _run([*FIT_NETWORK.split(), "--seed", SEED], at)
         folders = [f"portraits/faces/{one.name}" for one in sorted((at / "portraits" / "faces").iterdir())]
         _run(["explain", f"models/{NETWORK}", *folders[:SUBJECTS], "--average", "--output", "maps"], at)
-        maps = _small(at / "maps" / "sheet.png")
+        maps = _small(at / "maps" / "sheet.png", SHEET_WIDTH)
         terminal = terminal_svg(printed)
     if folder in terminal or str(ROOT) in terminal:
         sys.exit("The terminal names a folder of this machine.")
@@ -131,12 +125,12 @@ def terminal_svg(printed: Sequence[tuple[str, Sequence[str]]]) -> str:
     return "\n".join(line.strip() for line in svg.splitlines() if line.strip()) + "\n"
 
 
-def _small(path: Path) -> bytes:
-    """Return a sheet of maps with fewer pixels and colors, as PNG."""
+def _small(path: Path, side: int) -> bytes:
+    """Return an image with so many pixels at most on a side, as a small JPEG."""
     from PIL import Image
 
-    sheet = Image.open(path).convert("RGB")
-    sheet.thumbnail((SHEET_WIDTH, SHEET_WIDTH), Image.Resampling.LANCZOS)
+    picture = Image.open(path).convert("RGB")
+    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
     file = io.BytesIO()
-    sheet.quantize(128, dither=Image.Dither.NONE).save(file, "png", optimize=True)
+    picture.save(file, "jpeg", quality=QUALITY, subsampling=0, optimize=True, progressive=True)
     return file.getvalue()

@@ -80,7 +80,7 @@ def synthetic() -> None:
 
     terminal, maps = printed_and_maps()
     _write(terminal.encode(), PICTURES / "terminal.svg")
-    _write(maps, PICTURES / "mean_maps.png")
+    _write(maps, PICTURES / "mean_maps.jpg")
 
 
 def tutorial() -> None:
