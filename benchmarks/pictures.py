@@ -1,11 +1,15 @@
-"""Make what the documentation shows: the first screen of a report, and the outputs of the tutorial.
+"""Make what the documentation shows: figures of a report, its first screen, and the outputs of the tutorial.
 
     python benchmarks/pictures.py report      # docs/pictures/report.png, with Chromium, Chrome or Edge
+    python benchmarks/pictures.py results     # the figures of the kept report, and the flow, in seconds
+    python benchmarks/pictures.py portrait    # the sample portrait, with what predict draws on it
+    python benchmarks/pictures.py synthetic   # the terminal and the mean maps, in about eight minutes
     python benchmarks/pictures.py tutorial    # docs/tutorial_outputs.json and its pictures, in two minutes
 
 The tutorial is stored without outputs, so that a change of its text is a small change. What a run shows is
 stored beside it, and the documentation is built from both without running anything. tests/test_docs.py fails
-if a cell has changed since it was run.
+if a cell has changed since it was run, and tests/test_pictures.py if a stored result has changed since its
+figures were drawn.
 """
 
 import base64
@@ -53,6 +57,30 @@ def summary_hash() -> str:
     """Return the hash of what the first screen says, which is stored in the picture."""
     text = REPORT.with_suffix(".md").read_text(encoding="utf-8")
     return sha256(text.split("\n## Summary\n")[1].split("\n## ")[0].encode()).hexdigest()
+
+
+def results() -> None:
+    """Draw the figures of the kept comparison from what is stored of it, and the flow."""
+    from _drawn_pictures import flow_pictures, pictures_of
+
+    for name, svg in {**pictures_of(REPORT.parent), **flow_pictures()}.items():
+        _write(svg.encode(), PICTURES / name)
+
+
+def portrait() -> None:
+    """Store the public-domain portrait of scikit-image with the box and the predictions on it."""
+    from _run_pictures import drawn_portrait
+
+    _write(drawn_portrait(), PICTURES / "portrait.jpg")
+
+
+def synthetic() -> None:
+    """Run the usual commands on portraits that are made up; store what they print, and mean maps."""
+    from _run_pictures import printed_and_maps
+
+    terminal, maps = printed_and_maps()
+    _write(terminal.encode(), PICTURES / "terminal.svg")
+    _write(maps, PICTURES / "mean_maps.jpg")
 
 
 def tutorial() -> None:
@@ -125,12 +153,19 @@ def _save(png: bytes, path: Path, **says: str) -> None:
         about.add_text(name, value)
     path.parent.mkdir(parents=True, exist_ok=True)
     picture = Image.open(io.BytesIO(png)).convert("RGB").quantize(256, dither=Image.Dither.NONE)
-    picture.save(path, optimize=True, pnginfo=about)
-    print(f"Wrote {path.relative_to(ROOT)}, {path.stat().st_size / 1000:.0f} kB")
+    file = io.BytesIO()
+    picture.save(file, "png", optimize=True, pnginfo=about)
+    _write(file.getvalue(), path)
+
+
+def _write(content: bytes, path: Path) -> None:
+    """Write a picture, and say how large it is."""
+    path.write_bytes(content)
+    print(f"Wrote {path.relative_to(ROOT)}, {len(content) / 1000:.0f} kB")
 
 
 if __name__ == "__main__":
-    makers = {"report": report, "tutorial": tutorial}
+    makers = {one.__name__: one for one in (report, results, portrait, synthetic, tutorial)}
     if len(sys.argv) != 2 or sys.argv[1] not in makers:
         sys.exit(f"Say which: {' or '.join(makers)}.")
     makers[sys.argv[1]]()

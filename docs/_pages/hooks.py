@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from command_line import command_line_page
+from drawn_pictures import with_drawn_pictures
 from functions import with_functions
 from kept_reports import with_kept_reports
 from mkdocs.structure.files import File
@@ -52,6 +53,11 @@ def on_page_markdown(markdown: str, page: Any, config: Any, **_: Any) -> str:
     if source == "reference/api.md":
         markdown = with_functions(markdown, DOCS / "reference" / "python", _python_pages(config))
     return for_site(markdown, at=f"docs/{source}", page=source)
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Return the HTML of a page with its drawn pictures in it."""
+    return with_drawn_pictures(html, DOCS / "pictures")
 
 
 def _python_pages(config: Any) -> list[str]:

@@ -89,12 +89,12 @@ def test_a_folder_with_other_parts_is_refused(photographs, tmp_path):
     (tmp_path / "parts").mkdir()
     parts[0].path.touch()
     (tmp_path / "parts" / ".part-00001.tmp").touch()  # of a worker that was killed
-    library._refuse_other_files(tmp_path / "parts", parts)
+    library._refuse_other_files(tmp_path, library._names_in(tmp_path / "parts"), parts)
     (tmp_path / "parts" / "part-00000-0123456789abcdef.parquet").touch()
     with pytest.raises(WorkspaceError, match=r"of other images, models or options. Give a new folder"):
-        library._refuse_other_files(tmp_path / "parts", parts)
+        library._refuse_other_files(tmp_path, library._names_in(tmp_path / "parts"), parts)
     with pytest.raises(WorkspaceError, match="is a file"):
-        library._refuse_other_files(parts[0].path, parts)
+        library._names_in(parts[0].path)
 
 
 def test_a_part_of_a_worker_that_writes_elsewhere_is_no_part(photographs, tmp_path, monkeypatch):

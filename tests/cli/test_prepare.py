@@ -1,11 +1,11 @@
 """featurekit prepare: one clear line for each mistake."""
 
 
-def test_a_data_set_that_takes_the_place_of_another_one_is_announced(featurekit, prepared, tmp_path):
-    asked = ("prepare", "synthetic", tmp_path / "portraits", "-o", "n_subjects=16", "-o", "n_pictures=1")
+def test_a_data_set_that_takes_the_place_of_another_one_is_announced(featurekit, prepared):
+    asked = ("prepare", "image_folder", prepared, "-o", "target=place")
     code, _, errors = featurekit(*asked)
     assert code == 0
-    assert "data set was table (24 rows), and synthetic takes its place" in errors
+    assert "data set was table (24 rows), and image_folder takes its place" in errors
     assert "takes its place" not in featurekit(*asked)[2]
 
 

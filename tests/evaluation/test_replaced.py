@@ -255,14 +255,14 @@ def test_a_data_set_that_cannot_be_prepared_leaves_the_manifest_as_it_was(
 
 def test_a_model_that_cannot_be_saved_leaves_the_one_that_was_there(featurekit, workspace, monkeypatch):
     before = everything_in(workspace.models)
-    whole = _bundle.write_text
+    whole = _bundle.write_bytes
 
-    def full(path, text):
+    def full(path, data):
         if path.name == "SHA256SUMS":
             raise WorkspaceError(f"Cannot write {path}: No space left on device.")
-        whole(path, text)
+        whole(path, data)
 
-    monkeypatch.setattr(_bundle, "write_text", full)
+    monkeypatch.setattr(_bundle, "write_bytes", full)
     one_line(featurekit(*FIT, "--set", "penalty=0.04"), "No space left on device")
     assert everything_in(workspace.models) == before
     assert [path.name for path in workspace.models.iterdir() if path.name.startswith(".")] == []
