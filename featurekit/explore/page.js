@@ -354,6 +354,14 @@ function makeValue() {
   if (action.startsWith("label-")) $("value").replaceChildren(labelControl(columnOf[action.slice(6)], undefined, attributes));
   else if (action === "note") $("value").replaceChildren(el("input", {type: "text", maxLength: 1000, ...attributes, "aria-label": "Note"}));
   else $("value").replaceChildren();
+  sayApply();
+}
+
+// Without a face, or without the new label, there is nothing to apply.
+function sayApply() {
+  const action = $("action").value;
+  const isOpen = action.startsWith("label-") && newValue(columnOf[action.slice(6)], $("given")) === undefined;
+  $("apply").disabled = !selected.size || isOpen;
 }
 
 function apply(event) {
@@ -376,7 +384,7 @@ function apply(event) {
 function sayMarks(trouble = "") {
   const n = marks.of.size;
   $("selected").textContent = selected.size ? `${counted(selected.size, "face is", "faces are")} selected.` : "No face is selected.";
-  $("apply").disabled = !selected.size;
+  sayApply();
   $("bar").classList.toggle("busy", selected.size > 0);
   $("write").disabled = marks.areWritten;
   const what = n ? counted(n, "marked face", "marked faces") : "No marks";
@@ -455,6 +463,7 @@ $("more").addEventListener("click", list);
 $("all").addEventListener("click", () => select(shownFaces, true));
 $("none").addEventListener("click", () => select([...selected], false));
 $("action").addEventListener("change", makeValue);
+$("value").addEventListener("input", sayApply);
 $("bar").addEventListener("submit", apply);
 $("write").addEventListener("click", write);
 addEventListener("beforeunload", (event) => {

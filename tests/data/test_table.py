@@ -56,6 +56,12 @@ def test_a_wrong_column_of_the_manifest_is_refused(tmp_path):
         prepare("table", path, columns={"image_pth": "file"})
 
 
+def test_a_label_that_is_given_as_a_column_of_the_manifest_is_refused_with_the_option_for_labels(tmp_path):
+    path = table_of(tmp_path, "file,glasses\n1.jpg,yes\n")
+    with pytest.raises(ManifestError, match=r"To use it as a label: -o labels=glasses$"):
+        prepare("table", path, columns={"image_path": "file", "glasses": "glasses"})
+
+
 def test_a_table_that_names_no_pictures_is_refused(tmp_path):
     path = table_of(tmp_path, "file,years\n1.jpg,30\n")
     with pytest.raises(

@@ -190,6 +190,19 @@ def test_in_a_browser_marks_that_cannot_be_written_are_said_and_stay(many, opene
     assert page.locator("#cards .marked").first.inner_text() == "excluded"
 
 
+def test_in_a_browser_a_label_is_applied_only_when_a_new_one_is_chosen(many, opened, tmp_path):
+    page, _ = opened(open_page(many, tmp_path / "marks.csv"))
+    button = page.get_by_role("button", name="Apply")
+    expect(button).to_be_disabled()
+    page.get_by_label(f"Select {HOSTILE[0]}").check()
+    expect(button).to_be_enabled()
+    page.locator("#action").select_option("label-gender")
+    expect(button).to_be_disabled()
+    page.locator("#given").select_option(label="male")
+    button.click()
+    expect(page.locator("#state")).to_contain_text("1 marked face, not written yet")
+
+
 def test_in_a_browser_hostile_names_run_nothing_and_nothing_leaves_the_page(many, opened, tmp_path):
     page, wrong = opened(open_page(many, tmp_path / "marks.csv"))
     titles = [one.get_attribute("title") for one in page.locator("#cards .file").all()[: len(HOSTILE)]]

@@ -376,7 +376,9 @@ def _used_columns(
             a label, or a box is incomplete.
     """
     if strange := [column for column in columns if column not in _MAPPABLE]:
-        raise ManifestError(unknown("column of the manifest", strange[0], list(_MAPPABLE)))
+        is_label = strange[0] in cells.columns
+        remedy = f" To use it as a label: -o labels={strange[0]}" if is_label else ""
+        raise ManifestError(unknown("column of the manifest", strange[0], list(_MAPPABLE)) + remedy)
     mapped = {column: _known_column(name, cells, path) for column, name in columns.items() if name}
     # The mapping of a column takes precedence over its name.
     used = {

@@ -78,7 +78,7 @@ def _about(of: Ranked) -> str:
         "The number of faces is not the same for all runs; see the column Faces." if len(counts) > 1 else "",
         "Some subjects have more faces than others. The effective sample size (Kish) is"
         f" {evidence.effective_subjects:,.0f} subjects with the same number of faces each."
-        if evidence and evidence.n_faces > evidence.n_subjects
+        if evidence and round(evidence.effective_subjects) < evidence.n_subjects
         else "",
     )
 
