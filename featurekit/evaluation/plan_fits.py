@@ -69,8 +69,9 @@ class Count:
     lock: Lock = field(default_factory=Lock)
 
     def begin(self) -> None:
-        """Tell how many fits there are, before the first one."""
-        self._tell()
+        """Tell how many fits there are, before the first one; nothing if there are none."""
+        if self.n_fits:
+            self._tell()
 
     def fit_done(self) -> None:
         """Count a fit of this thread."""
