@@ -99,7 +99,8 @@ def test_every_picture_of_the_site_is_there(site, opened):
 def test_everybody_can_read_the_pages(site, opened, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed").Axe()
     page, _ = opened(site / "index.html", scheme=scheme)
-    for name in ("index", "tutorial", "reference/cli", "reference/python/data", "results/utkface"):
+    names = ["index", "tutorial", "reference/cli", "reference/python/data", "results/utkface"]
+    for name in names if scheme == "light" else names[::2]:
         page.goto((site / name).with_suffix(".html").as_uri())
         found = [
             one for one in axe.run(page).response["violations"] if one["impact"] in ("serious", "critical")

@@ -349,13 +349,13 @@ def test_a_server_that_stops_answering_makes_no_row_unusable(
     assert not (tmp_path / "work" / "manifest.csv").exists()
 
 
-def test_an_audit_finds_nearly_identical_images_of_a_bucket(run, portraits, bucket, tmp_path):
+def test_an_audit_finds_nearly_identical_images_of_a_bucket(run, portraits, in_memory, tmp_path):
     for path in sorted((portraits / "photos").iterdir())[:2]:
         Image.open(path).resize((48, 48)).save(path.with_stem(f"{path.stem}_small"))
-    upload(portraits / "photos", bucket / "photos")
+    upload(portraits / "photos", in_memory / "photos")
     run("prepare", "image_folder", portraits, "--option", "target=place")
     here = near_duplicates(run, tmp_path)
-    run("prepare", "image_folder", bucket, "--option", "target=place")
+    run("prepare", "image_folder", in_memory, "--option", "target=place")
     assert near_duplicates(run, tmp_path) == here
 
 
@@ -368,29 +368,29 @@ def near_duplicates(run, tmp_path):
     return found
 
 
-def test_folders_and_file_names_are_labels_in_a_bucket_too(run, portraits, bucket, tmp_path):
+def test_folders_and_file_names_are_labels_in_a_bucket_too(run, portraits, in_memory, tmp_path):
     files = sorted((portraits / "photos").iterdir())
     for number, path in enumerate(files[:6]):
         data, label = path.read_bytes(), ("female", "male")[number % 2]
         name = f"{20 + number}_{number % 2}_0_2017010917421{number:04}.jpg.chip.jpg"
-        Bucket(bucket.scheme).create(bucket / "folders" / label / path.name, data)
-        Bucket(bucket.scheme).create(bucket / "utkface" / "UTKFace" / name, data)
+        Bucket(in_memory.scheme).create(in_memory / "folders" / label / path.name, data)
+        Bucket(in_memory.scheme).create(in_memory / "utkface" / "UTKFace" / name, data)
     for name in (".hidden.png", "notes.txt", "raw.cr2"):
-        Bucket(bucket.scheme).create(bucket / "folders" / name, b"x")
-    said = run("prepare", "image_folder", bucket / "folders")
+        Bucket(in_memory.scheme).create(in_memory / "folders" / name, b"x")
+    said = run("prepare", "image_folder", in_memory / "folders")
     assert "not images: 1 (1 .txt, for example 'notes.txt')" in said
     assert "raw camera files, which have to be exported as JPEG: 1" in said
     assert "hidden files and folders: 1" in said
     manifest = Manifest.load(tmp_path / "work" / "manifest.csv")
     assert manifest.table["gender"].tolist() == ["female"] * 3 + ["male"] * 3
-    run("prepare", "utkface", bucket / "utkface")
+    run("prepare", "utkface", in_memory / "utkface")
     manifest = Manifest.load(tmp_path / "work" / "manifest.csv")
     assert manifest.table["age"].tolist() == [20, 21, 22, 23, 24, 25]
     assert manifest.usable.all()
     run(*EXTRACT)
 
 
-def test_adience_in_a_bucket_is_read_as_in_a_folder(run, bucket, tmp_path):
+def test_adience_in_a_bucket_is_read_as_in_a_folder(run, in_memory, tmp_path):
     folder = tmp_path / "adience"
     header = "user_id\toriginal_image\tface_id\tage\tgender\n"
     for fold in range(5):
@@ -403,8 +403,8 @@ def test_adience_in_a_bucket_is_read_as_in_a_folder(run, bucket, tmp_path):
     here = Manifest.load(tmp_path / "work" / "manifest.csv")
     for path in sorted(folder.rglob("*.*")):
         if path.is_file():
-            Bucket(bucket.scheme).create(bucket / path.relative_to(folder), path.read_bytes())
-    run("prepare", "adience", bucket)
+            Bucket(in_memory.scheme).create(in_memory / path.relative_to(folder), path.read_bytes())
+    run("prepare", "adience", in_memory)
     pd.testing.assert_frame_equal(Manifest.load(tmp_path / "work" / "manifest.csv").table, here.table)
 
 
@@ -550,19 +550,19 @@ def test_a_model_is_saved_to_a_bucket_and_replaced_there(prepared, model, bucket
         ours.save(bucket / "letters")
 
 
-def test_vectors_and_reports_are_written_to_a_bucket(run, prepared, bucket, tmp_path):
+def test_vectors_and_reports_are_written_to_a_bucket(run, prepared, in_memory, tmp_path):
     run(*EXTRACT)
     how = ("--model", "logistic_regression", "--features", "mean_color", "--folds", "2")
     run("fit", *how, "--target", "gender")
-    run("cache", "export", "mean_color", bucket / "vectors.npy")
-    vectors = np.load(io.BytesIO(read_file(bucket / "vectors.npy", 2**20)))
+    run("cache", "export", "mean_color", in_memory / "vectors.npy")
+    vectors = np.load(io.BytesIO(read_file(in_memory / "vectors.npy", 2**20)))
     assert vectors.tobytes() == vectors_of(tmp_path / "work").tobytes()
-    run("report", "--output", bucket / "report.html", "--model-card")
+    run("report", "--output", in_memory / "report.html", "--model-card")
     run("report")
     here = next((tmp_path / "work" / "reports").rglob("report.html"))
     for name in ("report.html", "report.md"):
-        assert read_file(bucket / name, 2**24) == (here.parent / name).read_bytes()
-    assert b"model-index" in read_file(bucket / "model_card.md", 2**20)
+        assert read_file(in_memory / name, 2**24) == (here.parent / name).read_bytes()
+    assert b"model-index" in read_file(in_memory / "model_card.md", 2**20)
 
 
 @pytest.mark.slow
