@@ -33,6 +33,7 @@ sys.path.insert(0, str(CHECKOUT))  # so that it runs from a checkout that is not
 # Before Ray is imported: the nodes of the cluster listen on 127.0.0.1 only, and send no statistics.
 os.environ |= {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0"}
 
+from _ray_workers import workers_at_work  # noqa: E402
 from _side_by_side import RESULTS, hardware  # noqa: E402
 from kill_extraction import compare, copy_some  # noqa: E402
 
@@ -41,15 +42,8 @@ BACKBONES = ["dlib_age", "dlib_gender", "mobilenet_v2"]
 
 def main() -> int:
     """Run the comparison; 0 where the promise was kept."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("photographs", type=Path, help="folder of the data set")
-    parser.add_argument("--kills", type=int, default=10, help="of workers, at random moments")
-    parser.add_argument("--limit", type=int, default=3000, help="so many pictures, chosen by the seed")
+    parser = arguments(__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="of the comparison of speed")
-    parser.add_argument("--seed", type=int, default=0, help="decides the moments and the pictures")
-    parser.add_argument("--results", type=Path, default=RESULTS / "cluster", help="folder for the JSON file")
     options = parser.parse_args()
     chance = random.Random(options.seed)
     with tempfile.TemporaryDirectory(prefix="kill_workers.") as scratch:
@@ -67,6 +61,17 @@ def main() -> int:
     (options.results / "kill_workers.json").write_text(json.dumps(result, indent=1) + "\n")
     print(in_words(result))
     return 0 if result["kept"] else 1
+
+
+def arguments(about: str | None) -> argparse.ArgumentParser:
+    """Return the options that a run with killed workers has."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("photographs", type=Path, help="folder of the data set")
+    parser.add_argument("--kills", type=int, default=10, help="of workers, at random moments")
+    parser.add_argument("--limit", type=int, default=3000, help="so many pictures, chosen by the seed")
+    parser.add_argument("--seed", type=int, default=0, help="decides the moments and the pictures")
+    parser.add_argument("--results", type=Path, default=RESULTS / "cluster", help="folder for the JSON file")
+    return parser
 
 
 def kill_and_compare(folder: Path, kills: int, chance: random.Random) -> dict[str, Any]:
@@ -171,7 +176,7 @@ class Losses:
         for number in range(self._kills):
             if self._ended.wait(self._chance.uniform(0.2, 1.8) * self._seconds / (self._kills + 1)):
                 return
-            while not (workers := workers_of_ray()):
+            while not (workers := workers_at_work()):
                 if self._ended.wait(0.1):
                     return
             self.before_kill()
@@ -180,29 +185,6 @@ class Losses:
             if number == self._kills // 2:
                 self._cluster.remove_node(self._second)
                 self.n_nodes_lost += 1
-
-
-def workers_of_ray() -> list[int]:
-    """Return the process numbers of the workers of this program that have begun to work."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        try:
-            command = (folder / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if folder.name.isdecimal() and command.startswith(b"ray::_Worker.work") and is_ours(int(folder.name)):
-            found.append(int(folder.name))
-    return found
-
-
-def is_ours(number: int) -> bool:
-    """Whether a process descends from this one."""
-    while number > 1 and number != os.getpid():
-        try:
-            number = int(Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            return False
-    return number == os.getpid()
 
 
 def in_turns(folder: Path, rounds: int) -> dict[str, Any]:

@@ -11,7 +11,6 @@ It writes results/cluster/kill_workers_of_predict.json, prints a sentence, and e
 is broken. kill_workers.py does the same with an extraction.
 """
 
-import argparse
 import json
 import platform
 import random
@@ -24,9 +23,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from _side_by_side import RESULTS, command_line, hardware, now
+from _side_by_side import command_line, hardware, now
 from kill_extraction import copy_some
-from kill_workers import two_nodes
+from kill_workers import arguments, two_nodes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,15 +38,7 @@ WRONG = ("lost", "added", "doubled", "unequal")
 
 def main() -> int:
     """Run the comparison; 0 where the promise was kept."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("photographs", type=Path, help="folder of the data set")
-    parser.add_argument("--kills", type=int, default=10, help="of workers, at random moments")
-    parser.add_argument("--limit", type=int, default=3000, help="so many pictures, chosen by the seed")
-    parser.add_argument("--seed", type=int, default=0, help="decides the moments and the pictures")
-    parser.add_argument("--results", type=Path, default=RESULTS / "cluster", help="folder for the JSON file")
-    options = parser.parse_args()
+    options = arguments(__doc__).parse_args()
     chance = random.Random(options.seed)
     made = {
         "created": now(),

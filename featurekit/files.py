@@ -170,6 +170,14 @@ def is_outside(path: Path, folder: Path) -> bool:
     return leads_out(path, folder)
 
 
+@contextmanager
+def _in_one_line(path: UrlPath) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:  # whose text is featurekit's own
+        raise WorkspaceError(f"Cannot read {path}: {error.strerror}.") from None
+
+
 def is_file(path: Path) -> bool:
     """Whether a file of this machine, or in a bucket, exists.
 
@@ -178,13 +186,10 @@ def is_file(path: Path) -> bool:
     """
     if not isinstance(path, UrlPath):
         return path.is_file()
-    try:
+    with _in_one_line(path), suppress(FileNotFoundError):
         Bucket(path.scheme).signature(path)
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        raise WorkspaceError(f"Cannot read {path}: {error.strerror}.") from None
-    return True
+        return True
+    return False
 
 
 def is_folder(path: Path) -> bool:
@@ -195,10 +200,8 @@ def is_folder(path: Path) -> bool:
     """
     if not isinstance(path, UrlPath):
         return path.is_dir()
-    try:
+    with _in_one_line(path):
         return any(Bucket(path.scheme).listed(path))
-    except OSError as error:
-        raise WorkspaceError(f"Cannot read {path}: {error.strerror}.") from None
 
 
 @contextmanager

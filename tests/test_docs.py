@@ -5,9 +5,7 @@ import inspect
 import json
 import re
 import shlex
-import sys
 from hashlib import sha256
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +16,7 @@ from PIL import Image
 
 import featurekit as fk
 from featurekit.cli.app import app
+from tests.modules import BENCHMARKS, module_in
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -37,23 +36,13 @@ KINDS = {
 def pages():
     """The modules that make pages, as MkDocs imports them."""
     pytest.importorskip("mkdocs", reason="mkdocs is not installed: pip install 'featurekit[docs]'")
-    sys.path.insert(0, str(DOCS / "_pages"))
-    try:
-        yield {
-            name: import_module(name)
-            for name in ("command_line", "site_links", "tutorial_page", "requests_elsewhere", "kept_reports")
-        }
-    finally:
-        sys.path.remove(str(DOCS / "_pages"))
+    names = ("command_line", "site_links", "tutorial_page", "requests_elsewhere", "kept_reports")
+    return {name: module_in(DOCS / "_pages", name) for name in names}
 
 
 @pytest.fixture(scope="module")
 def pictures():
-    sys.path.insert(0, str(ROOT / "benchmarks"))
-    try:
-        return import_module("pictures")
-    finally:
-        sys.path.remove(str(ROOT / "benchmarks"))
+    return module_in(BENCHMARKS, "pictures")
 
 
 def text_of(page):

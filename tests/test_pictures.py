@@ -2,8 +2,6 @@
 
 import itertools
 import re
-import sys
-from importlib import import_module
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -18,6 +16,7 @@ from featurekit.evaluation.evidence import Evidence
 from featurekit.evaluation.results import load_runs
 from featurekit.report.displays.cost import pareto_front
 from featurekit.report.select import ranked_targets
+from tests.modules import BENCHMARKS, module_in
 from tests.test_docs import unknown_words
 
 ROOT = Path(__file__).parents[1]
@@ -30,11 +29,7 @@ AGAIN = "Next: python benchmarks/pictures.py results"
 
 @pytest.fixture(scope="module")
 def drawn_pictures():
-    sys.path.insert(0, str(ROOT / "benchmarks"))
-    try:
-        return import_module("_drawn_pictures")
-    finally:
-        sys.path.remove(str(ROOT / "benchmarks"))
+    return module_in(BENCHMARKS, "_drawn_pictures")
 
 
 @pytest.fixture(scope="module")
@@ -79,11 +74,7 @@ def test_pictures_are_small_and_each_is_on_a_page_with_a_text_that_says_what_it_
 
 
 def test_a_page_has_the_drawing_itself_with_the_text_of_the_page(tmp_path):
-    sys.path.insert(0, str(DOCS / "_pages"))
-    try:
-        with_drawn_pictures = import_module("drawn_pictures").with_drawn_pictures
-    finally:
-        sys.path.remove(str(DOCS / "_pages"))
+    with_drawn_pictures = module_in(DOCS / "_pages", "drawn_pictures").with_drawn_pictures
     svg = '<svg aria-label="before">\n\n<g/></svg>'
     for name in ("a.svg", "a-narrow.svg", "b.svg"):
         (tmp_path / name).write_text(svg)

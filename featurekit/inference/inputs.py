@@ -84,7 +84,7 @@ def photographs_in(given: Photographs) -> tuple[list[Photograph], list[str]]:
     found: list[Photograph] = []
     left_out = []
     for one in photographs_from(given):
-        if one.path is None or not _is_folder(one.path):
+        if one.path is None or not _names_folder(one.path):
             found.append(one)
             continue
         if is_model(one.path):
@@ -165,7 +165,7 @@ def as_options(models: Sequence[Path]) -> str:
 
 def _photographs(path: Path) -> tuple[list[Path], str]:
     """Return the images that a path names, and a sentence about the other files there, or ""."""
-    if not _is_folder(path):
+    if not _names_folder(path):
         if not isinstance(path, UrlPath) and not path.exists():
             raise WorkspaceError(f"There is no file or folder {path}.")
         return [path], ""
@@ -186,8 +186,8 @@ def _photographs(path: Path) -> tuple[list[Path], str]:
     ], found.note
 
 
-def _is_folder(path: Path) -> bool:
-    """Whether a path is a folder; in a bucket, what has no file extension of an image is one."""
+def _names_folder(path: Path) -> bool:
+    """Whether a path names a folder; in a bucket, what has no file extension of an image is one."""
     if isinstance(path, UrlPath):
         return path.suffix.lower() not in ENDINGS
     return path.is_dir()

@@ -14,7 +14,9 @@ from featurekit.errors import WorkspaceError
 from featurekit.faces.photographs import Photograph
 from featurekit.inference import parts as library
 from featurekit.inference.parts import How, Part
-from tests.workers_at_work import workers_at_work
+from tests.modules import BENCHMARKS, module_in
+
+workers_at_work = module_in(BENCHMARKS, "_ray_workers").workers_at_work
 
 EMBED = ("extract", "--backbone", "mean_color", "--detector", "whole_image")
 

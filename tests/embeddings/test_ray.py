@@ -23,7 +23,9 @@ from featurekit.embeddings.vectors import load_embeddings
 from featurekit.errors import EngineError, ModelError, WorkspaceError
 from featurekit.faces.settings import default_settings
 from featurekit.registry import SESSION
-from tests.workers_at_work import workers_at_work
+from tests.modules import BENCHMARKS, module_in
+
+workers_at_work = module_in(BENCHMARKS, "_ray_workers").workers_at_work
 
 
 @pytest.fixture(scope="module")
@@ -131,17 +133,12 @@ def test_the_error_of_a_worker_is_one_line_without_its_traceback(two_nodes, mani
 
 # Prints where the processes of a new local cluster listen, and those that may send statistics.
 LISTENING = """
-import os
+import sys
 from pathlib import Path
 from featurekit.cluster import connected
 from featurekit.networks.engines import resolve
-
-def is_ours(number):
-    while number > 1:
-        if number == os.getpid():
-            return True
-        number = int(Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[1])
-    return False
+sys.path.insert(0, sys.argv[1])
+from _ray_workers import is_ours
 
 with connected("local") as cluster:
     cluster.call(resolve, "cpu", "fp32")
@@ -171,7 +168,8 @@ with connected("local") as cluster:
 def test_a_cluster_of_this_machine_listens_to_nobody_else_and_sends_no_statistics():
     if find_spec("ray") is None:
         pytest.skip("Ray is not installed")
-    ran = subprocess.run([sys.executable, "-c", LISTENING], capture_output=True, text=True, timeout=120)
+    command = [sys.executable, "-c", LISTENING, str(BENCHMARKS)]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert ran.returncode == 0, ran.stderr
     told = [line.split() for line in ran.stdout.splitlines()]
     assert {value for what, value in told if what == "process"} == {"True"}

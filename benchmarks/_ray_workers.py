@@ -1,4 +1,4 @@
-"""Find the processes of Ray's workers, for tests that kill them."""
+"""Find the processes of Ray's workers, for measurements and tests that kill them."""
 
 import os
 from pathlib import Path
@@ -12,16 +12,12 @@ def workers_at_work() -> list[int]:
             command = (folder / "cmdline").read_bytes()
         except OSError:
             continue
-        if (
-            folder.name.isdecimal()
-            and command.startswith(b"ray::_Worker.work")
-            and _is_ours(int(folder.name))
-        ):
+        if folder.name.isdecimal() and command.startswith(b"ray::_Worker.work") and is_ours(int(folder.name)):
             found.append(int(folder.name))
     return found
 
 
-def _is_ours(number: int) -> bool:
+def is_ours(number: int) -> bool:
     """Whether a process descends from this one: another program may use Ray on this machine, too."""
     while number > 1 and number != os.getpid():
         try:
