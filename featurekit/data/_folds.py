@@ -6,6 +6,7 @@ the same fold, subjects are exchanged between folds, so that every training part
 
 import math
 from collections.abc import Sequence
+from itertools import chain
 from operator import itemgetter
 from typing import Any
 
@@ -25,7 +26,12 @@ _Moves = list[tuple[int, int]]
 
 
 def make_folds(
-    labels: NDArray[Any], subjects: NDArray[Any], classes: Sequence[NDArray[Any]], *, n_folds: int, seed: int
+    columns: Sequence[NDArray[Any]],
+    subjects: NDArray[Any],
+    classes: Sequence[NDArray[Any]],
+    *,
+    n_folds: int,
+    seed: int,
 ) -> NDArray[np.intp]:
     """Return the fold of each row.
 
@@ -35,7 +41,7 @@ def make_folds(
     exchanged between folds.
 
     Args:
-        labels: what to stratify by.
+        columns: label columns to stratify by.
         subjects: subject of each row.
         classes: label columns whose classes should occur in every training part; "" stands for none.
         n_folds: number of folds.
@@ -48,12 +54,13 @@ def make_folds(
         there_are = "There is 1 subject" if n_subjects == 1 else f"There are {n_subjects} subjects"
         raise FoldError(f"{there_are}, which is too few for {n_folds} folds.")
     balance = _ClassBalance(subjects, classes, n_folds)
-    by_column = [(column, ATTEMPTS + i) for i, column in enumerate(classes)]
+    together = _strata(columns, subjects, n_folds)
+    alone = ((_strata([column], subjects, n_folds), ATTEMPTS + i) for i, column in enumerate(classes))
     best: tuple[float, NDArray[np.intp]] = (math.inf, np.zeros(0, np.intp))
-    for stratum, attempt in [*((labels, attempt) for attempt in range(ATTEMPTS)), *by_column]:
-        numbers = _stratified(stratum, subjects, n_folds, np.random.default_rng([seed, attempt]))
+    for strata, attempt in chain(((together, attempt) for attempt in range(ATTEMPTS)), alone):
+        numbers = _stratified(strata, subjects, n_folds, np.random.default_rng([seed, attempt]))
         n_empty = n_folds - len(np.unique(numbers))
-        n_lacking = n_empty * len(labels) + len(balance.in_one_fold(numbers))
+        n_lacking = n_empty * len(subjects) + len(balance.in_one_fold(numbers))
         best = min(best, (n_lacking, numbers), key=itemgetter(0))
         if not n_lacking:
             return numbers
@@ -171,23 +178,44 @@ def _is_in_one_fold(counts: NDArray[np.intp], n_subjects: NDArray[np.intp]) -> N
     return np.asarray(((counts > 0).sum(axis=1) == 1) & (n_subjects > 1))
 
 
+def _strata(columns: Sequence[NDArray[Any]], subjects: NDArray[Any], n_folds: int) -> NDArray[np.intp]:
+    """Return the number of the stratum of each row, shape (n_rows,).
+
+    A stratum is a combination of the labels of all columns. Where fewer subjects than there are folds have a
+    combination, the columns with the most classes are left out of it. So faces are stratified by gender even
+    if their ages are so different that hardly two subjects have the same age group and gender.
+    """
+    codes = [np.unique(column, return_inverse=True)[1] for column in columns]
+    codes.sort(key=np.max)  # the columns with the fewest classes are left out last
+    subject = np.unique(subjects, return_inverse=True)[1]
+    strata = np.zeros(len(subjects), np.intp)
+    rows = np.arange(len(subjects))  # those whose stratum is not decided
+    for n_kept in range(len(codes), -1, -1):
+        kept = np.column_stack([np.zeros_like(rows), *(code[rows] for code in codes[:n_kept])])
+        number = np.unique(kept, axis=0, return_inverse=True)[1].reshape(-1)
+        n_subjects = np.bincount(np.unique(np.c_[number, subject[rows]], axis=0)[:, 0])
+        strata[rows] = strata.max() + 1 + number
+        rows = rows[n_subjects[number] < n_folds]
+        if not len(rows):
+            return strata
+    # The rest are too few for a stratum of their own, whatever is left out.
+    others, sizes = np.unique(np.delete(strata, rows), return_counts=True)
+    strata[rows] = others[sizes.argmin()] if len(others) else 0
+    return strata
+
+
 def _stratified(
-    labels: NDArray[Any], subjects: NDArray[Any], n_folds: int, rng: np.random.Generator
+    strata: NDArray[np.intp], subjects: NDArray[Any], n_folds: int, rng: np.random.Generator
 ) -> NDArray[np.intp]:
-    """Return the fold of each row, stratified by the labels once."""
+    """Return the fold of each row, stratified once."""
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-    codes = np.unique(labels, return_inverse=True)[1]
-    counts = np.bincount(codes)
-    # A class that is too rare for every fold cannot be stratified alone: all rare ones count as one class.
-    rare = counts < n_folds
-    codes = np.where(rare[codes], len(counts) if counts[rare].sum() >= n_folds else counts.argmax(), codes)
     # StratifiedGroupKFold would give as good folds, but takes a minute for 500,000 subjects.
     is_one_row_each = len(np.unique(subjects)) == len(subjects)
     splitter = (StratifiedKFold if is_one_row_each else StratifiedGroupKFold)(
         n_folds, shuffle=True, random_state=int(rng.integers(2**31))
     )
-    numbers = np.full(len(labels), OUTSIDE, dtype=np.intp)
-    for number, (_, test) in enumerate(splitter.split(codes, codes, None if is_one_row_each else subjects)):
+    numbers = np.full(len(strata), OUTSIDE, dtype=np.intp)
+    for number, (_, test) in enumerate(splitter.split(strata, strata, None if is_one_row_each else subjects)):
         numbers[test] = number
     return numbers

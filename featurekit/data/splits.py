@@ -77,7 +77,7 @@ def subject_exclusive_folds(
         FoldError: there are fewer subjects than folds, or too few subjects to give every fold test faces and
             training faces of each class.
     """
-    numbers = make_folds(labels, subjects, [labels], n_folds=n_folds, seed=seed)
+    numbers = make_folds([labels], subjects, [labels], n_folds=n_folds, seed=seed)
     folds = [_fold(numbers, number) for number in range(n_folds)]
     check_folds(folds, labels, subjects)
     return folds
@@ -333,8 +333,7 @@ def make_fold_set(name: str, manifest: Manifest, *, n_folds: int = 5, seed: int 
         numbers[usable[official >= 0]] = np.unique(official[official >= 0], return_inverse=True)[1]
         return FoldSet(name, "official", seed, face_ids, numbers)
     strata, columns = _label_columns(manifest, usable)
-    joint = np.array(["|".join(row) for row in zip(*strata, strict=True)] if strata else no_labels)
-    numbers[usable] = made = make_folds(joint, subjects, columns, n_folds=n_folds, seed=seed)
+    numbers[usable] = made = make_folds(strata, subjects, columns, n_folds=n_folds, seed=seed)
     check_folds([_fold(made, number) for number in range(n_folds)], no_labels, subjects)
     return FoldSet(name, "made", seed, face_ids, numbers)
 

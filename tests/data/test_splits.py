@@ -206,6 +206,30 @@ def test_official_folds_that_all_share_their_subjects_are_refused():
         make_fold_set("trial", make_manifest(official_fold=np.arange(60) // 30))
 
 
+@pytest.mark.parametrize("n_images", [1, 2, 5])
+@pytest.mark.parametrize("n_subjects", [20, 40])
+def test_a_small_table_in_which_nobody_is_of_the_same_age_is_stratified_by_gender(n_subjects, n_images):
+    subject = np.repeat(np.arange(n_subjects), n_images)
+    age = 16.0 + subject * 60 // n_subjects
+    manifest = make_manifest(
+        len(subject),
+        subject_id=[f"s{i}" for i in subject],
+        age=age,
+        age_group=[age_group_of(a) for a in age],
+        gender=[("female", "male")[i % 2] for i in subject],
+    )
+    folds = make_fold_set("trial", manifest)
+    men = manifest.table["gender"].to_numpy() == "male"
+    share = [men[folds.numbers == fold].mean() for fold in range(5)]
+    assert share == pytest.approx([0.5] * 5, abs=0.126)
+
+
+def test_two_faces_of_the_only_class_of_a_column_that_is_too_rare_to_be_a_stratum_are_put_into_folds():
+    manifest = make_manifest(gender=["female"] * 58 + ["male"] * 2)
+    folds = make_fold_set("trial", manifest)
+    assert np.bincount(folds.numbers).tolist() == [12] * 5
+
+
 def test_rare_joint_labels_and_columns_of_the_users_own_raise_no_warning():
     manifest = make_manifest(mood=["glad"] * 58 + ["sad", ""], note=[f"note {i}" for i in range(60)])
     assert make_fold_set("trial", manifest, n_folds=3).n_folds == 3
