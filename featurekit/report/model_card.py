@@ -21,6 +21,7 @@ from featurekit.report.cells import (
     interval_cell,
     listed,
     score_title,
+    sentences,
     size_cell,
     value_cell,
 )
@@ -43,7 +44,7 @@ from featurekit.report.sections.dropped import terms_of
 from featurekit.report.sections.made_by import PATH, made_by, report_command
 from featurekit.report.sections.provenance import weights_of, weights_table
 from featurekit.report.sections.slices import slices_table
-from featurekit.report.select import Ranked, headline, in_order, mean_of, target_title
+from featurekit.report.select import Ranked, headline, in_order, mean_of, means_outside, target_title
 from featurekit.text import counted, markdown, visible
 from featurekit.version import __version__
 
@@ -252,9 +253,11 @@ def _scores_table(of: Ranked, run: Run, caption: str) -> Table:
             value_cell(kind, run.scores_all_rows.get(name, {}).get("mean")),
         )
 
-    note = (
+    note = sentences(
         "Values are means over the folds, on the faces that were found. In parentheses: 95 % confidence"
-        " interval over subjects. On all labelled rows, an image without a face counts as wrong."
+        " interval, over subjects, of the score on the faces of all folds together. On all labelled rows, an"
+        " image without a face counts as wrong.",
+        means_outside([run], of.evidence, map(score_kind, run.scores)),
     )
     return Table(caption, columns, tuple(cells(name) for name in in_order(run.scores)), note)
 

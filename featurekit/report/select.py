@@ -10,7 +10,7 @@ from featurekit.evaluation.cost import timed_on
 from featurekit.evaluation.evidence import Evidence, TargetEvidence
 from featurekit.evaluation.results import Run
 from featurekit.evaluation.rivals import is_off_the_shelf
-from featurekit.evaluation.scores import SCORES, ScoreKind, score_kind
+from featurekit.evaluation.scores import SCORES, ScoreKind, score_kind, score_word
 from featurekit.registry import unknown
 from featurekit.report.cells import finite
 from featurekit.text import counted
@@ -92,6 +92,27 @@ def headline(runs: Sequence[Run]) -> ScoreKind:
 def mean_of(run: Run, name: str) -> float | None:
     """Return the mean of a score of a run over the folds, or None if the run does not have this score."""
     return finite(run.scores.get(name, {}).get("mean"))
+
+
+def means_outside(runs: Sequence[Run], evidence: TargetEvidence | None, kinds: Iterable[ScoreKind]) -> str:
+    """Return a sentence that names the scores of which a mean over folds is outside its interval, or "".
+
+    The interval is that of the score on the faces of all folds together. A score such as the balanced
+    accuracy differs from its mean over the folds where a fold has few faces of a class.
+    """
+
+    def is_outside(run: Run, kind: ScoreKind) -> bool:
+        mean = mean_of(run, kind.name)
+        estimate = evidence.estimates.get(run.name, {}).get(kind.name) if evidence else None
+        return bool(estimate and mean is not None and not estimate.low <= mean <= estimate.high)
+
+    names = [score_word(kind) for kind in kinds if any(is_outside(run, kind) for run in runs)]
+    if not names:
+        return ""
+    return (
+        f"The mean of the {' and of the '.join(names)} can be outside its interval, as it is here: where a"
+        " fold has few faces of a class, the mean over the folds differs from the score on all faces."
+    )
 
 
 def folds_of(run: Run, name: str) -> tuple[float | None, ...]:

@@ -38,6 +38,7 @@ from featurekit.report.select import (
     headline,
     in_order,
     machine_of,
+    means_outside,
     role,
 )
 from featurekit.report.svg import figure
@@ -118,7 +119,7 @@ def scores_table(of: Ranked, caption: str) -> Table:
         "No.: the number by which this page calls a model; a model has the same number for every target."
         if of.numbers
         else "",
-        _scores_note(found, on_all_rows, has_intervals=of.evidence is not None),
+        _scores_note(of, found, on_all_rows),
         elsewhere_note(runs, machine),
     )
     table = Table(
@@ -236,15 +237,15 @@ def _best(runs: Sequence[Run], kind: ScoreKind, on_all_rows: bool) -> float | No
     return kind.best(known) if kind.best and known else None
 
 
-def _scores_note(
-    found: Sequence[ScoreKind], found_on_all_rows: Sequence[ScoreKind], *, has_intervals: bool
-) -> str:
+def _scores_note(of: Ranked, found: Sequence[ScoreKind], found_on_all_rows: Sequence[ScoreKind]) -> str:
+    has_intervals = of.evidence is not None
     return sentences(
         *(f"{kind.title}: {kind.meaning}." for kind in found if kind.meaning),
-        "The large number is the mean over the folds; the small numbers are the 95 % confidence interval,"
-        " from a bootstrap over subjects with all their faces."
+        "The large number is the mean over the folds; the small numbers are the 95 % confidence interval of"
+        " the score on the faces of all folds together, from a bootstrap over subjects with all their faces."
         if has_intervals
         else "",
+        means_outside(of.runs, of.evidence, found),
         "± is the standard deviation over the folds. The best trained model is in bold.",
         "In the scores on all rows, a labelled row in which no face was found counts as a wrong prediction."
         if found_on_all_rows

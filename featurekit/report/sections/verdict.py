@@ -177,7 +177,10 @@ def _against(best: Run, runs: Sequence[Run], kind: ScoreKind, evidence: TargetEv
 def _difference(best: Run, run: Run, kind: ScoreKind, evidence: TargetEvidence | None) -> str:
     found = evidence.between(best.name, run.name) if evidence else None
     gain = found.gain if found else _gain(kind, best, run)
-    how = f"{amount(kind, gain)} {'better' if gain > 0 else 'worse'} than"
+    # The difference of the two scores shown here is another one if a fold has few faces of a class.
+    is_another = kind.format(gain) != kind.format(_gain(kind, best, run))
+    together = ", on all faces together," if is_another else ""
+    how = f"{amount(kind, gain)} {'better' if gain > 0 else 'worse'}{together} than"
     score = f"{run.classifier}, {kind.format(mean_of(run, kind.name) or 0.0)} {kind.unit}".strip()
     if found and not found.is_shown:
         score += f"; no evidence of a difference: {p_value(found.adjusted, found.limit)}"

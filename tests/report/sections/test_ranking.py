@@ -3,8 +3,11 @@
 import re
 from dataclasses import replace
 
+import pytest
+
 from featurekit.evaluation.estimates import Estimate
 from featurekit.evaluation.slices import Slice
+from featurekit.report.model_card import render_model_card
 from featurekit.report.sections.ranking import scores_table
 from featurekit.report.select import Ranked, best_first, ranked_targets
 from tests.report.made_up import html_of, make_evidence, make_run, markdown_of, rows_of, score, trained_run
@@ -67,6 +70,19 @@ def test_intervals_take_the_place_of_the_spread_where_there_is_evidence():
     runs = [make_run(), make_run(classifier="mlp", scores={"accuracy": score(0.78)})]
     rows = rows_of(markdown_of(runs, "t", make_evidence(runs)), "Gender")
     assert [cells[2].replace("*", "") for cells in rows] == ["80.0 (78.0–83.0)", "78.0 (76.0–81.0)"]
+
+
+@pytest.mark.parametrize("is_card", [False, True])
+@pytest.mark.parametrize(("mean", "is_said"), [(0.79, False), (0.62, True)])
+def test_a_mean_over_folds_that_is_outside_its_interval_is_explained(mean, is_said, is_card):
+    run = make_run(scores={"accuracy": score(0.8), "balanced_accuracy": score(mean)})
+    evidence = make_evidence([run])
+    known = {**evidence.targets["gender"].estimates[run.name], "balanced_accuracy": Estimate(0.78, 0.7, 0.82)}
+    target = replace(evidence.targets["gender"], estimates={run.name: known})
+    evidence = replace(evidence, targets={"gender": target})
+    card = render_model_card("t", [Ranked("gender", [run], target)], [run], {})
+    text = card if is_card else markdown_of([run], "t", evidence)
+    assert ("The mean of the balanced accuracy can be outside its interval, as it is here" in text) == is_said
 
 
 def bars(page: str) -> list[str]:
