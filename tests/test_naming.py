@@ -31,10 +31,16 @@ def messages():
                         yield place, str(text.value)
 
 
-@pytest.mark.parametrize(("place", "text"), [one for one in messages() if re.search(r"(?<!\S)-[-o]", one[1])])
-def test_a_program_reads_no_options(place, text):
+def test_a_program_reads_no_options():
+    with_options = [one for one in messages() if re.search(r"(?<!\S)-[-o]", one[1])]
     commands = r"featurekit \w[^.;]*"
-    assert not re.search(r"(?<!\S)--?[a-z]", re.sub(commands, "", as_arguments(text)))
+    assert len(with_options) > 50
+    left = [
+        (place, text)
+        for place, text in with_options
+        if re.search(r"(?<!\S)--?[a-z]", re.sub(commands, "", as_arguments(text)))
+    ]
+    assert left == []
 
 
 def test_a_table_of_a_program_is_answered_with_its_own_arguments(tmp_path, monkeypatch):
