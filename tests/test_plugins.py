@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 import pytest
@@ -23,7 +24,34 @@ MEMBERS = {
     "checks": "few_subjects",
 }
 MODEL = "work/models/gender--tone_histogram--nearest_mean"
-Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+class Done(NamedTuple):
+    """How a command ended, and what it printed."""
+
+    code: int | str
+    out: str
+    err: str
+
+
+Run = Callable[..., list[Done]]
+# Several commands in one process, because a process that has to import everything takes seconds.
+ONE_AFTER_ANOTHER = """
+import contextlib, io, json, sys
+from featurekit.cli.app import main
+done = []
+for command in json.loads(sys.argv[1]):
+    sys.argv = ["featurekit", "-w", "work", *command.split()]
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            main()
+            code = 0
+        except SystemExit as end:
+            code = end.code or 0
+    done.append((code, out.getvalue(), err.getvalue()))
+print(json.dumps(done))
+"""
 
 pytestmark = pytest.mark.slow
 
@@ -40,32 +68,38 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "installed"
 
 
+def run_python(program: str, *arguments: str, where: Path, packages: Path | None = None) -> str:
+    """Run a program in a folder, beside packages from another one, and return what it printed."""
+    installed = [packages, ROOT] if packages else [ROOT]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        cwd=where,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, installed))},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """Run a command in tmp_path, beside the packages that are installed in some folders."""
+    """Run commands in a process of their own, beside the packages that are installed in a folder."""
 
-    def start(command: str, *installed: Path, python: str | None = None) -> subprocess.CompletedProcess[str]:
-        program = [ROOT / "cli.py", "-w", "work", *command.split()] if python is None else ["-c", python]
-        return subprocess.run(
-            [sys.executable, *program],
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (*installed, ROOT)))},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+    def start(*commands: str, packages: Path | None = None) -> list[Done]:
+        printed = run_python(ONE_AFTER_ANOTHER, json.dumps(commands), where=tmp_path, packages=packages)
+        return [Done(*one) for one in json.loads(printed)]
 
     return start
 
 
 def test_every_member_is_listed_with_its_package(run, package):
-    listed = run("list", package)
-    assert listed.returncode == 0
-    assert not listed.stderr
-    rows = [line.split("\t") for line in listed.stdout.splitlines()]
+    listed, doctor = run("list", "doctor", packages=package)
+    assert (listed.code, listed.err) == (0, "")
+    rows = [line.split("\t") for line in listed.out.splitlines()]
     assert {row[0] for row in rows if row[-1] == "featurekit-tones 1.2"} == set(MEMBERS.values())
-    doctor = run("doctor", package)
-    (line,) = [line for line in doctor.stdout.splitlines() if line.startswith("plug-ins")]
+    (line,) = [line for line in doctor.out.splitlines() if line.startswith("plug-ins")]
     assert all(name in line for name in ("featurekit-tones 1.2", *MEMBERS.values()))
 
 
@@ -93,22 +127,17 @@ print(*results.predictions("nearest_mean")["p_female"])
 
 
 def test_a_package_runs_through_both_doors_and_is_removed_without_a_trace(run, package, portraits):
-    for command, said in THROUGH_THE_COMMAND_LINE:
-        done = run(command, package)
-        assert done.returncode == 0, done.stderr
-        assert said in done.stdout
-        assert "not saved" not in done.stdout + done.stderr
+    commands = [command for command, _ in THROUGH_THE_COMMAND_LINE]
+    for done, (_, said) in zip(run(*commands, packages=package), THROUGH_THE_COMMAND_LINE, strict=True):
+        assert done.code == 0, done.err
+        assert said in done.out
+        assert "not saved" not in done.out + done.err
     assert (portraits / "answers.csv").read_text().count("\n") == 25
     check_the_run(portraits / "work")
-    in_python = run("", package, python=IN_PYTHON)
-    assert in_python.returncode == 0, in_python.stderr
-    said = load_predictions(portraits / "work")
-    assert [float(word) for word in in_python.stdout.split()] == said
+    printed = run_python(IN_PYTHON, where=portraits, packages=package)
+    assert [float(word) for word in printed.split()] == load_predictions(portraits / "work")
     check_the_run(portraits / "door")
-    # From here on without the package.
-    check_its_members_are_gone(run)
-    check_what_was_made_with_it_stands(run)
-    check_all_else_works(run)
+    check_without_it(run)
     naming = [
         path for path in portraits.rglob("*") if path.is_file() and b"featurekit-tones" in path.read_bytes()
     ]
@@ -134,37 +163,31 @@ def load_predictions(project: Path) -> list[float]:
     return [float(one) for one in pd.read_parquet(path)["p_female"]]
 
 
-def check_its_members_are_gone(run: Run) -> None:
-    """No list names them, and asking for one says what there is."""
-    listed = run("list")
-    first = {line.partition("\t")[0] for line in listed.stdout.splitlines()}
+def check_without_it(run: Run) -> None:
+    """Its members are gone; what was made with it stands, or is refused; and all else works."""
+    listed, asked, report, predicted, verified, audit, fit = run(
+        "list",
+        "extract --backbone tone_histogram",
+        "report",
+        f"predict photos --model {MODEL}",
+        "verify-run --n 1",
+        "audit --no-images",
+        # Vectors of other networks are still there, though the package's detector found the faces.
+        "fit --model logistic_regression --target gender --folds 2 --no-models",
+    )
+    first = {line.partition("\t")[0] for line in listed.out.splitlines()}
     assert not first & set(MEMBERS.values())
-    assert "featurekit-tones" not in listed.stdout + listed.stderr
-    asked = run("extract --backbone tone_histogram")
-    assert asked.stderr.startswith("error: Unknown backbone 'tone_histogram'.")
-
-
-def check_what_was_made_with_it_stands(run: Run) -> None:
-    """The report has its run; its model is refused in one line that says what to do."""
-    report = run("report")
-    assert report.returncode == 0, report.stderr
-    assert "nearest_mean" in report.stdout
-    assert run(f"predict photos --model {MODEL}").stderr.strip() == (
+    assert "featurekit-tones" not in listed.out + listed.err
+    assert asked.err.startswith("error: Unknown backbone 'tone_histogram'.")
+    assert report.code == 0, report.err
+    assert "nearest_mean" in report.out
+    assert predicted.err.strip() == (
         f"error: {MODEL} is a model of 'nearest_mean', which no installed package has."
         " Install the package it came from. If it was registered with fk.register_estimator, register it"
         " first."
     )
-    verified = run("verify-run --n 1")
-    assert "backbone tone_histogram: featurekit-tones 1.2 → not installed" in verified.stdout
-
-
-def check_all_else_works(run: Run) -> None:
-    """Vectors of other networks are still there, though the package's detector found the faces."""
-    for command, said in (
-        ("audit --no-images", "near duplicates"),
-        ("fit --model logistic_regression --target gender --folds 2 --no-models", "mean_color"),
-    ):
-        done = run(command)
-        assert done.returncode == 0, done.stderr
-        assert said in done.stdout
-        assert "few subjects" not in done.stdout
+    assert "backbone tone_histogram: featurekit-tones 1.2 → not installed" in verified.out
+    for done, said in ((audit, "near duplicates"), (fit, "mean_color")):
+        assert done.code == 0, done.err
+        assert said in done.out
+        assert "few subjects" not in done.out
