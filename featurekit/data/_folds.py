@@ -183,7 +183,8 @@ def _strata(columns: Sequence[NDArray[Any]], subjects: NDArray[Any], n_folds: in
 
     A stratum is a combination of the labels of all columns. Where fewer subjects than there are folds have a
     combination, the columns with the most classes are left out of it. So faces are stratified by gender even
-    if their ages are so different that hardly two subjects have the same age group and gender.
+    if their ages are so different that hardly two subjects have the same age group and gender. The labels of
+    a single column are a stratum if they have at least as many faces as there are folds.
     """
     codes = [np.unique(column, return_inverse=True)[1] for column in columns]
     codes.sort(key=np.max)  # the columns with the fewest classes are left out last
@@ -193,14 +194,14 @@ def _strata(columns: Sequence[NDArray[Any]], subjects: NDArray[Any], n_folds: in
     for n_kept in range(len(codes), -1, -1):
         kept = np.column_stack([np.zeros_like(rows), *(code[rows] for code in codes[:n_kept])])
         number = np.unique(kept, axis=0, return_inverse=True)[1].reshape(-1)
-        n_subjects = np.bincount(np.unique(np.c_[number, subject[rows]], axis=0)[:, 0])
+        counted = np.unique(np.c_[number, subject[rows]], axis=0)[:, 0] if n_kept > 1 else number
         strata[rows] = strata.max() + 1 + number
-        rows = rows[n_subjects[number] < n_folds]
+        rows = rows[np.bincount(counted)[number] < n_folds]
         if not len(rows):
             return strata
     # The rest are too few for a stratum of their own, whatever is left out.
     others, sizes = np.unique(np.delete(strata, rows), return_counts=True)
-    strata[rows] = others[sizes.argmin()] if len(others) else 0
+    strata[rows] = others[sizes.argmax()] if len(others) else 0
     return strata
 
 
