@@ -42,10 +42,13 @@ def test_no_other_similarity_is_nearer() -> None:
 
 def spots(points: NDArray[np.floating], width: int, height: int, radius: float) -> NDArray[np.uint8]:
     """Return a black picture with a soft white spot at each point."""
-    rows, columns = np.mgrid[:height, :width] + 0.5
-    value = np.zeros((height, width))
+
+    def bell(length: int, middle: float) -> NDArray[np.floating]:
+        return np.exp(-((np.arange(length, dtype=np.float32) + 0.5 - middle) ** 2) / (2 * radius**2))
+
+    value = np.zeros((height, width), np.float32)
     for x, y in points:
-        value = np.maximum(value, 255 * np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * radius**2)))
+        np.maximum(value, np.outer(255 * bell(height, y), bell(width, x)), out=value)
     return np.repeat(value.round().astype(np.uint8)[:, :, None], 3, axis=2)
 
 
