@@ -312,7 +312,7 @@ def _folds(folder: Path, manifest: Manifest, say: Callable[[str], None]) -> Fold
 
 def _predictions(folder: Path, manifest: Manifest, say: Callable[[str], None]) -> dict[str, pd.DataFrame]:
     runs = load_runs(folder)
-    apart = set_apart(runs, manifest)
+    apart = set_apart(runs, manifest, folder)
     for run, why in apart.items():
         say(f"warning: {run} is left out: {why}. {how_to_run_again(run, runs)}")
     paths = {run.name: ComparisonFolder(folder).prediction(run.name) for run in runs if run.name not in apart}

@@ -144,7 +144,7 @@ def weigh(
     """
     _check_options(runs, margin_points, margin_years, legal_ages)
     ages = None if legal_ages is None else sorted(set(whole_years(legal_ages, "A legal age")))
-    apart = set_apart(runs, manifest)
+    apart = set_apart(runs, manifest, folder)
     compared = [run for run in runs if run.name not in apart]
     evidence = gather(
         folder,

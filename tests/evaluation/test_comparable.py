@@ -1,5 +1,6 @@
 """A run knows what it was scored on, and a comparison keeps what its statistics are made of."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from featurekit.data.manifest import Manifest
 from featurekit.data.targets import AGE, GENDER
 from featurekit.evaluation.comparable import scored_on, set_apart
+from featurekit.evaluation.results import load_runs
 
 
 @pytest.fixture
@@ -44,7 +46,7 @@ def corrected(featurekit, work):
 def test_a_run_from_before_a_label_was_corrected_is_set_apart_in_the_report(featurekit, corrected):
     code, output, errors = featurekit("report")
     assert code == 0, errors
-    why = "faces or labels of its target have changed since it was fitted"
+    why = "labels of its target have changed since it was fitted"
     assert f"gender--mean_color--logistic_regression is set apart from the ranking: {why}" in errors
     assert "logistic_regression" not in output
     page = (corrected / "reports" / "table" / "report.md").read_text()
@@ -69,18 +71,13 @@ def test_a_run_that_is_set_apart_keeps_its_outcomes(featurekit, corrected):
 def test_it_is_averaged_with_none_from_after(featurekit, corrected):
     code, _, errors = featurekit("ensemble", "*--logistic_regression", "*--svm")
     assert code == 1
-    assert (
-        "gender--mean_color--logistic_regression: faces or labels of its target have changed since" in errors
-    )
+    assert "gender--mean_color--logistic_regression: labels of its target have changed since" in errors
     assert "featurekit fit" in errors
 
 
 def test_the_audit_leaves_it_out(featurekit, corrected):
     _, _, errors = featurekit("audit", "--no-images")
-    assert (
-        "gender--mean_color--logistic_regression is left out: faces or labels of its target have changed"
-        in errors
-    )
+    assert "gender--mean_color--logistic_regression is left out: labels of its target have changed" in errors
 
 
 def test_two_comparisons_with_other_labels_are_not_compared(featurekit, corrected):
@@ -111,6 +108,41 @@ def test_what_was_changed_is_named(featurekit, work, column):
     named = {"gender": "labels of its target have changed", "subject_id": "subjects of the faces have"}
     # An age is none of its labels.
     assert (named[column] in errors) if column in named else "set apart" not in errors
+
+
+@pytest.mark.parametrize(("column", "value"), [("reason", "excluded"), ("gender", "")])
+@pytest.mark.parametrize("is_fitted_after", [True, False])
+def test_where_faces_were_excluded_only_the_faces_differ(featurekit, work, column, value, is_fitted_after):
+    correct(work, column, 3, value)
+    if is_fitted_after:
+        assert featurekit("fit", "--model", "svm", "--target", "gender", "--no-models")[0] == 0
+    why = "is set apart from the ranking: faces were removed or added since it was fitted. Fit it"
+    assert f"gender--mean_color--logistic_regression {why}" in featurekit("report")[2]
+
+
+def test_labels_and_subjects_are_compared_on_the_faces_that_both_have(work):
+    """What has changed is seen with the manifest, and without it from the newest run; else it is not told."""
+    folder, manifest = work / "reports" / "table", Manifest.load(work / "manifest.csv")
+    run = next(run for run in load_runs(folder) if not run.is_baseline)
+    faces, labels = "faces were removed or added since it was fitted", "labels of its target have changed"
+    manifest.table.loc[3, "reason"] = "excluded"
+    assert set_apart([run], manifest, folder) == {run.name: faces}
+    something = "faces, labels or subjects have changed since it was fitted"
+    assert set_apart([run], manifest) == {run.name: something}
+    manifest.table.loc[5, "gender"] = other(manifest.table["gender"][5])
+    assert set_apart([run], manifest, folder) == {run.name: f"{faces} and {labels} since it was fitted"}
+    manifest.table.loc[5, "gender"] = other(manifest.table["gender"][5])
+    manifest.table.loc[7, "subject_id"] = "new"
+    subjects = "the subjects of the faces have changed since it was fitted"
+    assert set_apart([run], manifest, folder) == {run.name: f"{faces} and {subjects}"}
+    table = pd.read_parquet(folder / "predictions" / f"{run.name}.parquet")
+    newer = replace(run, tuned=True, created="2999", scored_on=dict.fromkeys(run.scored_on, "other"))
+    newer.save(folder, table[1:])
+    assert set_apart([run, newer], None, folder) == {run.name: faces}
+    newer.save(folder, table.assign(true=table["true"].map(other), subject=0))
+    assert set_apart([run, newer], None, folder) == {
+        run.name: f"{faces} and {labels} since it was fitted and {subjects}"
+    }
 
 
 def test_a_comparison_is_reported_again_from_what_it_keeps(featurekit, work, tmp_path):
@@ -201,7 +233,7 @@ def test_runs_that_tell_other_classes_apart_are_not_compared():
     newer = SimpleNamespace(
         name="newer", target="gender", created="2", folds={"sha256": "f"}, left_out={"male": 3}, parameters={}
     )
-    newer.scored_on = {**on, "labels": "fewer"}
+    newer.scored_on = {**on, "labels": "fewer", "rows": "fewer"}
     assert set_apart([older, newer]) == {"older": "it has different classes"}
 
 
