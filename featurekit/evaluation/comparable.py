@@ -19,6 +19,7 @@ from featurekit.errors import WorkspaceError
 from featurekit.evaluation.outcomes import read_predictions
 from featurekit.evaluation.results import Run
 from featurekit.project import ComparisonFolder
+from featurekit.text import first_few
 
 # Why a run without outcomes is set apart if the others have some.
 NO_OUTCOMES = "its predictions are missing"
@@ -189,14 +190,33 @@ def are_same_groups(first: "pd.Series[Any]", second: "pd.Series[Any]") -> bool:
     return len({*(len(np.unique(column)) for column in pairs.T), len(np.unique(pairs, axis=0))}) == 1
 
 
-def how_to_run_again(name: str, runs: Sequence[Run], where: str = "") -> str:
-    """Return a sentence that says which command fits or averages a run again.
+def sentences_on(apart: Mapping[str, str], runs: Sequence[Run], what: str, *, where: str = "") -> list[str]:
+    """Return a sentence for each reason for which runs cannot be compared, and how to run these runs again.
 
     Args:
-        name: name of the run.
-        runs: all runs of its comparison.
-        where: words that follow "again" and name the comparisons; "" for the comparison of the run.
+        apart: why each run cannot be compared, by the name of the run.
+        runs: all runs of the comparison.
+        what: words that say what happens to such a run, as in "is set apart from the ranking".
+        where: words that follow "again" and name the comparisons; "" for the comparison of the runs.
     """
-    run = next(run for run in runs if run.name == name)
-    verb = "Average its members" if run.parameters.get("members") else "Fit it"
-    return f"{verb} again{where}: {run.command or f'featurekit fit --target {run.target}'}"
+    alike: dict[str, list[str]] = {}
+    for name, why in apart.items():
+        alike.setdefault(why, []).append(name)
+    sentences = []
+    for why, names in alike.items():
+        who = names[0] if len(names) == 1 else f"Each of {len(names):,} runs ({first_few(names)})"
+        again = _how_to_run_again([run for run in runs if run.name in names], where)
+        sentences.append(f"{who} {what}: {why}. {again}")
+    return sentences
+
+
+def _how_to_run_again(runs: Sequence[Run], where: str) -> str:
+    """Return a sentence that says which commands fit or average runs again."""
+    fitted = [run for run in runs if not run.parameters.get("members")]
+    averaged = [run for run in runs if run.parameters.get("members")]
+    verbs = [f"fit {'it' if len(fitted) == 1 else 'them'}"] if fitted else []
+    verbs += [f"average {'its' if len(averaged) == 1 else 'their'} members"] if averaged else []
+    # What is averaged has to be fitted first.
+    commands = [run.command or f"featurekit fit --target {run.target}" for run in (*fitted, *averaged)]
+    named = first_few(list(dict.fromkeys(commands)), separator="; ")
+    return f"{' and '.join(verbs).capitalize()} again{where}: {named}"

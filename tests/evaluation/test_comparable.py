@@ -9,7 +9,7 @@ import pytest
 
 from featurekit.data.manifest import Manifest
 from featurekit.data.targets import AGE, GENDER
-from featurekit.evaluation.comparable import scored_on, set_apart
+from featurekit.evaluation.comparable import scored_on, sentences_on, set_apart
 from featurekit.evaluation.results import load_runs
 
 
@@ -116,8 +116,10 @@ def test_where_faces_were_excluded_only_the_faces_differ(featurekit, work, colum
     correct(work, column, 3, value)
     if is_fitted_after:
         assert featurekit("fit", "--model", "svm", "--target", "gender", "--no-models")[0] == 0
-    why = "is set apart from the ranking: faces were removed or added since it was fitted. Fit it"
-    assert f"gender--mean_color--logistic_regression {why}" in featurekit("report")[2]
+    name, why = "gender--mean_color--logistic_regression", "faces were removed or added since it was fitted"
+    # The fit after it has fitted the baseline again.
+    who = name if is_fitted_after else f"Each of 2 runs ({name}, gender--mean_color--majority)"
+    assert f"warning: {who} is set apart from the ranking: {why}. Fit" in featurekit("report")[2]
 
 
 def test_labels_and_subjects_are_compared_on_the_faces_that_both_have(work):
@@ -159,6 +161,46 @@ def test_a_comparison_is_reported_again_from_what_it_keeps(featurekit, work, tmp
     code, _, errors = featurekit("--workspace", str(tmp_path / "elsewhere"), "report", "--name", "table")
     assert code == 0, errors
     assert {name: (there / name).read_bytes() for name in pages} == pages
+
+
+def test_what_is_set_apart_for_the_same_reason_is_told_once_with_each_command(featurekit, work):
+    for penalty in ("2", "3"):
+        fit = ("fit", "--model", "svm", "--target", "gender", "--no-models")
+        assert featurekit(*fit, "--set", f"C={penalty}")[0] == 0
+    correct(work, "reason", 3, "excluded")
+    code, _, errors = featurekit("fit", "--model", "mlp", "--target", "gender", "--no-models")
+    assert code == 0, errors
+    runs = [f"gender--mean_color--{name}" for name in ("logistic_regression", "svm--C-2", "svm--C-3")]
+    why = "faces were removed or added since it was fitted. Fit them again: "
+    for what, (command, place) in {
+        "is set apart from the ranking": (("report",), "report"),
+        "is left out": (("audit", "--no-images"), "audit"),
+    }.items():
+        said = [line for line in featurekit(*command)[2].splitlines() if "Each of" in line]
+        assert len(said) == 1, place
+        assert said[0].startswith(f"warning: Each of 3 runs ({', '.join(runs)}) {what}: {why}")
+        assert said[0].count("; featurekit fit ") == 2
+
+
+@pytest.mark.parametrize(
+    ("kinds", "again"),
+    [
+        ("f", "Fit it again: fit 0"),
+        ("ff", "Fit them again: fit 0; fit 1"),
+        ("a", "Average its members again: average 0"),
+        ("aff", "Fit them and average its members again: fit 1; fit 2; average 0"),
+        ("fffff", "Fit them again: fit 0; fit 1; fit 2 and 2 more"),
+    ],
+)
+def test_the_commands_are_given_in_the_order_in_which_they_can_be_run(kinds, again):
+    runs = []
+    for number, kind in enumerate(kinds):
+        run = a_run(f"run {number}", ON)
+        run.command = f"{'fit' if kind == 'f' else 'average'} {number}"
+        run.parameters = {"members": ["x", "y"]} if kind == "a" else {}
+        runs.append(run)
+    (said,) = sentences_on({run.name: "why" for run in runs}, runs, "is set apart")
+    assert said.endswith(f" is set apart: why. {again}")
 
 
 def a_run(name, on, created="2026-01-01", folds="f"):
