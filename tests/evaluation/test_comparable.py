@@ -173,6 +173,7 @@ def test_what_is_set_apart_for_the_same_reason_is_told_once_with_each_command(fe
     runs = [f"gender--mean_color--{name}" for name in ("logistic_regression", "svm--C-2", "svm--C-3")]
     why = "faces were removed or added since it was fitted. Fit them again: "
     for what, (command, place) in {
+        "is set apart from the runs of this fit": (("fit", "--model", "mlp", "--target", "gender"), "fit"),
         "is set apart from the ranking": (("report",), "report"),
         "is left out": (("audit", "--no-images"), "audit"),
     }.items():
@@ -180,6 +181,18 @@ def test_what_is_set_apart_for_the_same_reason_is_told_once_with_each_command(fe
         assert len(said) == 1, place
         assert said[0].startswith(f"warning: Each of 3 runs ({', '.join(runs)}) {what}: {why}")
         assert said[0].count("; featurekit fit ") == 2
+
+
+def test_a_fit_does_not_tell_of_earlier_runs_that_can_be_compared_or_have_another_target(featurekit, work):
+    fit = ("fit", "--model", "svm", "--no-models", "--target")
+    assert "set apart" not in featurekit(*fit, "gender")[2]
+    correct(work, "gender", 3, other(Manifest.load(work / "manifest.csv").table["gender"][3]))
+    assert "set apart" not in featurekit(*fit, "age")[2]
+    name = "gender--mean_color--logistic_regression"
+    why = "labels of its target have changed since it was fitted. Fit it again: featurekit fit"
+    assert f"warning: {name} is set apart from the runs of this fit: {why}" in featurekit(*fit, "gender")[2]
+    (work / "reports" / "table" / "runs" / f"{name}.json").write_text("{}")
+    assert featurekit(*fit, "gender")[0] == 0  # the new runs are there, and the report names the damaged one
 
 
 @pytest.mark.parametrize(
