@@ -25,7 +25,7 @@ from featurekit.estimators.given import classifier_named, kind_of
 from featurekit.evaluation.comparable import sentences_on, set_apart
 from featurekit.evaluation.comparison import Comparison
 from featurekit.evaluation.curve_fits import fit_curves, stored_runs
-from featurekit.evaluation.planning import PIXELS, Plan, plan
+from featurekit.evaluation.planning import PIXELS, Plan, not_asked_for, plan
 from featurekit.evaluation.provenance import as_parameters
 from featurekit.evaluation.readiness import RARE
 from featurekit.evaluation.replaced import saying_how_to_have_back
@@ -148,6 +148,8 @@ def evaluate(
     _tell_of_replaced(plans, folder)
     unused = {**asked, "features": chosen, "tune": tune, "device": device, "learning_curve": learning_curve}
     for text in unused_options(plans, **unused):
+        note(text)
+    if targets is None and (text := not_asked_for(data, plans)):
         note(text)
     store, models_folder = Store(place.folder.cache), place.folder.models if save_models else None
     stored = (

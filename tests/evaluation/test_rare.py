@@ -129,6 +129,28 @@ def test_a_class_of_a_column_of_ones_own_is_none_of_the_models_classes(featureki
     assert featurekit("audit", "--no-images")[0] == 0
 
 
+def test_a_fit_names_the_columns_of_ones_own_that_it_does_not_fit(featurekit, prepared):
+    n = 24
+    columns = {
+        "glasses": {number: ("yes", "no")[number // 4 % 2] for number in range(n)},
+        "hat": {number: ("yes", "no", "")[number % 3] for number in range(n)},
+        "height": {number: str(150.5 + number) for number in range(n)},
+        "remark": {number: f"remark {max(number, 2)}" for number in range(14)},
+        "studio": dict.fromkeys(range(n), "one"),
+        "race": {number: ("a", "b")[number % 2] for number in range(n)},
+    }
+    people = [{name: of.get(number, "") for name, of in columns.items()} for number in range(n)]
+    prepared([labels | person for labels, person in zip(people, people_with(n), strict=True)])
+    fit = ("fit", "--model", "logistic_regression", "--no-models")
+    said = "not fitted, because labels of your own must be named with --target."
+    code, _, errors = featurekit(*fit)
+    assert code == 0, errors
+    assert f"note: The label columns glasses, hat are {said}\n" in errors
+    for target in ("gender", "glasses"):
+        code, _, errors = featurekit(*fit, "--target", target)
+        assert (code, said in errors) == (0, False)
+
+
 def test_a_target_of_which_nothing_is_left_is_passed_over_unless_it_was_named(featurekit, prepared):
     people = [{"gender": ("male", "female")[n % 2], "age": 28 if n else 5} for n in range(24)]
     prepared(people)
