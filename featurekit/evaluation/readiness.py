@@ -162,7 +162,8 @@ def make_ready(
         names: names of the targets.
         rare: what to do with a class that is missing in some training part; one of RARE.
         skip: whether to skip a target that cannot be learned, if another target can be.
-        say: called with a sentence on each class or target that is left out.
+        say: called with a sentence on each class or target that is left out, and with one on the classes of
+            a target that some folds do not test.
 
     Raises:
         FoldError, TargetError: a target cannot be learned.
@@ -182,9 +183,34 @@ def make_ready(
         manifest, left_out[name] = seen, classes
         for one in classes:
             say(one.sentence)
+        if text := _not_tested(seen, folds, found, name):
+            say(text)
     if first and not left_out:
         raise first
     return manifest, left_out
+
+
+def _not_tested(manifest: Manifest, folds: FoldSet, found: NDArray[np.bool_], name: str) -> str:
+    """Return a sentence on the classes of a target that some folds do not test; "" if there are none."""
+    target = manifest.target(name)
+    if target.is_regression:
+        return ""
+    rows = np.flatnonzero(manifest.labelled(target) & found)
+    absent = folds.untested(rows, manifest.table[name].iloc[rows].astype(str).to_numpy(dtype=str))
+    if not absent:
+        return ""
+    where = [
+        f"{label} in fold{'s' if len(absent[label]) > 1 else ''} {first_few(list(map(str, absent[label])))}"
+        for label in target.classes
+        if label in absent
+    ]
+    # A class that is trained in every fold is tested in two of them at least.
+    advice = " To test every class in every fold, use fewer folds or more subjects."
+    return (
+        f"Not every fold tests every class of {name}: missing are {first_few(where, separator='; ')}. The"
+        " balanced accuracy of such a fold is the mean over the other classes."
+        f"{advice if folds.kind == 'made' else ''}"
+    )
 
 
 def check_networks(names: Sequence[str]) -> None:
