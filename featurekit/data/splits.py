@@ -114,7 +114,7 @@ def check_folds(folds: Sequence[Fold], labels: NDArray[Any], subjects: NDArray[A
             )
             raise FoldError(
                 f"Fold {number} has no training face of {named}, because too few subjects have this class."
-                " Use fewer folds, more subjects, or leave the class out."
+                " Use more subjects, or leave the class out."
             )
         np.add.at(tested, fold.test, 1)
     if (tested > 1).any():

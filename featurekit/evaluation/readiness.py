@@ -78,9 +78,15 @@ def leave_out_rare(
     absent = folds.untrained(rows, labels[rows], manifest.subjects[rows])
     if absent and rare == "refuse":
         label, fold = next(iter(absent.items()))
+        n_subjects = len(np.unique(manifest.subjects[rows][labels[rows] == label]))
+        why, others = "only one subject has it", ""
+        if n_subjects > 1:
+            why = f"all {n_subjects:,} subjects who have it are tested in this fold"
+            # The folds of a data set cannot be changed.
+            others = " make other folds with another --seed," if folds.kind == "made" else ""
         raise FoldError(
-            f"Fold {fold} trains on no face of class {label} of {name}, because too few subjects have it."
-            " Use fewer folds or more subjects, or leave such classes out with --rare leave-out."
+            f"Fold {fold} trains on no face of class {label} of {name}, because {why}. Add faces of other"
+            f" subjects with this class,{others} or leave such classes out with --rare leave-out."
         )
     left_out = []
     for label, fold in absent.items():
@@ -129,7 +135,7 @@ def check_target(
         shown = first_few([one.label for one in left_out])
         raise TargetError(
             f"{name} cannot be fitted: {'one' if n_left else 'no'} class is left after leaving out the"
-            f" classes that too few subjects have ({shown}). Use fewer folds or more subjects, or group the"
+            f" classes that too few subjects have ({shown}). Use more subjects, or group the"
             " labels into fewer classes."
         )
     rows = np.flatnonzero(labelled & found)

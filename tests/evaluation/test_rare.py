@@ -106,8 +106,9 @@ def test_rare_classes_are_refused_where_that_is_asked_for(featurekit, prepared):
     work = prepared(people_with(age={59: 70}))
     one_line(
         featurekit("fit", "--rare", "refuse"),
-        "trains on no face of class 60-100 of age_group, because too few subjects have it",
-        "--rare leave-out",
+        "Fold",
+        " trains on no face of class 60-100 of age_group, because only one subject has it. Add faces of other"
+        " subjects with this class, or leave such classes out with --rare leave-out.",
     )
     assert not (work / "reports").exists()
 
@@ -344,8 +345,15 @@ def test_official_folds_that_give_one_fold_all_of_a_class_leave_it_out(world, tm
     assert run.left_out == {"sad": 2}
     assert "the training part of fold 0 has none of them. Its 2 rows of 2 subjects are not scored" in said[0]
     assert len(said) == 1
-    with pytest.raises(FoldError, match="Fold 0 trains on no face of class sad of mood"):
+    why = (
+        "Fold 0 trains on no face of class sad of mood, because all 2 subjects who have it are tested in this"
+        " fold. Add faces of other subjects with this class,"
+    )
+    with pytest.raises(FoldError, match=f"{why} or leave such classes out"):
         comparison.run(plans, ledger, store, models_folder=None, threads=1, rare="refuse")
+    made = replace(comparison.folds, kind="made")
+    with pytest.raises(FoldError, match=f"{why} make other folds with another --seed, or leave"):
+        make_ready(manifest, made, np.ones(24, bool), ["mood"], rare="refuse", say=said.append)
 
 
 def test_official_folds_that_do_not_test_a_class_are_named_without_advice_to_change_them(world):
