@@ -60,7 +60,7 @@ class Averages(OfResults):
     """
 
     def __init__(self, runs: Sequence[Run], folder: Path, data: Manifest | None) -> None:
-        apart = set_apart(runs, data)
+        apart = set_apart(runs, data, folder)
         super().__init__([run for run in runs if run.name not in apart], None, folder, apart)
         self._data = data
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,13 +22,14 @@ from featurekit.errors import ModelError, WorkspaceError
 from featurekit.estimators import ClassifierKind, candidates, fresh
 from featurekit.estimators.fitted_features import short_name
 from featurekit.estimators.given import classifier_named, kind_of
+from featurekit.evaluation.comparable import sentences_on, set_apart
 from featurekit.evaluation.comparison import Comparison
 from featurekit.evaluation.curve_fits import fit_curves, stored_runs
-from featurekit.evaluation.planning import PIXELS, Plan, plan
+from featurekit.evaluation.planning import PIXELS, Plan, not_asked_for, plan
 from featurekit.evaluation.provenance import as_parameters
 from featurekit.evaluation.readiness import RARE
 from featurekit.evaluation.replaced import saying_how_to_have_back
-from featurekit.evaluation.results import Run, run_name
+from featurekit.evaluation.results import Run, load_runs, run_name
 from featurekit.evaluation.unused_options import unused_options
 from featurekit.naming import Caller
 from featurekit.networks.feature_names import backbone_of, split_features
@@ -148,6 +149,8 @@ def evaluate(
     unused = {**asked, "features": chosen, "tune": tune, "device": device, "learning_curve": learning_curve}
     for text in unused_options(plans, **unused):
         note(text)
+    if targets is None and (text := not_asked_for(data, plans)):
+        note(text)
     store, models_folder = Store(place.folder.cache), place.folder.models if save_models else None
     stored = (
         stored_runs(
@@ -201,6 +204,7 @@ def evaluate(
                 progress=told,
                 say=note,
             )
+    _tell_of_apart(runs, folder, data)
     return Results(runs, folder, data, kinds={kind.name: kind for kind in kinds})
 
 
@@ -341,6 +345,17 @@ def _tell_of_replaced(plans: Sequence[Plan], folder: Path) -> None:
                 f"{name} is replaced: the earlier {one.kind.name} had other parameters. To keep both,"
                 f" {'fit under another --name' if Caller.is_command_line else names}"
             )
+
+
+def _tell_of_apart(runs: Sequence[Run], folder: Path, data: Manifest) -> None:
+    """Warn of earlier runs that cannot be compared with some new runs of their target."""
+    with suppress(WorkspaceError):  # of an earlier run that cannot be read, which the report will name
+        targets, new = {run.target for run in runs}, {run.name for run in runs}
+        stored = [run for run in load_runs(folder) if run.target in targets]
+        apart = set_apart(stored, data, folder)
+        earlier = {name: why for name, why in apart.items() if name not in new}
+        for text in sentences_on(earlier, stored, "is set apart from the runs of this fit"):
+            warn(text)
 
 
 def _call(

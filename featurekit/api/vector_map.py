@@ -116,7 +116,7 @@ def _run_of(results: HasRuns, data: Manifest, label: str, features: str, model: 
         UnknownNameError: there is no such model, several have the name, or it is set apart.
         WorkspaceError: there are only baselines, or no run can be compared with the others.
     """
-    apart = set_apart(results.runs, data)
+    apart = set_apart(results.runs, data, results.folder)
     runs = [run for run in results.runs if run.name not in apart]
     if model in apart:
         raise UnknownNameError(f"{model} is set apart, so it is not shown: {apart[model]}.")

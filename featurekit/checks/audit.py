@@ -24,7 +24,7 @@ from featurekit.embeddings.index import Ledger
 from featurekit.embeddings.vectors import Vectors, load_embeddings
 from featurekit.errors import FoldError, WorkspaceError
 from featurekit.estimators.fitted_features import FITTED_FEATURES, frozen_only
-from featurekit.evaluation.comparable import how_to_run_again, set_apart
+from featurekit.evaluation.comparable import sentences_on, set_apart
 from featurekit.evaluation.comparison import Comparison
 from featurekit.evaluation.outcomes import read_predictions
 from featurekit.evaluation.results import load_runs
@@ -312,8 +312,8 @@ def _folds(folder: Path, manifest: Manifest, say: Callable[[str], None]) -> Fold
 
 def _predictions(folder: Path, manifest: Manifest, say: Callable[[str], None]) -> dict[str, pd.DataFrame]:
     runs = load_runs(folder)
-    apart = set_apart(runs, manifest)
-    for run, why in apart.items():
-        say(f"warning: {run} is left out: {why}. {how_to_run_again(run, runs)}")
+    apart = set_apart(runs, manifest, folder)
+    for text in sentences_on(apart, runs, "is left out"):
+        say(f"warning: {text}")
     paths = {run.name: ComparisonFolder(folder).prediction(run.name) for run in runs if run.name not in apart}
     return {run: read_predictions(path) for run, path in paths.items() if path.is_file()}

@@ -114,7 +114,7 @@ def check_folds(folds: Sequence[Fold], labels: NDArray[Any], subjects: NDArray[A
             )
             raise FoldError(
                 f"Fold {number} has no training face of {named}, because too few subjects have this class."
-                " Use fewer folds, more subjects, or leave the class out."
+                " Use more subjects, or leave the class out."
             )
         np.add.at(tested, fold.test, 1)
     if (tested > 1).any():
@@ -198,6 +198,22 @@ class FoldSet:
             for label in np.setdiff1d(classes, labels[fold.train]):
                 found.setdefault(str(label), number)
         return found
+
+    def untested(self, rows: NDArray[np.intp], labels: NDArray[Any]) -> dict[str, list[int]]:
+        """Return the classes that are missing from the test data of some fold: class → all such folds.
+
+        Args:
+            rows: numbers of the manifest's rows with a face, shape (n,).
+            labels: class of each of these rows, "" for no label, shape (n,).
+        """
+        numbers = self.numbers[rows]
+        folds = np.unique(self.numbers[self.numbers >= 0])
+        absent = {
+            str(label): np.setdiff1d(folds, numbers[labels == label]).tolist()
+            for label in np.unique(labels)
+            if label != ""
+        }
+        return {label: them for label, them in absent.items() if them}
 
     def crossing_subjects(self, rows: NDArray[np.intp], subjects: NDArray[Any]) -> int:
         """Return how many subjects of these rows are tested in more than one fold.

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurekit.data.targets import Target
+from featurekit.evaluation.comparable import are_same_groups
 from featurekit.evaluation.differences import Difference, common_faces, differences_of
 from featurekit.evaluation.estimates import losses_of
 from featurekit.evaluation.outcomes import read_predictions
@@ -59,14 +60,12 @@ def relabelled(before: Path, after: Path, names: Sequence[str]) -> dict[str, str
     apart = {}
     for name, common in _of_both(before, after, names):
         changed = int((common["after"]["true"] != common["before"]["true"]).sum())
-        pairs = np.stack([common[side]["subject"].to_numpy() for side in ("after", "before")], axis=1)
-        n_subjects = {len(np.unique(column)) for column in pairs.T} | {len(np.unique(pairs, axis=0))}
         if changed:
             apart[name] = (
                 f"the labels of {changed:,} of its {len(common['after']):,} common faces have changed between"
                 " the comparisons"
             )
-        elif len(n_subjects) > 1:
+        elif not are_same_groups(common["after"]["subject"], common["before"]["subject"]):
             apart[name] = "the subjects of the faces have changed between the comparisons"
     return apart
 

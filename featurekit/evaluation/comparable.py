@@ -4,24 +4,33 @@ Runs can be compared if they were fitted and scored on the same faces, labels an
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from featurekit.data.manifest import Manifest
 from featurekit.data.targets import Target
+from featurekit.errors import WorkspaceError
+from featurekit.evaluation.outcomes import read_predictions
 from featurekit.evaluation.results import Run
+from featurekit.project import ComparisonFolder
+from featurekit.text import first_few
 
 # Why a run without outcomes is set apart if the others have some.
 NO_OUTCOMES = "its predictions are missing"
 _DIFFERS = {
     "split": "it was scored on a different split",
     "classes": "it has different classes",
-    "labels": "faces or labels of its target have changed since it was fitted",
+    "faces": "faces were removed or added since it was fitted",
+    "labels": "labels of its target have changed since it was fitted",
     "subjects": "the subjects of the faces have changed since it was fitted",
     "rows": "it was scored on different faces",
+    "something": "faces, labels or subjects have changed since it was fitted",
 }
 
 
@@ -57,7 +66,9 @@ def _hash(lists: Sequence[Sequence[str]]) -> str:
     return sha256(json.dumps(lists).encode()).hexdigest()
 
 
-def set_apart(runs: Sequence[Run], manifest: Manifest | None = None) -> dict[str, str]:
+def set_apart(
+    runs: Sequence[Run], manifest: Manifest | None = None, folder: Path | None = None
+) -> dict[str, str]:
     """Return which runs cannot be compared with the newest run of their target, and why.
 
     The split and the scored faces of a run must be those of the newest run with the same target. Its labels
@@ -66,6 +77,8 @@ def set_apart(runs: Sequence[Run], manifest: Manifest | None = None) -> dict[str
     Args:
         runs: runs of a comparison.
         manifest: present manifest of the faces; None to compare the runs only with each other.
+        folder: folder of the comparison, with the predictions from which it is seen whether the faces, the
+            labels or the subjects have changed; None if it is not needed which of them.
 
     Returns:
         Why each run cannot be compared, in words, by the name of the run; empty if all can be compared.
@@ -74,21 +87,22 @@ def set_apart(runs: Sequence[Run], manifest: Manifest | None = None) -> dict[str
     for target in dict.fromkeys(run.target for run in runs):
         mine = [run for run in runs if run.target == target]
         newest = max(mine, key=lambda run: (run.created, run.name))
-        classes = {run.name: ", ".join(sorted(run.left_out)) for run in mine}
-        wanted = {"split": newest.folds.get("sha256"), **newest.scored_on, "classes": classes[newest.name]}
+        wanted = {"split": newest.folds.get("sha256"), **newest.scored_on, "classes": _left_out_of(newest)}
+        seen = None
         if manifest is not None and newest.scored_on:
             seen = manifest.without(target, newest.left_out)
             now = scored_on(seen, seen.target(target), np.zeros(0, np.intp))
             wanted |= {what: now[what] for what in ("labels", "subjects")}
         for run in mine:
-            has = {"split": run.folds.get("sha256"), **run.scored_on, "classes": classes[run.name]}
-            if has["classes"] != wanted["classes"]:  # then other labels are left, too
-                has["labels"], has["subjects"] = (wanted.get(what, "") for what in ("labels", "subjects"))
-            why = (
-                " and ".join(text for what, text in _DIFFERS.items() if has.get(what) != wanted.get(what))
-                if run.scored_on or not newest.scored_on
-                else "it was fitted by an older version, which did not store the data that it was scored on"
-            )
+            if newest.scored_on and not run.scored_on:
+                why = "it was fitted by an older version, which did not store the data that it was scored on"
+            else:
+                differ = _differences(run, wanted)
+                # Both hashes contain the faces, so they differ whichever of the three has changed.
+                if {"labels", "subjects"} <= differ:
+                    changed = _changed(run, newest, seen, folder, has_rows="rows" not in differ)
+                    differ = (differ & {"split", "classes"}) | changed
+                why = " and ".join(text for what, text in _DIFFERS.items() if what in differ)
             if not why:
                 # The runs beside an ensemble now may not be those that were averaged.
                 later = [
@@ -103,14 +117,106 @@ def set_apart(runs: Sequence[Run], manifest: Manifest | None = None) -> dict[str
     return apart
 
 
-def how_to_run_again(name: str, runs: Sequence[Run], where: str = "") -> str:
-    """Return a sentence that says which command fits or averages a run again.
+def _left_out_of(run: Run) -> str:
+    return ", ".join(sorted(run.left_out))
+
+
+def _differences(run: Run, wanted: Mapping[str, Any]) -> set[str]:
+    """Return in which of the split, the classes, and the hashes of scored_on() a run differs."""
+    has = {"split": run.folds.get("sha256"), **run.scored_on, "classes": _left_out_of(run)}
+    if has["classes"] != wanted["classes"]:  # then other labels are left, and other faces, too
+        has |= {what: wanted.get(what) for what in ("labels", "subjects", "rows")}
+    return {what for what in _DIFFERS if has.get(what) != wanted.get(what)}
+
+
+def _changed(
+    run: Run, newest: Run, seen: Manifest | None, folder: Path | None, *, has_rows: bool
+) -> set[str]:
+    """Return which of the faces, the labels and the subjects have changed since a run was fitted.
+
+    The labels and subjects are compared on the faces that both have.
 
     Args:
-        name: name of the run.
-        runs: all runs of its comparison.
-        where: words that follow "again" and name the comparisons; "" for the comparison of the run.
+        run: the run, whose hashes of the labels and of the subjects both differ.
+        newest: newest run of the target.
+        seen: present manifest, without classes that are left out; None to compare with the newest run.
+        folder: folder of the comparison; None if it is not available.
+        has_rows: whether the run was scored on the same faces as the newest one.
     """
-    run = next(run for run in runs if run.name == name)
-    verb = "Average its members" if run.parameters.get("members") else "Fit it"
-    return f"{verb} again{where}: {run.command or f'featurekit fit --target {run.target}'}"
+    before = _labels_of(folder, run)
+    now = _labels_of(folder, newest) if seen is None else _labels_in(seen, run.target)
+    if before is None or now is None:
+        return {"something"}
+    common = before.merge(now, on="face_id", suffixes=("", "_now"))
+    changed = set()
+    if (common["true"] != common["true_now"]).any():
+        changed.add("labels")
+    if not are_same_groups(common["subject"], common["subject_now"]):
+        changed.add("subjects")
+    if len(changed) < 2 or len(common) < len(before) or not has_rows:
+        changed.add("faces")
+    return changed
+
+
+def _labels_of(folder: Path | None, run: Run) -> pd.DataFrame | None:
+    """Return face_id, true and subject of each scored face of a run; None if they are not available."""
+    if folder is None:
+        return None
+    try:
+        table = read_predictions(ComparisonFolder(folder).prediction(run.name))
+    except WorkspaceError:
+        return None
+    # An older version did not store the subjects.
+    return table[["face_id", "true", "subject"]] if "subject" in table else None
+
+
+def _labels_in(manifest: Manifest, name: str) -> pd.DataFrame:
+    """Return face_id, true and subject of each labelled face of a manifest."""
+    target = manifest.target(name)
+    rows = manifest.labelled(target)
+    labels = manifest.table.loc[rows, name]
+    return pd.DataFrame(
+        {
+            "face_id": manifest.table.loc[rows, "face_id"].astype(str),
+            "true": labels if target.is_regression else labels.astype(str),
+            "subject": manifest.subjects[rows],
+        }
+    )
+
+
+def are_same_groups(first: "pd.Series[Any]", second: "pd.Series[Any]") -> bool:
+    """Return whether two columns group the rows in the same way, whatever the groups are called."""
+    pairs = np.stack([pd.factorize(column)[0] for column in (first, second)], axis=1)
+    return len({*(len(np.unique(column)) for column in pairs.T), len(np.unique(pairs, axis=0))}) == 1
+
+
+def sentences_on(apart: Mapping[str, str], runs: Sequence[Run], what: str, *, where: str = "") -> list[str]:
+    """Return a sentence for each reason for which runs cannot be compared, and how to run these runs again.
+
+    Args:
+        apart: why each run cannot be compared, by the name of the run.
+        runs: all runs of the comparison.
+        what: words that say what happens to such a run, as in "is set apart from the ranking".
+        where: words that follow "again" and name the comparisons; "" for the comparison of the runs.
+    """
+    alike: dict[str, list[str]] = {}
+    for name, why in apart.items():
+        alike.setdefault(why, []).append(name)
+    sentences = []
+    for why, names in alike.items():
+        who = names[0] if len(names) == 1 else f"Each of {len(names):,} runs ({first_few(names)})"
+        again = _how_to_run_again([run for run in runs if run.name in names], where)
+        sentences.append(f"{who} {what}: {why}. {again}")
+    return sentences
+
+
+def _how_to_run_again(runs: Sequence[Run], where: str) -> str:
+    """Return a sentence that says which commands fit or average runs again."""
+    fitted = [run for run in runs if not run.parameters.get("members")]
+    averaged = [run for run in runs if run.parameters.get("members")]
+    verbs = [f"fit {'it' if len(fitted) == 1 else 'them'}"] if fitted else []
+    verbs += [f"average {'its' if len(averaged) == 1 else 'their'} members"] if averaged else []
+    # What is averaged has to be fitted first.
+    commands = [run.command or f"featurekit fit --target {run.target}" for run in (*fitted, *averaged)]
+    named = first_few(list(dict.fromkeys(commands)), separator="; ")
+    return f"{' and '.join(verbs).capitalize()} again{where}: {named}"

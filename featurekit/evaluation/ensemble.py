@@ -142,7 +142,7 @@ def _check_can_be_averaged(comparison: Comparison, runs: Sequence[Run]) -> None:
         raise WorkspaceError(
             "The runs were scored on folds other than those of this comparison. Fit them again."
         )
-    apart = set_apart(runs, comparison.manifest)
+    apart = set_apart(runs, comparison.manifest, comparison.folder)
     if apart:
         which = "; ".join(f"{name}: {why}" for name, why in apart.items())
         raise WorkspaceError(f"These runs cannot be averaged: {which}. Fit them again: featurekit fit.")

@@ -10,7 +10,10 @@ from importlib.util import find_spec
 from itertools import product
 from typing import Any
 
+import numpy as np
+
 from featurekit.data.manifest import COLUMNS, Manifest, is_measured, names_ethnicity
+from featurekit.data.splits import MOST_CLASSES
 from featurekit.data.targets import TARGETS, Target
 from featurekit.embeddings.index import Ledger
 from featurekit.errors import EngineError, ModelError, TargetError, UnknownNameError, WorkspaceError
@@ -21,6 +24,7 @@ from featurekit.evaluation.readiness import LeftOut
 from featurekit.networks.backbones import here, split_feature
 from featurekit.networks.feature_names import backbone_of, split_features
 from featurekit.registry import unknown
+from featurekit.text import first_few
 
 # The feature of classifiers that read crops.
 PIXELS = "pixels:rgb"
@@ -194,6 +198,34 @@ def _targets(manifest: Manifest, names: Sequence[str] | None, ethnicity: bool) -
                 " pandas.cut), or name it age if it contains ages in years."
             )
     return wanted
+
+
+def not_asked_for(manifest: Manifest, plans: Sequence[Plan]) -> str:
+    """Return a sentence on the label columns of the user's own that are in no plan; "" if there are none.
+
+    Columns are not named if no model can be fitted on them (measured numbers, remarks, classes of one subject
+    each), or should be (ethnicities).
+    """
+    fitted = {one.target.name for one in plans}
+    own = [str(name) for name in manifest.table.columns if name not in (*COLUMNS, *TARGETS)]
+    left = [name for name in own if name not in fitted and _has_classes(manifest, name)]
+    if not left:
+        return ""
+    them = f"columns {first_few(left)} are" if len(left) > 1 else f"column {left[0]} is"
+    return f"The label {them} not fitted, because labels of your own must be named with --target."
+
+
+def _has_classes(manifest: Manifest, name: str) -> bool:
+    """Return whether the labels of a column are classes that models can be fitted on."""
+    target = manifest.target(name)
+    if names_ethnicity(name) or is_measured(target.classes) or len(target.classes) > MOST_CLASSES:
+        return False
+    rows = manifest.labelled(target)
+    labels = manifest.table.loc[rows, name].astype(str).to_numpy(dtype=str)
+    subjects = manifest.subjects[rows]
+    # Each training part needs two classes, each of a subject who is not tested.
+    several = [label for label in target.classes if len(np.unique(subjects[labels == label])) > 1]
+    return len(several) > 1 and 2 * len(target.classes) <= len(np.unique(subjects))
 
 
 def _own_features(

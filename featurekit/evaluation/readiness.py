@@ -78,9 +78,15 @@ def leave_out_rare(
     absent = folds.untrained(rows, labels[rows], manifest.subjects[rows])
     if absent and rare == "refuse":
         label, fold = next(iter(absent.items()))
+        n_subjects = len(np.unique(manifest.subjects[rows][labels[rows] == label]))
+        why, others = "only one subject has it", ""
+        if n_subjects > 1:
+            why = f"all {n_subjects:,} subjects who have it are tested in this fold"
+            # The folds of a data set cannot be changed.
+            others = " make other folds with another --seed," if folds.kind == "made" else ""
         raise FoldError(
-            f"Fold {fold} trains on no face of class {label} of {name}, because too few subjects have it."
-            " Use fewer folds or more subjects, or leave such classes out with --rare leave-out."
+            f"Fold {fold} trains on no face of class {label} of {name}, because {why}. Add faces of other"
+            f" subjects with this class,{others} or leave such classes out with --rare leave-out."
         )
     left_out = []
     for label, fold in absent.items():
@@ -129,7 +135,7 @@ def check_target(
         shown = first_few([one.label for one in left_out])
         raise TargetError(
             f"{name} cannot be fitted: {'one' if n_left else 'no'} class is left after leaving out the"
-            f" classes that too few subjects have ({shown}). Use fewer folds or more subjects, or group the"
+            f" classes that too few subjects have ({shown}). Use more subjects, or group the"
             " labels into fewer classes."
         )
     rows = np.flatnonzero(labelled & found)
@@ -162,7 +168,8 @@ def make_ready(
         names: names of the targets.
         rare: what to do with a class that is missing in some training part; one of RARE.
         skip: whether to skip a target that cannot be learned, if another target can be.
-        say: called with a sentence on each class or target that is left out.
+        say: called with a sentence on each class or target that is left out, and with one on the classes of
+            a target that some folds do not test.
 
     Raises:
         FoldError, TargetError: a target cannot be learned.
@@ -182,9 +189,34 @@ def make_ready(
         manifest, left_out[name] = seen, classes
         for one in classes:
             say(one.sentence)
+        if text := _not_tested(seen, folds, found, name):
+            say(text)
     if first and not left_out:
         raise first
     return manifest, left_out
+
+
+def _not_tested(manifest: Manifest, folds: FoldSet, found: NDArray[np.bool_], name: str) -> str:
+    """Return a sentence on the classes of a target that some folds do not test; "" if there are none."""
+    target = manifest.target(name)
+    if target.is_regression:
+        return ""
+    rows = np.flatnonzero(manifest.labelled(target) & found)
+    absent = folds.untested(rows, manifest.table[name].iloc[rows].astype(str).to_numpy(dtype=str))
+    if not absent:
+        return ""
+    where = [
+        f"{label} in fold{'s' if len(absent[label]) > 1 else ''} {first_few(list(map(str, absent[label])))}"
+        for label in target.classes
+        if label in absent
+    ]
+    # A class that is trained in every fold is tested in two of them at least.
+    advice = " To test every class in every fold, use fewer folds or more subjects."
+    return (
+        f"Not every fold tests every class of {name}: missing are {first_few(where, separator='; ')}. The"
+        " balanced accuracy of such a fold is the mean over the other classes."
+        f"{advice if folds.kind == 'made' else ''}"
+    )
 
 
 def check_networks(names: Sequence[str]) -> None:

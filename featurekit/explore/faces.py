@@ -112,7 +112,7 @@ def runs_to_show(
     Raises:
         UnknownNameError: there is no such model, several have the name, or it is set apart.
     """
-    apart = set_apart(results.runs, data)
+    apart = set_apart(results.runs, data, results.folder)
     runs = [run for run in results.runs if run.name not in apart]
     if model in apart:
         raise UnknownNameError(f"{model} is set apart, so it is not shown: {apart[model]}.")

@@ -14,7 +14,7 @@ from featurekit.data.manifest import Manifest
 from featurekit.errors import UnknownNameError, WorkspaceError
 from featurekit.evaluation.ages import whole_years
 from featurekit.evaluation.changes import compare_runs, relabelled
-from featurekit.evaluation.comparable import how_to_run_again, set_apart
+from featurekit.evaluation.comparable import sentences_on, set_apart
 from featurekit.evaluation.data_curve import load_curves
 from featurekit.evaluation.differences import Difference
 from featurekit.evaluation.evidence import MARGIN_POINTS, MARGIN_YEARS, Evidence, gather
@@ -57,11 +57,8 @@ class Weighed:
     apart: Mapping[str, str]
 
     def warnings(self) -> list[str]:
-        """Return one warning for each run that is not in the ranking, and one if the ranking is empty."""
-        lines = [
-            f"{name} is set apart from the ranking: {why}. {how_to_run_again(name, self.runs)}"
-            for name, why in self.apart.items()
-        ]
+        """Return one warning for each reason why runs are not in the ranking, and one if it is empty."""
+        lines = sentences_on(self.apart, self.runs, "is set apart from the ranking")
         if len(self.apart) == len(self.runs):
             lines.append(
                 "the report has no ranking, because no run can be compared with another. No run was deleted."
@@ -144,7 +141,7 @@ def weigh(
     """
     _check_options(runs, margin_points, margin_years, legal_ages)
     ages = None if legal_ages is None else sorted(set(whole_years(legal_ages, "A legal age")))
-    apart = set_apart(runs, manifest)
+    apart = set_apart(runs, manifest, folder)
     compared = [run for run in runs if run.name not in apart]
     evidence = gather(
         folder,
@@ -312,7 +309,7 @@ def write_changes_between(
         workspace: folder of the project that has the two comparisons.
         manifest: the data set of the two comparisons.
         names: names of the earlier and of the later comparison.
-        say: function that is called with a warning on each run that cannot be compared.
+        say: function that is called with a warning on the runs that cannot be compared.
 
     Raises:
         WorkspaceError: a comparison has no runs, the comparisons have no runs with the same name, or the
@@ -325,9 +322,9 @@ def write_changes_between(
     differences = compare_runs(before, after, shared)
     folder = workspace.report(f"{names[1]}-against-{names[0]}")
     apart = relabelled(before, after, list(shared))
-    for name, why in apart.items():
-        again = how_to_run_again(name, later, f" in {names[0]} and in {names[1]}")
-        say(f"{name} is set apart from the other runs: {why}. {again}")
+    where = f" in {names[0]} and in {names[1]}"
+    for text in sentences_on(apart, later, "is set apart from the other runs", where=where):
+        say(text)
     page = compose_changes(earlier, later, names, differences, apart)
     return Changes(write_page(ComparisonFolder(folder).page, page), differences)
 

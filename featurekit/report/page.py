@@ -183,19 +183,22 @@ def _apart_table(target: str, runs: Sequence[Run], reasons: Mapping[str, str]) -
         Column("Why it cannot be compared"),
         Column("Command to fit it again", is_code=True),
     )
-    rows = tuple(
-        (
-            Cell(run.features),
-            Cell(run.classifier_name),
-            Cell(reasons[run.name]),
-            Cell(run.command or "featurekit fit"),
-        )
+    rows = [
+        (run.features, run.classifier_name, reasons[run.name], run.command or "featurekit fit")
         for run in runs
         if run.name in reasons
-    )
+    ]
     caption = f"{target_title(target)}: runs that are not in the ranking because they cannot be compared"
     note = "These runs are not part of any ranking, test or figure on this page."
-    return Table(caption, columns, rows, note, n_names=2) if rows else None
+    # A reason or a command that all of them have is given once, below the table.
+    same = [number for number in (2, 3) if len(rows) > 1 and len({row[number] for row in rows}) == 1]
+    if 2 in same:
+        note += f" Why each of them cannot be compared: {rows[0][2]}."
+    if 3 in same:
+        note += f" Command to fit all of them again: {rows[0][3]}"
+    kept = [number for number in range(4) if number not in same]
+    cells = tuple(tuple(Cell(row[number]) for number in kept) for row in rows)
+    return Table(caption, tuple(columns[number] for number in kept), cells, note, n_names=2) if rows else None
 
 
 def _facts(runs: Sequence[Run], evidence: Evidence | None, n_apart: int) -> tuple[str, ...]:

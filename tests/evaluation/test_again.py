@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from featurekit.evaluation.comparable import how_to_run_again
+from featurekit.evaluation.comparable import sentences_on
 from featurekit.evaluation.replaced import saying_how_to_have_back
 
 
@@ -23,7 +23,8 @@ from featurekit.evaluation.replaced import saying_how_to_have_back
 def test_a_run_is_made_again_by_the_command_that_made_it(parameters, command, said):
     run = SimpleNamespace(name="one", target="gender", parameters=parameters, command=command)
     other = SimpleNamespace(name="other", parameters={}, command="featurekit fit --model mlp")
-    assert how_to_run_again("one", [other, run]).startswith(said)
+    (sentence,) = sentences_on({"one": "it differs"}, [other, run], "is set apart")
+    assert sentence.startswith(f"one is set apart: it differs. {said}")
 
 
 def test_a_fit_that_replaces_nothing_says_nothing(tmp_path):

@@ -1,5 +1,6 @@
 """A run knows what it was scored on, and a comparison keeps what its statistics are made of."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,7 +9,8 @@ import pytest
 
 from featurekit.data.manifest import Manifest
 from featurekit.data.targets import AGE, GENDER
-from featurekit.evaluation.comparable import scored_on, set_apart
+from featurekit.evaluation.comparable import scored_on, sentences_on, set_apart
+from featurekit.evaluation.results import load_runs
 
 
 @pytest.fixture
@@ -44,7 +46,7 @@ def corrected(featurekit, work):
 def test_a_run_from_before_a_label_was_corrected_is_set_apart_in_the_report(featurekit, corrected):
     code, output, errors = featurekit("report")
     assert code == 0, errors
-    why = "faces or labels of its target have changed since it was fitted"
+    why = "labels of its target have changed since it was fitted"
     assert f"gender--mean_color--logistic_regression is set apart from the ranking: {why}" in errors
     assert "logistic_regression" not in output
     page = (corrected / "reports" / "table" / "report.md").read_text()
@@ -69,18 +71,13 @@ def test_a_run_that_is_set_apart_keeps_its_outcomes(featurekit, corrected):
 def test_it_is_averaged_with_none_from_after(featurekit, corrected):
     code, _, errors = featurekit("ensemble", "*--logistic_regression", "*--svm")
     assert code == 1
-    assert (
-        "gender--mean_color--logistic_regression: faces or labels of its target have changed since" in errors
-    )
+    assert "gender--mean_color--logistic_regression: labels of its target have changed since" in errors
     assert "featurekit fit" in errors
 
 
 def test_the_audit_leaves_it_out(featurekit, corrected):
     _, _, errors = featurekit("audit", "--no-images")
-    assert (
-        "gender--mean_color--logistic_regression is left out: faces or labels of its target have changed"
-        in errors
-    )
+    assert "gender--mean_color--logistic_regression is left out: labels of its target have changed" in errors
 
 
 def test_two_comparisons_with_other_labels_are_not_compared(featurekit, corrected):
@@ -113,6 +110,42 @@ def test_what_was_changed_is_named(featurekit, work, column):
     assert (named[column] in errors) if column in named else "set apart" not in errors
 
 
+def test_where_faces_were_excluded_only_the_faces_differ(featurekit, work):
+    correct(work, "reason", 3, "excluded")
+    name, why = "gender--mean_color--logistic_regression", "faces were removed or added since it was fitted"
+    who = f"Each of 2 runs ({name}, gender--mean_color--majority)"
+    assert f"warning: {who} is set apart from the ranking: {why}. Fit them" in featurekit("report")[2]
+    assert featurekit("fit", "--model", "svm", "--target", "gender", "--no-models")[0] == 0
+    # The fit has fitted the baseline again.
+    assert f"warning: {name} is set apart from the ranking: {why}. Fit it" in featurekit("report")[2]
+
+
+def test_labels_and_subjects_are_compared_on_the_faces_that_both_have(work):
+    """What has changed is seen with the manifest, and without it from the newest run; else it is not told."""
+    folder, manifest = work / "reports" / "table", Manifest.load(work / "manifest.csv")
+    run = next(run for run in load_runs(folder) if not run.is_baseline)
+    faces, labels = "faces were removed or added since it was fitted", "labels of its target have changed"
+    for column, value in (("gender", ""), ("reason", "excluded")):
+        manifest.table.loc[3, column] = value
+        assert set_apart([run], manifest, folder) == {run.name: faces}
+    something = "faces, labels or subjects have changed since it was fitted"
+    assert set_apart([run], manifest) == {run.name: something}
+    manifest.table.loc[5, "gender"] = other(manifest.table["gender"][5])
+    assert set_apart([run], manifest, folder) == {run.name: f"{faces} and {labels} since it was fitted"}
+    manifest.table.loc[5, "gender"] = other(manifest.table["gender"][5])
+    manifest.table.loc[7, "subject_id"] = "new"
+    subjects = "the subjects of the faces have changed since it was fitted"
+    assert set_apart([run], manifest, folder) == {run.name: f"{faces} and {subjects}"}
+    table = pd.read_parquet(folder / "predictions" / f"{run.name}.parquet")
+    newer = replace(run, tuned=True, created="2999", scored_on=dict.fromkeys(run.scored_on, "other"))
+    newer.save(folder, table[1:])
+    assert set_apart([run, newer], None, folder) == {run.name: faces}
+    newer.save(folder, table.assign(true=table["true"].map(other), subject=0))
+    assert set_apart([run, newer], None, folder) == {
+        run.name: f"{faces} and {labels} since it was fitted and {subjects}"
+    }
+
+
 def test_a_comparison_is_reported_again_from_what_it_keeps(featurekit, work, tmp_path):
     assert featurekit("report")[0] == 0
     here = work / "reports" / "table"
@@ -127,6 +160,55 @@ def test_a_comparison_is_reported_again_from_what_it_keeps(featurekit, work, tmp
     code, _, errors = featurekit("--workspace", str(tmp_path / "elsewhere"), "report", "--name", "table")
     assert code == 0, errors
     assert {name: (there / name).read_bytes() for name in pages} == pages
+
+
+def test_what_is_set_apart_for_the_same_reason_is_told_once_with_each_command(featurekit, work):
+    fit = ("fit", "--target", "gender", "--no-models", "--model")
+    assert featurekit(*fit, "logistic_regression", "--set", "penalty=2,3")[0] == 0
+    correct(work, "reason", 3, "excluded")
+    first = "gender--mean_color--logistic_regression"
+    runs = [f"{first}--penalty-2", f"{first}--penalty-3", first]
+    why = "faces were removed or added since it was fitted. Fit them again: "
+    for what, command in {
+        "is set apart from the runs of this fit": (*fit, "svm"),
+        "is set apart from the ranking": ("report",),
+        "is left out": ("audit", "--no-images"),
+    }.items():
+        said = [line for line in featurekit(*command)[2].splitlines() if "Each of" in line]
+        assert len(said) == 1, command
+        assert said[0].startswith(f"warning: Each of 3 runs ({', '.join(runs)}) {what}: {why}")
+        assert said[0].count("; featurekit fit ") == 1
+
+
+def test_a_fit_does_not_tell_of_earlier_runs_that_can_be_compared_or_have_another_target(featurekit, work):
+    fit = ("fit", "--model", "svm", "--no-models", "--target")
+    assert "set apart" not in featurekit(*fit, "gender")[2]
+    correct(work, "gender", 3, other(Manifest.load(work / "manifest.csv").table["gender"][3]))
+    assert "set apart" not in featurekit(*fit, "age")[2]
+    name = "gender--mean_color--logistic_regression"
+    why = "labels of its target have changed since it was fitted. Fit it again: featurekit fit"
+    assert f"warning: {name} is set apart from the runs of this fit: {why}" in featurekit(*fit, "gender")[2]
+    (work / "reports" / "table" / "runs" / f"{name}.json").write_text("{}")
+    assert featurekit(*fit, "gender")[0] == 0  # the new runs are there, and the report names the damaged one
+
+
+@pytest.mark.parametrize(
+    ("kinds", "again"),
+    [
+        ("ff", "Fit them again: fit 0; fit 1"),
+        ("aff", "Fit them and average its members again: fit 1; fit 2; average 0"),
+        ("fffff", "Fit them again: fit 0; fit 1; fit 2 and 2 more"),
+    ],
+)
+def test_the_commands_are_given_in_the_order_in_which_they_can_be_run(kinds, again):
+    runs = []
+    for number, kind in enumerate(kinds):
+        run = a_run(f"run {number}", ON)
+        run.command = f"{'fit' if kind == 'f' else 'average'} {number}"
+        run.parameters = {"members": ["x", "y"]} if kind == "a" else {}
+        runs.append(run)
+    (said,) = sentences_on({run.name: "why" for run in runs}, runs, "is set apart")
+    assert said.endswith(f" is set apart: why. {again}")
 
 
 def a_run(name, on, created="2026-01-01", folds="f"):
@@ -201,7 +283,7 @@ def test_runs_that_tell_other_classes_apart_are_not_compared():
     newer = SimpleNamespace(
         name="newer", target="gender", created="2", folds={"sha256": "f"}, left_out={"male": 3}, parameters={}
     )
-    newer.scored_on = {**on, "labels": "fewer"}
+    newer.scored_on = {**on, "labels": "fewer", "rows": "fewer"}
     assert set_apart([older, newer]) == {"older": "it has different classes"}
 
 

@@ -20,6 +20,7 @@ from featurekit.errors import FoldError, TargetError, WorkspaceError
 from featurekit.evaluation.comparable import set_apart
 from featurekit.evaluation.comparison import Comparison
 from featurekit.evaluation.planning import plan
+from featurekit.evaluation.readiness import make_ready
 from featurekit.evaluation.results import Run, load_runs
 from featurekit.faces.settings import default_settings
 from tests.evaluation.made_up import one_line
@@ -105,8 +106,9 @@ def test_rare_classes_are_refused_where_that_is_asked_for(featurekit, prepared):
     work = prepared(people_with(age={59: 70}))
     one_line(
         featurekit("fit", "--rare", "refuse"),
-        "trains on no face of class 60-100 of age_group, because too few subjects have it",
-        "--rare leave-out",
+        "Fold",
+        " trains on no face of class 60-100 of age_group, because only one subject has it. Add faces of other"
+        " subjects with this class, or leave such classes out with --rare leave-out.",
     )
     assert not (work / "reports").exists()
 
@@ -127,6 +129,45 @@ def test_a_class_of_a_column_of_ones_own_is_none_of_the_models_classes(featureki
     assert any("furious is left out of mood" in note for note in model["training"]["notes"])
     assert featurekit("report")[0] == 0
     assert featurekit("audit", "--no-images")[0] == 0
+
+
+def test_a_fit_says_which_folds_test_nobody_of_a_class(featurekit, prepared):
+    work = prepared(people_with(age={57: 70, 58: 70, 59: 0}))
+    code, _, errors = featurekit("fit", "--model", "logistic_regression", "--no-models")
+    assert code == 0, errors
+    predictions = work / "reports" / "table" / "predictions"
+    table = pd.read_parquet(predictions / "age_group--mean_color--logistic_regression.parquet")
+    absent = sorted(set(range(5)) - set(table["fold"][table["true"] == "60-100"]))
+    said = [line for line in errors.splitlines() if "tests every class" in line]
+    # Group 0-2 is left out, which another line has told.
+    assert said == [
+        "note: Not every fold tests every class of age_group: missing are 60-100 in folds"
+        f" {', '.join(map(str, absent))}. The balanced accuracy of such a fold is the mean over the other"
+        " classes. To test every class in every fold, use fewer folds or more subjects."
+    ]
+    assert errors.count("0-2") == 1
+
+
+def test_a_fit_names_the_columns_of_ones_own_that_it_does_not_fit(featurekit, prepared):
+    n = 24
+    columns = {
+        "glasses": {number: ("yes", "no")[number // 4 % 2] for number in range(n)},
+        "hat": {number: ("yes", "no", "")[number % 3] for number in range(n)},
+        "height": {number: str(150.5 + number) for number in range(n)},
+        "remark": {number: f"remark {max(number, 2)}" for number in range(14)},
+        "studio": dict.fromkeys(range(n), "one"),
+        "race": {number: ("a", "b")[number % 2] for number in range(n)},
+    }
+    people = [{name: of.get(number, "") for name, of in columns.items()} for number in range(n)]
+    prepared([labels | person for labels, person in zip(people, people_with(n), strict=True)])
+    fit = ("fit", "--model", "logistic_regression", "--no-models")
+    said = "not fitted, because labels of your own must be named with --target."
+    code, _, errors = featurekit(*fit)
+    assert code == 0, errors
+    assert f"note: The label columns glasses, hat are {said}\n" in errors
+    for target in ("gender", "glasses"):
+        code, _, errors = featurekit(*fit, "--target", target)
+        assert (code, said in errors) == (0, False)
 
 
 def test_a_target_of_which_nothing_is_left_is_passed_over_unless_it_was_named(featurekit, prepared):
@@ -303,5 +344,26 @@ def test_official_folds_that_give_one_fold_all_of_a_class_leave_it_out(world, tm
     run = comparison.run(plans, ledger, store, models_folder=None, threads=1, say=said.append)[0]
     assert run.left_out == {"sad": 2}
     assert "the training part of fold 0 has none of them. Its 2 rows of 2 subjects are not scored" in said[0]
-    with pytest.raises(FoldError, match="Fold 0 trains on no face of class sad of mood"):
+    assert len(said) == 1
+    why = (
+        "Fold 0 trains on no face of class sad of mood, because all 2 subjects who have it are tested in this"
+        " fold. Add faces of other subjects with this class,"
+    )
+    with pytest.raises(FoldError, match=f"{why} or leave such classes out"):
         comparison.run(plans, ledger, store, models_folder=None, threads=1, rare="refuse")
+    made = replace(comparison.folds, kind="made")
+    with pytest.raises(FoldError, match=f"{why} make other folds with another --seed, or leave"):
+        make_ready(manifest, made, np.ones(24, bool), ["mood"], rare="refuse", say=said.append)
+
+
+def test_official_folds_that_do_not_test_a_class_are_named_without_advice_to_change_them(world):
+    manifest = world[0]
+    manifest.table["official_fold"] = np.arange(24) // 6
+    moods = {0: "sad", 6: "sad", 1: "ill", 7: "ill", 13: "ill"}
+    manifest.table["mood"] = [moods.get(n, ("glad", "calm")[n % 2]) for n in range(24)]
+    folds, found, said = make_fold_set("trial", manifest), np.ones(24, bool), []
+    make_ready(manifest, folds, found, ["gender", "mood", "age"], say=said.append)
+    assert said == [
+        "Not every fold tests every class of mood: missing are ill in fold 3; sad in folds 2, 3. The balanced"
+        " accuracy of such a fold is the mean over the other classes."
+    ]

@@ -57,6 +57,24 @@ def test_a_target_of_which_nothing_can_be_compared_says_why():
     assert "<h2" in html_of(runs[:1], "t", None, apart=apart)
 
 
+def test_a_reason_and_a_command_that_all_have_are_given_once():
+    best, *others = [make_run(classifier=name, command="featurekit fit -m a") for name in ("a", "b", "c")]
+    faces, labels = "faces were removed or added", "labels of its target have changed"
+    table = apart_of(
+        markdown_of([best, *others], "t", None, apart={run.name: faces for run in others}), "Gender"
+    )
+    assert [line for line in table.splitlines() if line.startswith("|")] == [
+        "| Features | Model |",
+        "| --- | --- |",
+        "| dlib_age | b |",
+        "| dlib_age | c |",
+    ]
+    assert f"Why each of them cannot be compared: {faces}. Command to fit all of them again:" in table
+    different = {others[0].name: faces, others[1].name: labels}
+    table = apart_of(markdown_of([best, *others], "t", None, apart=different), "Gender")
+    assert f"| dlib_age | b | {faces} |\n| dlib_age | c | {labels} |" in table
+
+
 def test_runs_of_different_folds_are_not_compared_in_silence():
     other = make_run(classifier="mlp", folds={"number": 5, "kind": "made", "seed": 1, "sha256": "cd" * 32})
     assert "cannot be compared" in markdown_of([make_run(), other], "t")
