@@ -23,6 +23,10 @@ MEMBERS = {
     "checks": "few_subjects",
 }
 MODEL = "work/models/gender--tone_histogram--nearest_mean"
+WHENCE = (
+    "The runs in work/reports/tones have it from the package featurekit-tones 1.2, which is not installed:"
+    " pip install featurekit-tones"
+)
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 pytestmark = pytest.mark.slow
@@ -142,6 +146,7 @@ def check_its_members_are_gone(run: Run) -> None:
     assert "featurekit-tones" not in listed.stdout + listed.stderr
     asked = run("extract --backbone tone_histogram")
     assert asked.stderr.startswith("error: Unknown backbone 'tone_histogram'.")
+    assert asked.stderr.endswith(f". {WHENCE}\n")
 
 
 def check_what_was_made_with_it_stands(run: Run) -> None:
@@ -152,7 +157,7 @@ def check_what_was_made_with_it_stands(run: Run) -> None:
     assert run(f"predict photos --model {MODEL}").stderr.strip() == (
         f"error: {MODEL} is a model of 'nearest_mean', which no installed package has."
         " Install the package it came from. If it was registered with fk.register_estimator, register it"
-        " first."
+        f" first. {WHENCE}"
     )
     verified = run("verify-run --n 1")
     assert "backbone tone_histogram: featurekit-tones 1.2 → not installed" in verified.stdout
