@@ -42,7 +42,15 @@ class ManifestError(FeaturekitError):
 
 
 class UnknownNameError(FeaturekitError, ValueError):
-    """A name that is unknown, e.g. of a backbone, model, detector or data set."""
+    """A name that is unknown, e.g. of a backbone, model, detector or data set.
+
+    Attributes:
+        name: the name, if it is that of a member of a registry; else "".
+        kind: the registry's word for a member, e.g. "backbone".
+        group: the group of entry points by which packages add such members; "" if they cannot.
+    """
+
+    name = kind = group = ""
 
 
 class RegistrationError(FeaturekitError, ValueError):

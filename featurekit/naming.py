@@ -21,7 +21,7 @@ _ARGUMENTS = {
 }
 _FLAGS = (
     *("--allow-ethnicity", "--join", "--learning-curve", "--mirror", "--new-folds"),
-    *("--probabilities", "--sets", "--tune"),
+    *("--probabilities", "--replace", "--sets", "--tune"),
 )
 # Columns that Dataset.from_frame has an argument for; it takes every other column as a label.
 _COLUMNS = {"image_path": "images", "subject_id": "subject", "official_fold": "fold", "box": "box"}

@@ -29,7 +29,7 @@ import logging
 import pkgutil
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import metadata
@@ -203,12 +203,23 @@ class Registry(Generic[Member]):
         """
         return version or ("" if (package := self.package_of(name)) == BUILTIN else package.version)
 
+    def unknown(self, name: str, others: Sequence[str] = ()) -> UnknownNameError:
+        """Return the error for a name that no member has.
+
+        Args:
+            name: the name.
+            others: names that the user could have given beside those of the members.
+        """
+        error = UnknownNameError(unknown(self.kind, name, sorted([*self.names(), *others])))
+        error.name, error.kind, error.group = name, self.kind, self.group
+        return error
+
     def __getitem__(self, name: str) -> Member:
         self._scan_builtin()
         if name not in self._members:
             self._scan()  # only now, so that a process that needs no plug-in imports none
         if name not in self._members:
-            raise UnknownNameError(unknown(self.kind, name, self.names()))
+            raise self.unknown(name)
         return self._members[name]
 
     def __iter__(self) -> Iterator[Member]:

@@ -24,6 +24,10 @@ MEMBERS = {
     "checks": "few_subjects",
 }
 MODEL = "work/models/gender--tone_histogram--nearest_mean"
+ORIGIN = (
+    "The runs in work/reports/tones have it from the package featurekit-tones 1.2, which is not installed."
+    " Install it from where you got it."
+)
 
 
 class Done(NamedTuple):
@@ -179,12 +183,13 @@ def check_without_it(run: Run) -> None:
     assert not first & set(MEMBERS.values())
     assert "featurekit-tones" not in listed.out + listed.err
     assert asked.err.startswith("error: Unknown backbone 'tone_histogram'.")
+    assert asked.err.endswith(f". {ORIGIN}\n")
     assert report.code == 0, report.err
     assert "nearest_mean" in report.out
     assert predicted.err.strip() == (
         f"error: {MODEL} is a model of 'nearest_mean', which no installed package has."
         " Install the package it came from. If it was registered with fk.register_estimator, register it"
-        " first."
+        f" first. {ORIGIN}"
     )
     assert "backbone tone_histogram: featurekit-tones 1.2 → not installed" in verified.out
     for done, said in ((audit, "near duplicates"), (fit, "mean_color")):

@@ -50,6 +50,7 @@ def add_network(
     std: Sequence[float] | None = None,
     bgr: bool = False,
     template: str | None = None,
+    replace: bool = False,
 ) -> AddedNetwork:
     """Add a network by reference, which is then used like any other one. Nothing is downloaded.
 
@@ -66,12 +67,14 @@ def add_network(
         std: values by which red, green and blue are divided.
         bgr: whether the network takes the channels in the order blue, green, red.
         template: where the landmarks of the face are: "arcface", "dlib" and so on; None for "imagenet".
+        replace: whether another network that was added under this name before is replaced.
 
     Returns:
         What is known of the network: its layers, preprocessing, licence and hash.
 
     Raises:
-        WeightsError: the file cannot be read or does not fit, or the preprocessing is not known.
+        WeightsError: the file cannot be read or does not fit, the preprocessing is not known, or another
+            network was added under this name before.
         UnknownNameError: there is no such kind of reference, architecture or template.
 
     Example:
@@ -92,7 +95,7 @@ def add_network(
     stated = Preprocessing(
         input_size=input_size, resize=resize, mean=means, std=deviations, bgr=bgr, template=template or ""
     )
-    return add(reference, Path(path).expanduser(), stated)
+    return add(reference, Path(path).expanduser(), stated, replaces=replace)
 
 
 def _triple(values: Sequence[float] | None, name: str) -> tuple[float, float, float] | None:

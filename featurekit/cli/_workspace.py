@@ -3,10 +3,45 @@
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 import featurekit as fk
+from featurekit.errors import FeaturekitError, UnknownNameError
+
+
+class Commands(TyperGroup):
+    """All commands; an error for the name of a backbone and the like gets a note on where it came from."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was typed."""
+        try:
+            return super().invoke(ctx)
+        except FeaturekitError as error:
+            if said := _origin(error, ctx.params["workspace"]):
+                error.add_note(said)
+            raise
+
+
+def _origin(error: FeaturekitError, workspace: Path) -> str:
+    """Return a sentence on the package of a name that is unknown, if that is the cause of an error."""
+    from featurekit.evaluation.provenance import origin_of
+
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, UnknownNameError):
+        cause = cause.__cause__
+    if cause is None or not cause.name:
+        return ""
+    said = origin_of(cause, fk.Project(workspace).folder)
+    # A mistyped name is of no package, and the error of a model says what to do.
+    if said or cause is not error or not cause.group or "Did you mean" in str(cause):
+        return said
+    return (
+        f"If it is of another package, install that package: its {cause.kind}s are found by its entry points"
+        f" in {cause.group}."
+    )
 
 
 def project_of_command(context: typer.Context) -> fk.Project:

@@ -33,12 +33,14 @@ from featurekit.cli import (
 )
 from featurekit.cli._output import one_document, print_message, printed_log
 from featurekit.cli._signals import Stopped, told_to_stop
+from featurekit.cli._workspace import Commands
 from featurekit.errors import FeaturekitError
 from featurekit.text import write_out
 from featurekit.version import __version__
 
 app = typer.Typer(
     name="featurekit",
+    cls=Commands,
     help="Compare ways of predicting age, gender or any label from face images.\n\n"
     "The usual order is prepare, extract, fit, report, and then predict. Each command works on the"
     " workspace: the folder that holds the manifest, the cache, the models and the reports.",
@@ -151,7 +153,7 @@ def main() -> None:
             # sys.exit() would wait for a thread that trains a network; its last checkpoint is on the disk.
             os._exit(128 + stopped.number)
         except FeaturekitError as error:
-            print_message(f"error: {error}")
+            print_message(" ".join([f"error: {error}", *getattr(error, "__notes__", ())]))
             sys.exit(1)
         except OSError as error:
             if error.errno not in _TROUBLES:

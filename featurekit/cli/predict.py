@@ -34,7 +34,7 @@ from featurekit.cli._output import (
     print_table,
 )
 from featurekit.cli._signals import Stopped
-from featurekit.cli._workspace import project_of_command
+from featurekit.cli._workspace import next_command, project_of_command
 from featurekit.errors import FeaturekitError, WorkspaceError
 from featurekit.text import counted, one_line
 from featurekit.urls import place_of
@@ -172,6 +172,8 @@ def predict(
     output = place_of(output) if output else None
     models = [project.folder.model(one) for one in model or []]
     paths, folders = _named(inputs, listing, models, sample_portrait)
+    if not folders:
+        note(_who_predicts(context))
     how: dict[str, Any] = {"abstain_above": abstain_above, "sets": sets, "probabilities": probabilities}
     how |= {"choose": faces, "device": device, "precision": precision}
     here = {"--draw": draw, "--no-cache": no_cache, "--threads": threads, "--profile": profile}
@@ -266,6 +268,24 @@ def _named(
     if not paths:
         raise WorkspaceError("No images are given. Example: featurekit predict photo.jpg FOLDER/")
     return paths, [*models, *asked.models]
+
+
+def _who_predicts(context: typer.Context) -> str:
+    """Say which networks predict if no model is given, and how to use a model of one's own."""
+    from featurekit.estimators.off_the_shelf import HEADS
+    from featurekit.inference.inputs import models_in
+    from featurekit.networks.feature_names import backbone_of
+
+    networks = " and ".join(sorted(set(map(backbone_of, HEADS.values()))))
+    folder = project_of_command(context).folder.models
+    saved = models_in(folder)
+    if saved:
+        own = f"{f'one of the {len(saved):,} models' if len(saved) > 1 else 'the model'} in {folder}"
+    else:
+        own = f"a model of your own, fit it with {next_command(context, 'fit')}; then"
+    name = saved[0].name if len(saved) == 1 else "NAME"
+    command = next_command(context, "predict", "IMAGE", "--model", f"models/{name}")
+    return f"No model is given, so the off-the-shelf networks {networks} predict. To use {own}: {command}"
 
 
 def _sample_portrait() -> Path:

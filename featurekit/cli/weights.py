@@ -60,6 +60,10 @@ Template = Annotated[
     str | None,
     typer.Option(help="Where the landmarks are: imagenet, arcface, dlib and so on. Default: imagenet."),
 ]
+Replace = Annotated[
+    bool,
+    typer.Option("--replace", help="Replace another network that was added under this reference before."),
+]
 
 
 def weights_list(json: Json = False) -> None:
@@ -127,6 +131,7 @@ def weights_add(
     std: Std = None,
     bgr: Bgr = False,
     template: Template = None,
+    replace: Replace = False,
 ) -> None:
     """Add a weight file that you already have, or a network by reference.
 
@@ -135,7 +140,8 @@ def weights_add(
 
     A network by reference is built and run once, so that a file that does not fit is refused. How the pixels
     are prepared is read from the configuration of the network; if it is not stated there, it must be given
-    with the options, for pixels from 0 to 1.
+    with the options, for pixels from 0 to 1. Another network of the same reference is replaced only with
+    --replace.
 
     Examples:
       featurekit weights add ~/Downloads/resnet50-0676ba61.pth
@@ -147,7 +153,8 @@ def weights_add(
     if len(given) == 1 and is_reference(given[0]) and not Path(given[0]).exists():
         raise WeightsError(f"Give the file too: featurekit weights add {given[0]} FILE")
     if len(given) == 1:
-        _refuse_options(input_size=input_size, resize=resize, mean=mean, std=std, bgr=bgr, template=template)
+        options = {"input_size": input_size, "resize": resize, "mean": mean, "std": std, "bgr": bgr}
+        _refuse_options(**options, template=template, replace=replace)
         for facts in fk.add_weights(given[0], name):
             typer.echo(f"{facts['name']}: added {facts['file']}")
         return
@@ -168,6 +175,7 @@ def weights_add(
         std=_numbers(std, "--std"),
         bgr=bgr,
         template=template,
+        replace=replace,
     )
     _print_network(added)
 

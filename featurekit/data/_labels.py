@@ -177,18 +177,18 @@ def _one_spelling(n_rows: Mapping[str, int], spell: Callable[[str], str]) -> dic
     """
     spellings: dict[str, Counter[str]] = {}
     for cell, n in n_rows.items():
-        spellings.setdefault(_meaning(cell), Counter())[spell(cell)] += n
+        spellings.setdefault(meaning(cell), Counter())[spell(cell)] += n
     # Of equally frequent spellings, Counter returns the one that came first.
     chosen = {word: found.most_common(1)[0][0] for word, found in spellings.items()}
-    return {cell: chosen[_meaning(cell)] for cell in n_rows}
+    return {cell: chosen[meaning(cell)] for cell in n_rows}
 
 
-def _meaning(cell: str) -> str:
+def meaning(cell: str) -> str:
     """Return one form for all spellings of a label or a subject.
 
     Spreadsheets and pandas write a whole number as 3 in one file and as 3.0 in another; 003 is another label.
 
-    >>> _meaning(" Brown "), _meaning("3.0"), _meaning("003"), _meaning("3.10")
+    >>> meaning(" Brown "), meaning("3.0"), meaning("003"), meaning("3.10")
     ('brown', '3', '003', '3.10')
     """
     return re.sub(r"\A([+-]?\d+)\.0+\Z", r"\1", folded(cell))

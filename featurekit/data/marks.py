@@ -15,7 +15,7 @@ import csv
 import io
 import math
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,10 +23,19 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from featurekit.data.cells import read_age_group, read_gender, read_years
+from featurekit.data._labels import meaning
+from featurekit.data.cells import (
+    USUAL,
+    Missing,
+    read_age_group,
+    read_gender,
+    read_gender3,
+    read_years,
+    spelled,
+)
 from featurekit.data.datasets import RawRows, unique_ids
-from featurekit.data.manifest import COLUMNS, csv_of, label_names
-from featurekit.data.targets import AGE_GROUP, GENDER, GENDER3, MAX_AGE, age_group_of
+from featurekit.data.manifest import COLUMNS, csv_of, is_measured, label_names
+from featurekit.data.targets import AGE_GROUP, GENDER, GENDER3, MAX_AGE, TARGETS, age_group_of
 from featurekit.errors import ManifestError
 from featurekit.files import read_file, write_text
 from featurekit.registry import unknown
@@ -37,6 +46,12 @@ _MAX_BYTES = 256 * 2**20
 # The labels that every manifest has, in the order in which they are replaced: a new age gives a new age
 # group, unless the age group is replaced too.
 _STANDARD = ("age", "age_group", "gender")
+# The targets with fixed classes, and how a word becomes one of them.
+_READERS: dict[str, Callable[[str], str | None]] = {
+    AGE_GROUP.name: read_age_group,
+    GENDER.name: read_gender,
+    GENDER3.name: read_gender3,
+}
 
 
 class Mark(NamedTuple):
@@ -52,6 +67,15 @@ class Mark(NamedTuple):
 
 def read_marks(path: Path) -> list[Mark]:
     """Return the marks in a table; none if it has only its head.
+
+    Raises:
+        ManifestError: the file cannot be read, or is not a table of marks.
+    """
+    return [mark for _, mark in numbered_marks(path)]
+
+
+def numbered_marks(path: Path) -> list[tuple[int, Mark]]:
+    """Return the marks in a table, each with the number of its line; the head is line 1.
 
     Raises:
         ManifestError: the file cannot be read, or is not a table of marks.
@@ -78,7 +102,8 @@ def read_marks(path: Path) -> list[Mark]:
     for number, row in enumerate(rows[1:], start=2):
         cells = dict(zip(head, map(as_it_was, row), strict=False))
         if any(cells.values()):
-            marks.append(_checked(Mark(**{name: cells.get(name, "") for name in Mark._fields}), number, path))
+            mark = Mark(**{name: cells.get(name, "") for name in Mark._fields})
+            marks.append((number, _checked(mark, number, path)))
     return marks
 
 
@@ -91,19 +116,28 @@ def write_marks(path: Path, marks: Iterable[Mark]) -> None:
     write_text(path, csv_of(pd.DataFrame(list(marks), columns=list(Mark._fields), dtype=str)))
 
 
-def with_marks(raw: RawRows, marks: Sequence[Mark], path: Path) -> RawRows:
+def with_marks(
+    raw: RawRows,
+    marks: Sequence[tuple[int, Mark]],
+    path: Path,
+    *,
+    missing: Missing = USUAL,
+    has_columns: bool = False,
+) -> RawRows:
     """Return the rows of a data set with marks applied.
 
-    Marks of faces that are not in the data set, and of labels that it does not have, are counted in a note. A
-    label that is replaced is no cell that cannot be read any more.
+    Marks of faces that are not in the data set are counted in a note, and a class that no face has yet is
+    named in one. A label that is replaced is no cell that cannot be read any more.
 
     Args:
         raw: the rows as the data set has them.
-        marks: the marks.
+        marks: the marks, each with the number of its line.
         path: table of the marks, for messages.
+        missing: words for a missing value.
+        has_columns: whether the user says which columns of the data set are labels.
 
     Raises:
-        ManifestError: a new value cannot be read.
+        ManifestError: a new value cannot be read, or a face of the data set has no such label.
     """
     table = raw.table.reset_index(drop=True)
     if "face_id" not in table:
@@ -113,19 +147,14 @@ def with_marks(raw: RawRows, marks: Sequence[Mark], path: Path) -> RawRows:
     own = {
         safe: name for name, safe in label_names(map(str, table.columns.difference(list(COLUMNS)))).items()
     }
-    excluded, replaced, unused = set[int](), set[tuple[int, str]](), list[Mark]()
-    for mark, row in _in_order(marks, table):
-        if row < 0 or (mark.mark == LABEL and mark.label not in (*_STANDARD, *own)):
-            unused.append(mark)
-        elif mark.mark == EXCLUDE:
-            excluded.add(row)
-        elif mark.mark == LABEL:
-            try:
-                value = read_value(mark.label, mark.value)
-            except ManifestError as error:
-                raise ManifestError(f"{path}, '{mark.face_id}': {error.args[0]}") from None
-            _replace(table, row, mark.label, own.get(mark.label, mark.label), value)
-            replaced.add((row, mark.label))
+    found, unused = _of_faces(marks, table)
+    new = [one for one in found if one.mark.mark == LABEL]
+    values = {one: _value_of(one, own, path, has_columns=has_columns) for one in new}
+    notes = _notes_of_new_classes(new, table, own, missing, path)
+    for one in new:
+        _replace(table, one.row, one.mark.label, own.get(one.mark.label, one.mark.label), values[one])
+    replaced = {(one.row, one.mark.label) for one in new}
+    excluded = {one.row for one in found if one.mark.mark == EXCLUDE}
     table.loc[sorted(excluded), "reason"] = "excluded"
     return replace(
         raw,
@@ -136,22 +165,83 @@ def with_marks(raw: RawRows, marks: Sequence[Mark], path: Path) -> RawRows:
             **raw.info,
             "marks": {"file": path.name, "excluded": len(excluded), "replaced": len(replaced)},
         },
-        notes=[*raw.notes, *_note_of_unused(unused, path)],
+        notes=[*raw.notes, *notes, *_note_of_unused(unused, path)],
     )
 
 
-def _in_order(marks: Sequence[Mark], table: pd.DataFrame) -> list[tuple[Mark, int]]:
-    """Return the marks in the order in which they are applied, each with its row; -1 for no row."""
+class _Found(NamedTuple):
+    """A mark of a face in the data set: its line in the table of the marks, and the row of the face."""
+
+    line: int
+    mark: Mark
+    row: int
+
+    def at(self, path: Path) -> str:
+        """Return where the mark is, for messages."""
+        return f"Line {self.line} of {path} ('{self.mark.face_id}')"
+
+
+def _of_faces(
+    marks: Sequence[tuple[int, Mark]], table: pd.DataFrame
+) -> tuple[list[_Found], list[tuple[int, Mark]]]:
+    """Return the marks of faces in a table, in the order in which they are applied, and all others."""
     # A path in another form of Unicode than the name of its file is changed only after this.
     rows = {
         (str(face), unicodedata.normalize("NFC", str(image))): row
         for row, (face, image) in enumerate(zip(table["face_id"], table["image_path"], strict=True))
     }
     order = {label: number for number, label in enumerate(_STANDARD)}
-    ordered = sorted(marks, key=lambda one: order.get(one.label, len(order)))
-    return [
-        (one, rows.get((one.face_id, unicodedata.normalize("NFC", one.image_path)), -1)) for one in ordered
-    ]
+    found, unused = list[_Found](), list[tuple[int, Mark]]()
+    for line, mark in sorted(marks, key=lambda one: order.get(one[1].label, len(order))):
+        row = rows.get((mark.face_id, unicodedata.normalize("NFC", mark.image_path)))
+        if row is None:
+            unused.append((line, mark))
+        else:
+            found.append(_Found(line, mark, row))
+    return found, unused
+
+
+def _value_of(one: _Found, own: Mapping[str, str], path: Path, *, has_columns: bool) -> Any:
+    """Return what the new value of a label means.
+
+    Raises:
+        ManifestError: it cannot be read, or there is no such label.
+    """
+    label = one.mark.label
+    if label not in (*_STANDARD, *own):
+        remedy = " A column of the table becomes a label with -o labels=COLUMN" if has_columns else ""
+        known = sorted({*_STANDARD, *own})
+        raise ManifestError(f"{one.at(path)}: {unknown('label', label, known)}{remedy}")
+    try:
+        return read_value(label, one.mark.value)
+    except ManifestError as error:
+        raise ManifestError(f"{one.at(path)}: {error.args[0]}") from None
+
+
+def _notes_of_new_classes(
+    marks: Sequence[_Found], table: pd.DataFrame, own: Mapping[str, str], missing: Missing, path: Path
+) -> list[str]:
+    """Return a note for each class that marks give to a face, and that no face of the table has."""
+    notes = []
+    given = [one for one in marks if one.mark.label in own and one.mark.label not in TARGETS]
+    for label in dict.fromkeys(one.mark.label for one in given):
+        cells = [str(cell) for cell in table[own[label]].fillna("").unique()]
+        known = sorted({spelled(cell) for cell in cells if cell not in missing})
+        if not known or is_measured(known):
+            continue
+        classes = {meaning(cell) for cell in known}
+        new: dict[str, list[_Found]] = {}
+        for one in given:
+            if one.mark.label == label and one.mark.value not in missing:
+                new.setdefault(meaning(one.mark.value), []).append(one)
+        for first, *others in (found for word, found in new.items() if word not in classes):
+            more = f", and {counted(len(others), 'other line', 'other lines')}" if others else ""
+            said = unknown(f"class of {label}", spelled(first.mark.value), known)
+            notes.append(
+                f"{first.at(path)}{more}: {said} It becomes a new class. If it is mistyped, correct the mark,"
+                " and prepare again."
+            )
+    return notes
 
 
 def _checked(mark: Mark, number: int, path: Path) -> Mark:
@@ -177,11 +267,11 @@ def read_value(label: str, text: str) -> Any:
         if years is not None and (math.isnan(years) or 0 <= years <= MAX_AGE):
             return years
         allowed = f"a number of years from 0 to {MAX_AGE}"
-    elif label in ("age_group", "gender"):
-        value = read_age_group(text) if label == "age_group" else read_gender(text)
+    elif label in _READERS:
+        value = _READERS[label](text)
         if value is not None:
             return value
-        allowed = f"one of {', '.join((AGE_GROUP if label == 'age_group' else GENDER).classes)}"
+        allowed = f"one of {', '.join(TARGETS[label].classes)}"
     else:
         return text.strip()
     raise ManifestError(f"The {label.replace('_', ' ')} must be {allowed}. Got '{text[:60]}' instead.")
@@ -204,11 +294,11 @@ def _replace(table: pd.DataFrame, row: int, label: str, column: str, value: Any)
     table.loc[row, column] = value
 
 
-def _note_of_unused(unused: Sequence[Mark], path: Path) -> list[str]:
+def _note_of_unused(unused: Sequence[tuple[int, Mark]], path: Path) -> list[str]:
     if not unused:
         return []
+    line, first = unused[0]
     return [
         f"{counted(len(unused), 'mark', 'marks')} of {path.name} had no effect, because the data set has no"
-        f" such face or no such label (first: '{unused[0].face_id}'"
-        f"{f', {unused[0].label}' if unused[0].label else ''})."
+        f" such face (first: line {line}, '{first.face_id}')."
     ]

@@ -14,7 +14,7 @@ from featurekit.data.datasets import DATASETS, RawRows
 from featurekit.data.datasets._tables import FRAME
 from featurekit.data.datasets.table import rows_of_frame
 from featurekit.data.manifest import REASONS, Manifest
-from featurekit.data.marks import read_marks, with_marks
+from featurekit.data.marks import numbered_marks, with_marks
 from featurekit.errors import ManifestError
 from featurekit.progress import Progress
 from featurekit.registry import unknown
@@ -65,7 +65,8 @@ def prepare(
     given = options if missing is None else {**options, "missing": missing}
     facts = {"dataset": name, "path": str(path), "options": given, "licence": chosen.licence}
     if marks is not None:
-        raw = with_marks(raw, read_marks(marks), marks)
+        has_columns = "labels" in chosen.options
+        raw = with_marks(raw, numbered_marks(marks), marks, missing=words, has_columns=has_columns)
     return _judged(raw, facts, str(path), words, content_of, progress)
 
 

@@ -150,5 +150,5 @@ def _check_same(backbone: Backbone, recipe: Recipe) -> None:
             what = f"version of its library: {libraries[1]} instead of {libraries[0]}"
     raise WeightsError(
         f"{backbone.name} is not the network here that computed the vectors of this recipe: it has another"
-        f" {what}. Add that network again, or extract and fit again."
+        f" {what}. Add that network again with --replace, or extract and fit again."
     )

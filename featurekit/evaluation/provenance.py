@@ -3,12 +3,14 @@
 import json
 import os
 import platform
+import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,7 @@ from featurekit.data.manifest import Manifest
 from featurekit.data.splits import FoldSet
 from featurekit.embeddings.index import Ledger
 from featurekit.embeddings.recipe import Recipe
-from featurekit.errors import UnknownNameError
+from featurekit.errors import UnknownNameError, WorkspaceError
 from featurekit.estimators import CLASSIFIERS, Classifier
 from featurekit.evaluation.results import Run
 from featurekit.faces.detectors import DETECTORS
@@ -28,7 +30,8 @@ from featurekit.networks.backbones import BACKBONES
 from featurekit.networks.engines import usable_cores
 from featurekit.networks.feature_names import backbone_of
 from featurekit.networks.precisions import this_processor
-from featurekit.registry import BUILTIN, Registry
+from featurekit.project import ComparisonFolder, ProjectFolder
+from featurekit.registry import BUILTIN, SESSION, Registry
 from featurekit.version import __version__, commit
 
 
@@ -209,6 +212,45 @@ def packages_now(then: Mapping[str, str]) -> dict[str, str]:
         for what, (kind, _, name) in parts.items()
         if kind in _REGISTRIES
     }
+
+
+def origin_of(error: UnknownNameError, project: ProjectFolder) -> str:
+    """Return a sentence on the package of a member that is not registered any more; "" if no run names it.
+
+    Args:
+        error: the error for the name of the member.
+        project: the project, whose runs name the packages of the members that they used.
+    """
+    kinds = {registry.kind: kind for kind, registry in _REGISTRIES.items()}
+    member = f"{kinds.get(error.kind, error.kind)} {error.name}"
+    found = [
+        (run.created, folder, run.versions[member])
+        for folder in project.comparisons()
+        for run in _readable_runs(folder)
+        if member in run.versions
+    ]
+    if not found:
+        return ""
+    _, folder, package = max(found)
+    if package == str(SESSION):
+        return (
+            f"The runs in {folder} have it from a Python program that registered it: use it in that program."
+        )
+    name = package.rpartition(" ")[0] or package
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name, re.ASCII):  # a run may come from anybody
+        return ""
+    said = f"The runs in {folder} have it from the package {package}"
+    try:
+        return f"{said}, but {name} {metadata.version(name)}, which is installed, does not register it."
+    except metadata.PackageNotFoundError:
+        # No command that installs it: whoever sent the run would say what is installed here.
+        return f"{said}, which is not installed. Install it from where you got it."
+
+
+def _readable_runs(folder: Path) -> Iterator[Run]:
+    for path in ComparisonFolder(folder).all_runs():
+        with suppress(WorkspaceError, OSError):
+            yield Run.load(path)
 
 
 def parameters_of(classifier: Classifier) -> dict[str, Any]:

@@ -87,6 +87,7 @@ class Judgement:
         return {
             "name": self.run.target,
             "model": visible(model_name(self.run)),
+            "features": visible(self.run.features),
             "predicted": _numbers(self.predicted),
             "confidence": _numbers(self.confidence),
             "suspicion": self.suspicion.tolist(),

@@ -135,6 +135,7 @@ def explore(
     columns = columns_of(data, quality, rows, [one.run.target for one in judgements])
     labels = [column.name for column in columns if column.name in data.table]
     facts = {"n_all": n_all, "features": visible(short), "labels": labels, "file": visible(str(marks))}
+    facts["asked"] = model is not None
     return Explorer(
         page_data(data, rows, plane, chosen, columns, judgements, facts),
         len(rows),

@@ -41,6 +41,12 @@ function range(name, label, unit, lowest, highest) {
 
 const classesOf = (column) => [option("", "any"), ...column.shown.map((shown, number) => option(String(number), shown)), option("none", "no label")];
 
+// Which model is shown of a target, why, and how another one is.
+function shownModel(one) {
+  const onMap = one.features === data.features ? "on the features of the map" : "of all features: none is on those of the map";
+  return `Shown: ${one.model}, ${data.asked ? "as asked for" : `the best model ${onMap}`}. To see another: featurekit explore --model NAME`;
+}
+
 function makeFilters() {
   const parts = [];
   const one = target();
@@ -50,7 +56,8 @@ function makeFilters() {
     const choice = pick("target", "Target (model)", data.targets.map((entry, number) => option(String(number), titled(entry))));
     choice.querySelector("select").value = $("target")?.value ?? "0";
     const column = columnOf[one.name];
-    parts.push(choice);
+    choice.querySelector("select").setAttribute("aria-describedby", "shown");
+    parts.push(choice, el("p", {className: "note", id: "shown"}, el("bdi", {}, shownModel(one))));
     if (isNumber(column)) parts.push(range("error", "Error at least", "years", 0, 100));
     else {
       parts.push(pick("result", "Result", [option("", "any"), option("wrong", "wrong"), option("right", "right"), option("none", "no prediction")]));

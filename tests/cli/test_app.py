@@ -7,11 +7,15 @@ import re
 import resource
 import subprocess
 import sys
+from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+
+from tests.report.made_up import make_run
 
 ROOT = Path(__file__).parents[2]
 
@@ -54,6 +58,41 @@ def test_every_command_has_help_with_an_example(featurekit, command):
     assert code == 0
     assert f"featurekit {' '.join(command)}" in " ".join(output.split())
     assert "Example" in output
+
+
+def test_a_name_that_is_unknown_now_is_of_the_package_that_the_newest_run_names(
+    featurekit, prepared, tmp_path
+):
+    runs = tmp_path / "work" / "reports" / "faces" / "runs"
+    runs.mkdir(parents=True)
+    (runs / "broken.json").write_text("{")
+
+    def refused(name="tones"):
+        code, output, errors = featurekit("extract", "--backbone", name)
+        assert (code, output, errors.count("\n")) == (1, "", 1)
+        return errors.partition(", vgg_face. ")[2]
+
+    found = "If it is of another package, install that package: its backbones are found by its entry points"
+    assert refused() == f"{found} in featurekit.backbones.\n"
+    assert refused("mean_colour") == ""  # a mistyped name is of no package
+    for year, (package, said) in enumerate(
+        (
+            (
+                "tones 1.2",
+                "the package tones 1.2, which is not installed. Install it from where you got it.\n",
+            ),
+            ("numpy 0.1", f"the package numpy 0.1, but numpy {np.__version__}, which is installed, does not"),
+            ("this session", "a Python program that registered it: use it in that program.\n"),
+        ),
+        start=2020,
+    ):
+        run = make_run(versions={"backbone tones": package}, created=f"{year}-01-01T00:00:00+00:00")
+        (runs / f"{year}.json").write_text(json.dumps(asdict(run)))
+        assert refused().startswith(f"The runs in {runs.parent} have it from {said}")
+    # A stranger's run makes nobody type an option of pip.
+    strange = replace(run, versions={"backbone tones": "--index-url=//evil 1"}, created="2030-01-01")
+    (runs / "2030.json").write_text(json.dumps(asdict(strange)))
+    assert refused().startswith(found)
 
 
 def test_the_whole_path_from_photographs_to_a_prediction(featurekit, extracted, tmp_path):

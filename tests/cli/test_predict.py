@@ -94,3 +94,24 @@ def test_a_model_of_another_recipe(featurekit, one_line, extracted, tmp_path, se
 
 def test_a_folder_that_is_no_model(featurekit, one_line, extracted):
     one_line(featurekit("predict", extracted / "photos", "--model", extracted), "not a saved model")
+
+
+@pytest.mark.weights
+def test_the_networks_that_predict_without_a_model_are_named(featurekit, extracted, tmp_path):
+    """They are other networks than those that the user has extracted and fitted."""
+    own = "gender--mean_color--logistic_regression"
+    said = "note: No model is given, so the off-the-shelf networks dlib_age and dlib_gender predict. To use"
+    in_work = f"featurekit --workspace {tmp_path / 'work'}"
+    asked = ("predict", extracted / "photos" / "s0_0.png")
+    # A comparison whose models were not saved is no model.
+    assert featurekit(*FIT, "--no-models")[0] == 0
+    _, output, errors = featurekit(*asked, "--json")
+    before = f"{said} a model of your own, fit it with {in_work} fit; then: "
+    assert errors.splitlines()[0] == f"{before}{in_work} predict IMAGE --model models/NAME"
+    assert {"gender", "age_group", "age"} <= set(json.loads(output)[0])
+    assert featurekit(*FIT)[0] == 0
+    _, _, errors = featurekit(*asked)
+    which = f"one of the 2 models in {tmp_path / 'work' / 'models'}"
+    assert errors.splitlines()[0] == f"{said} {which}: {in_work} predict IMAGE --model models/NAME"
+    for given in (("--model", own), (tmp_path / "work" / "models" / own,)):
+        assert "off-the-shelf" not in featurekit(*asked, *given)[2]

@@ -5,7 +5,7 @@ import pytest
 
 import featurekit as fk
 from featurekit.data.manifest import Manifest
-from featurekit.data.marks import Mark, read_marks, write_marks
+from featurekit.data.marks import Mark, read_marks, read_value, write_marks
 from featurekit.errors import ManifestError
 
 HOSTILE = "<img src=x onerror=alert(1)>.png"
@@ -63,12 +63,18 @@ def test_prepare_excludes_faces_and_replaces_labels(prepare):
     assert code == 0, errors
     assert "marks.csv: 1 face excluded, 3 labels replaced." in output
     assert "1 mark of marks.csv had no effect" in errors
-    assert "(first: 'gone.png')" in errors
+    assert "(first: line 7, 'gone.png')" in errors
     assert table.loc["s0_0.png", "reason"] == "excluded"
     assert (table["reason"] != "").sum() == 1
     assert list(table.loc["s0_1.png", ["age", "age_group", "gender"]]) == [61.0, "60-100", "female"]
     assert list(table.loc["s0_2.png", ["age", "gender"]]) == [28.0, ""]
     assert len(table) == 24
+
+
+def test_a_third_gender_is_one_of_its_classes():
+    assert [read_value("gender3", word) for word in ("u", "Woman", "")] == ["undefined", "female", ""]
+    with pytest.raises(ManifestError, match=r"must be one of female, male, undefined\. Got 'x' instead"):
+        read_value("gender3", "x")
 
 
 def test_an_age_group_that_is_replaced_stays_with_a_new_age(prepare):
@@ -110,7 +116,8 @@ def test_what_cannot_be_read_is_one_line(prepare, featurekit, portraits, tmp_pat
         (code, _, errors), _ = prepare(mark("s0_0.png", "label", label, value))
         assert code == 1
         assert errors.count("\n") == 1
-        assert f"marks.csv, 's0_0.png': The {label.replace('_', ' ')} must be" in errors
+        assert errors.startswith("error: Line 2 of ")
+        assert f"marks.csv ('s0_0.png'): The {label.replace('_', ' ')} must be" in errors
     (tmp_path / "cp1252.csv").write_bytes(
         "face_id,image_path,mark,label,value\né,é,note,,\n".encode("cp1252")
     )
@@ -145,3 +152,61 @@ def test_labels_of_ones_own_are_replaced_under_the_name_of_the_manifest(featurek
     assert "1 label replaced" in output
     found = Manifest.load(portraits / "work" / "manifest.csv").table
     assert list(found["hair_colour"][:3]) == ["black", "black", "red"]
+
+
+@pytest.fixture
+def prepare_hair(featurekit, portraits):
+    """Prepare the made-up images, half of them with red and half with black hair, with marks."""
+    hair = ["red", "black"] * 12
+    pd.read_csv(portraits / "people.csv").assign(hair=hair).to_csv(portraits / "hair.csv", index=False)
+
+    def run(*marks, labels="-o labels=hair"):
+        write_marks(portraits / "marks.csv", marks)
+        where = ("table", portraits / "hair.csv", "--root", portraits / "photos", *TABLE)
+        return featurekit("prepare", *where, *labels.split(), "--marks", portraits / "marks.csv")
+
+    return run
+
+
+def test_a_label_that_the_data_set_does_not_have_is_one_line_and_nothing_is_lost(prepare_hair, portraits):
+    assert prepare_hair()[0] == 0
+    before = (portraits / "work" / "manifest.csv").read_bytes()
+    marks = [mark("s0_0.png", "exclude"), mark("s0_1.png", "label", "hiar", "black")]
+    code, _, errors = prepare_hair(*marks)
+    assert (code, errors) == (
+        1,
+        f"error: Line 3 of {portraits / 'marks.csv'} ('s0_1.png'): Unknown label 'hiar'. Did you mean 'hair'?"
+        " Known: age, age_group, gender, hair. A column of the table becomes a label with -o labels=COLUMN\n",
+    )
+    assert (portraits / "work" / "manifest.csv").read_bytes() == before
+    assert read_marks(portraits / "marks.csv") == marks
+    # The same marks, without the option that made the label.
+    code, _, errors = prepare_hair(mark("s0_1.png", "label", "hair", "black"), labels="")
+    assert code == 1
+    assert "Unknown label 'hair'. Known: age, age_group, gender. A column" in errors
+
+
+def test_a_class_that_no_face_has_is_named_once(prepare_hair, portraits):
+    code, output, errors = prepare_hair(
+        mark("s0_0.png", "label", "hair", " BLACK"),
+        mark("s0_1.png", "label", "hair", "none"),
+        mark("s0_2.png", "label", "hair", "blak"),
+        mark("s1_0.png", "label", "hair", "Blak"),
+    )
+    assert code == 0
+    assert "4 labels replaced" in output
+    assert errors.splitlines()[0] == (
+        f"warning: Line 4 of {portraits / 'marks.csv'} ('s0_2.png'), and 1 other line: Unknown class of hair"
+        " 'blak'. Did you mean 'black'? Known: black, red. It becomes a new class. If it is mistyped, correct"
+        " the mark, and prepare again."
+    )
+    assert errors.count("class of hair") == 1
+    assert "blak" in set(Manifest.load(portraits / "work" / "manifest.csv").table["hair"])
+
+
+def test_a_new_measurement_is_no_new_class(featurekit, portraits):
+    people = pd.read_csv(portraits / "people.csv").assign(bmi=[20 + n / 10 for n in range(24)])
+    people.to_csv(portraits / "bmi.csv", index=False)
+    write_marks(portraits / "marks.csv", [mark("s0_0.png", "label", "bmi", "31.5")])
+    where = ("table", portraits / "bmi.csv", "--root", portraits / "photos", "-o", "labels=bmi", *TABLE)
+    assert "new class" not in featurekit("prepare", *where, "--marks", portraits / "marks.csv")[2]

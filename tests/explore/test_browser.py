@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,36 @@ def test_in_a_browser_faces_are_filtered_selected_marked_and_read_by_prepare(
     assert set(table["gender"][sure]) == {"female"}
 
 
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ({}, "the best model on the features of the map"),
+        ({"features": "vgg16"}, "the best model of all features: none is on those of the map"),
+        ({"asked": True}, "as asked for"),
+    ],
+    ids=["on the map", "not on the map", "asked for"],
+)
+@pytest.mark.parametrize("width", [1400, 390])
+def test_in_a_browser_the_page_says_which_model_is_shown_and_how_another_is(
+    many, opened, tmp_path, facts, said, width
+):
+    shown = open_page(many, tmp_path / "marks.csv")
+    page, wrong = opened(replace(shown, page=json.dumps({**json.loads(shown.page), **facts}).encode()), width)
+    choice, sentence = chosen(page, "Target (model)"), page.locator("#shown")
+    for label in (
+        "Gender (logistic_regression · mean_color)",
+        "Age in years (logistic_regression · mean_color)",
+    ):
+        choice.select_option(label=label)
+        assert sentence.inner_text() == (
+            f"Shown: logistic_regression · mean_color, {said}. To see another:"
+            " featurekit explore --model NAME"
+        )
+    assert sentence.bounding_box()["width"] > 250  # at any width it is read along lines
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    assert wrong == []
+
+
 def test_in_a_browser_a_region_of_the_map_is_chosen_and_a_dot_is_opened(many, opened, tmp_path):
     page, wrong = opened(open_page(many, tmp_path / "marks.csv"))
     box = page.locator("#map").bounding_box()
@@ -239,6 +270,7 @@ def test_in_a_browser_nothing_keeps_anybody_from_using_the_page(many, opened, tm
 def test_in_a_browser_a_page_without_models_has_no_filters_for_them(browser, opened, tmp_path):
     project = make_project(Path(tmp_path / "plain"), 12, models=False)
     page, wrong = opened(open_page(project, tmp_path / "marks.csv"))
+    assert page.locator("#shown").count() == 0
     assert page.get_by_label("Result").count() == page.get_by_label("Target (model)").count() == 0
     chosen(page, "Gender").select_option(label="female")
     assert n_shown(page) == 6

@@ -169,6 +169,14 @@ def test_an_excluded_face_is_shown_while_it_has_its_mark(project, tmp_path):
     assert 7 in rows
 
 
+def test_the_page_knows_the_features_of_each_model_and_whether_it_was_asked_for(project, tmp_path):
+    read = json.loads(open_page(project, tmp_path / "marks.csv").page)
+    assert [one["features"] for one in read["targets"]] == [read["features"]] * 2
+    assert read["asked"] is False
+    asked = open_page(project, tmp_path / "marks.csv", model="logistic_regression")
+    assert json.loads(asked.page)["asked"] is True
+
+
 @pytest.mark.parametrize(
     ("options", "error", "said"),
     [

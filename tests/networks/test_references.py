@@ -158,7 +158,7 @@ def test_another_part_of_the_face_is_not_read_by_the_network_that_was_kept(home,
 
     network, path = made_by_timm("test_resnet", tmp_path)
     for size in (96, 128):
-        fk.add_network(path, "timm:test_resnet", input_size=size, resize=160)
+        fk.add_network(path, "timm:test_resnet", input_size=size, resize=160, replace=True)
         crops, (found,) = vectors_of(["timm:test_resnet"])
         edge = (160 - size) // 2
         pixels = torch.tensor(crops[:, edge : edge + size, edge : edge + size]).permute(0, 3, 1, 2)
@@ -198,7 +198,7 @@ def test_a_folder_of_timm_on_hugging_face_is_added_when_it_is_named(home, tmp_pa
         assert_equal(found, network.forward_head(maps, pre_logits=True))
     file = tmp_path / "mine" / "model.safetensors"
     file.write_bytes(file.read_bytes()[:-1] + b"\x01")
-    with pytest.raises(WeightsError, match="mine is not the network that was added as hf:mine: its sha256"):
+    with pytest.raises(WeightsError, match=r"mine is not the network that was added as hf:mine.* --replace$"):
         split_feature(f"hf:{tmp_path / 'mine'}")
 
 
@@ -393,11 +393,45 @@ def test_another_preprocessing_or_layer_is_another_recipe(home, tmp_path):
     onnx_file(tmp_path / "toy.onnx")
     keys = []
     for size, mean in ((32, 0.5), (32, 0.4), (64, 0.5)):
-        fk.add_network(tmp_path / "toy.onnx", "onnx:toy", input_size=size, mean=[mean], std=[0.5])
+        stated = {"input_size": size, "mean": [mean], "std": [0.5]}
+        fk.add_network(tmp_path / "toy.onnx", "onnx:toy", **stated, replace=True)
         recipes = make_recipes(["onnx:toy", "onnx:toy@more"], default_settings())
         assert list(recipes) == ["onnx:toy@answer", "onnx:toy@more"]
         keys += [recipe.key for recipe in recipes.values()]
     assert len(set(keys)) == 6
+
+
+def test_another_network_of_the_same_name_replaces_the_first_only_if_it_is_asked_to(home, tmp_path):
+    run = CliRunner().invoke
+    onnx_file(tmp_path / "toy.onnx")
+    onnx_file(tmp_path / "other.onnx", seed=1)
+    first, other = str(tmp_path / "toy.onnx"), str(tmp_path / "other.onnx")
+
+    def add(file, *more, mean="0.5"):
+        return run(
+            app,
+            ["weights", "add", "onnx:toy", file, "--input-size", "32", "--mean", mean, "--std", "0.5", *more],
+        )
+
+    assert add(first).exit_code == 0
+    (key,) = (recipe.key for recipe in make_recipes(["onnx:toy"], default_settings()).values())
+    assert add(first).exit_code == 0
+    for refused, what in (
+        (add(other), "weight file"),
+        (add(first, mean="0.4"), "preprocessing"),
+        (add(other, mean="0.4"), "weight file and another preprocessing"),
+    ):
+        assert str(refused.exception) == (
+            f"onnx:toy was added before, from toy.onnx, with another {what}. To replace it, use --replace:"
+            " its vectors are then computed again, and a model that was fitted on them can no longer predict."
+        )
+    (still,) = make_recipes(["onnx:toy"], default_settings()).values()
+    assert still.key == key
+    assert add(other, "--replace").exit_code == 0
+    (now,) = make_recipes(["onnx:toy"], default_settings()).values()
+    assert now.key != key  # so that vectors of the first one are not taken for those of the other
+    assert add(first, "--replace").exit_code == 0
+    assert [one.key for one in make_recipes(["onnx:toy"], default_settings()).values()] == [key]
 
 
 def test_a_model_does_not_read_another_network_of_the_same_name(home, tmp_path):
@@ -405,11 +439,11 @@ def test_a_model_does_not_read_another_network_of_the_same_name(home, tmp_path):
     fk.add_network(tmp_path / "toy.onnx", "onnx:toy", input_size=32, mean=[0.5], std=[0.5])
     recipes = list(make_recipes(["onnx:toy"], default_settings()).values())
     assert open_networks(recipes, 1)[0].name == "onnx:toy"
-    fk.add_network(tmp_path / "toy.onnx", "onnx:toy", input_size=32, mean=[0.4], std=[0.5])
+    fk.add_network(tmp_path / "toy.onnx", "onnx:toy", input_size=32, mean=[0.4], std=[0.5], replace=True)
     with pytest.raises(WeightsError, match=r"onnx:toy is not the network here .*: it has another mean"):
         open_networks(recipes, 1)
     onnx_file(tmp_path / "toy.onnx", seed=1)
-    fk.add_network(tmp_path / "toy.onnx", "onnx:toy", input_size=32, mean=[0.5], std=[0.5])
+    fk.add_network(tmp_path / "toy.onnx", "onnx:toy", input_size=32, mean=[0.5], std=[0.5], replace=True)
     with pytest.raises(WeightsError, match="it has another weight file"):
         open_networks(recipes, 1)
 
@@ -466,6 +500,7 @@ def test_the_command_line_adds_lists_and_refuses(home, tmp_path, monkeypatch):
         (["onnx:toy", "fixed.onnx", *options], "--input-size 32 does not fit fixed.onnx, whose input is 16"),
         (["onnx:toy"], "Give the file too: featurekit weights add onnx:toy FILE"),
         (["toy.onnx", "--mean", "0.5"], "--mean has no effect"),
+        (["toy.onnx", "--replace"], "--replace has no effect"),
         (["toy", "toy.onnx"], "'toy' is no reference"),
         (["onnx:toy", "toy.onnx", "--name", "x"], "--name has no effect"),
         (["onnx:toy", "toy.onnx", *options, "--template", "face"], "Unknown template 'face'"),

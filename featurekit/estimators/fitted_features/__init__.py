@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 from featurekit.errors import UnknownNameError
 from featurekit.networks.backbones import BACKBONES, Backbone, split_feature
 from featurekit.networks.feature_names import backbone_and_layer, feature_name, is_reference
-from featurekit.registry import Registry, unknown
+from featurekit.registry import Registry
 
 if TYPE_CHECKING:
     from featurekit.estimators import Classifier
@@ -82,11 +82,9 @@ def full_name(text: str) -> str:
     try:
         backbone, found = split_feature(text)
     except UnknownNameError:
-        known = BACKBONES.names()
-        if name in known or is_reference(name):
+        if name in BACKBONES.names() or is_reference(name):
             raise
-        both = sorted([*known, *FITTED_FEATURES.names()])
-        raise UnknownNameError(unknown("backbone", name, both)) from None
+        raise BACKBONES.unknown(name, FITTED_FEATURES.names()) from None
     return feature_name(backbone.name, found)
 
 

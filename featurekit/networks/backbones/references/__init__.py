@@ -148,7 +148,9 @@ def _extra(library: str) -> str:
 SCHEMES: Registry[Scheme] = Registry("kind of reference", "featurekit.networks.backbones.references", Scheme)
 
 
-def add(reference: str, path: Path, stated: Preprocessing | None = None) -> AddedNetwork:
+def add(
+    reference: str, path: Path, stated: Preprocessing | None = None, *, replaces: bool = False
+) -> AddedNetwork:
     """Add a network: copy its weight file, and record what decides its numbers.
 
     The network is built and run once, so that a file that does not fit is refused now.
@@ -157,11 +159,12 @@ def add(reference: str, path: Path, stated: Preprocessing | None = None) -> Adde
         reference: e.g. "timm:resnet18".
         path: the weight file, or the folder with the network.
         stated: the preprocessing, where the file does not state it or states it wrongly.
+        replaces: whether another network that was added under this name before is replaced.
 
     Raises:
         UnknownNameError: there is no such scheme or architecture.
-        WeightsError: the file cannot be read or does not fit, the preprocessing is not known, or a package
-            is not installed.
+        WeightsError: the file cannot be read or does not fit, the preprocessing is not known, a package is
+            not installed, or another network was added under this name before.
     """
     scheme, name = _scheme_of(reference)
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,99}", name):
@@ -172,19 +175,7 @@ def add(reference: str, path: Path, stated: Preprocessing | None = None) -> Adde
     check_installed(scheme.library, reference)
     given = scheme.read(name, path)
     check_installed(scheme.library_of(given.config), reference)
-    preprocessing = given.preprocessing.updated(stated or Preprocessing())
-    if given.is_size_fixed and preprocessing.input_size != given.preprocessing.input_size:
-        raise WeightsError(
-            f"--input-size {preprocessing.input_size} does not fit {path.name}, whose input is"
-            f" {given.preprocessing.input_size} × {given.preprocessing.input_size} pixels. Leave it out."
-        )
-    if missing := preprocessing.missing:
-        options = " ".join(_EXAMPLES[option] for option in missing)
-        raise WeightsError(
-            f"The preprocessing of {reference} is not stated in {path.name}, and is never guessed. State it,"
-            " with the numbers that it was trained with, for pixels from 0 to 1: featurekit weights add"
-            f" {reference} {path.name} {options}"
-        )
+    preprocessing = _preprocessing_of(given, stated or Preprocessing(), reference, path.name)
     data = bytes_of(given.weights)
     network = AddedNetwork(
         name=reference,
@@ -202,10 +193,52 @@ def add(reference: str, path: Path, stated: Preprocessing | None = None) -> Adde
         record(AddedNetwork, json.loads(json.dumps(asdict(network))))
     except ValueError as error:
         raise WeightsError(f"What {path.name} states of {reference} cannot be used: {error}") from error
+    if not replaces:
+        _check_free(network)
     if weights.adopt(given.weights) != digest:
         raise WeightsError(f"{given.weights} has changed while it was added. Add it again.")
     write_text(_record_path(reference), json.dumps(asdict(network), indent=1) + "\n")
     return _read(_record_path(reference))
+
+
+def _preprocessing_of(given: Given, stated: Preprocessing, reference: str, file_name: str) -> Preprocessing:
+    """Return how the input of a network is prepared, as its file states it or else the user.
+
+    Raises:
+        WeightsError: neither states it, or the user states a size that the network cannot have.
+    """
+    preprocessing = given.preprocessing.updated(stated)
+    if given.is_size_fixed and preprocessing.input_size != given.preprocessing.input_size:
+        raise WeightsError(
+            f"--input-size {preprocessing.input_size} does not fit {file_name}, whose input is"
+            f" {given.preprocessing.input_size} × {given.preprocessing.input_size} pixels. Leave it out."
+        )
+    if missing := preprocessing.missing:
+        options = " ".join(_EXAMPLES[option] for option in missing)
+        raise WeightsError(
+            f"The preprocessing of {reference} is not stated in {file_name}, and is never guessed. State it,"
+            " with the numbers that it was trained with, for pixels from 0 to 1: featurekit weights add"
+            f" {reference} {file_name} {options}"
+        )
+    return preprocessing
+
+
+def _check_free(network: AddedNetwork) -> None:
+    """Raise WeightsError if another network was added under the same name before; the same one may be."""
+    try:
+        before = _read(_record_path(network.name))
+    except WeightsError:  # none was added, or its record cannot be used
+        return
+    now = record(AddedNetwork, json.loads(json.dumps(asdict(network))))
+    parts = {"weight file": "sha256", "preprocessing": "preprocessing", "configuration": "config"}
+    differs = [what for what, part in parts.items() if getattr(before, part) != getattr(now, part)]
+    if differs:
+        what = " and another ".join(differs)
+        raise WeightsError(
+            f"{network.name} was added before, from {before.given}, with another {what}. To replace it, use"
+            " --replace: its vectors are then computed again, and a model that was fitted on them can no"
+            " longer predict."
+        )
 
 
 _KINDS = {"vector": "vector", "map": "feature map", "map_last": "feature map", "tokens": "tokens"}
@@ -258,8 +291,8 @@ def _named_by_path(scheme: Scheme, path: Path) -> AddedNetwork:
     file = scheme.read(name, path).weights
     if _hash_of(file, file.stat().st_mtime_ns, file.stat().st_size) != known.sha256:
         raise WeightsError(
-            f"{path.name} is not the network that was added as {reference}: its sha256 has changed. Add it"
-            f" again: featurekit weights add {reference} {path.name}"
+            f"{path.name} is not the network that was added as {reference}: its sha256 has changed."
+            f" Replace it: featurekit weights add {reference} {path.name} --replace"
         )
     return known
 
