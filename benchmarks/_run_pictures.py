@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-COLUMNS, ROWS = 112, 50
+COLUMNS, ROWS = 120, 50
 SEED = "0"
 # Commands of the terminal, each with the number of its lines that are shown.
 COMMANDS = (
