@@ -20,7 +20,7 @@ from featurekit.api.telling import SHOWN
 from featurekit.cli._terminal import Cell, Layout, has_colors, text_of
 from featurekit.naming import Caller
 from featurekit.progress import StepTimes
-from featurekit.text import one_line, readable_name
+from featurekit.text import counted, one_line, readable_name
 
 if TYPE_CHECKING:
     from featurekit.evaluation.results import Run
@@ -127,6 +127,7 @@ def print_table(
     *,
     of: Mapping[str, Any] | None = None,
     widths: Sequence[int] = (),
+    n_always: int | None = None,
 ) -> None:
     """Print a table: with aligned columns on a terminal, plain tab-separated lines in a pipe, JSON if asked.
 
@@ -137,9 +138,11 @@ def print_table(
         of: keys and values that every object of this table begins with in JSON, for a command that prints
             several tables.
         widths: width of each column but the last, if each row is to be printed as soon as it is known.
+        n_always: number of columns that are always shown; a terminal that is too narrow for all columns gets
+            the names of those of the others that it has no room for. None to show all columns.
     """
     if not _Document.is_asked:
-        _print_as_text(head, rows, title, widths)
+        _print_as_text(head, rows, title, widths, n_always)
         return
     keys = [one.value if isinstance(one, Cell) else one for one in head]
     _Document.rows = _Document.rows or []
@@ -156,6 +159,7 @@ def _print_as_text(
     rows: Iterable[Sequence[Any]],
     title: str | None = None,
     widths: Sequence[int] = (),
+    n_always: int | None = None,
 ) -> None:
     if title:
         typer.echo(title)
@@ -164,16 +168,24 @@ def _print_as_text(
             typer.echo("\t".join(" / ".join(text_of(cell).splitlines()) for cell in row).rstrip())
         return
     is_colored = has_colors(sys.stdout)
+    left_out: list[str] = []
     if widths:
         layout = Layout.with_widths(widths, is_colored=is_colored)
     else:
-        rows = list(rows)
+        head, rows = list(head), list(rows)
         layout = Layout.of(head, rows, is_colored=is_colored)
+        while layout.is_too_wide and len(head) > (n_always or len(head)):
+            left_out.insert(0, text_of(head.pop()))
+            rows = [row[: len(head)] for row in rows]
+            layout = Layout.of(head, rows, is_colored=is_colored)
     for line in layout.lines(head, is_head=True):
         typer.echo(line)
     for row in rows:
         for line in layout.lines(row):
             typer.echo(line)
+    if left_out:
+        more = counted(len(left_out), "more column needs", "more columns need")
+        typer.echo(f"{more} a wider terminal: {'; '.join(left_out)}")
 
 
 def as_cell(value: Any) -> Cell:
@@ -205,12 +217,15 @@ def print_runs(runs: "Sequence[Run]") -> None:
             for run in ranked
         ]
         made_up = " (SYNTHETIC: made-up faces)" if ranked[0].dataset.get("synthetic") else ""
-        titles = [Cell(kind.name, ", ".join(filter(None, (kind.title, kind.unit)))) for kind in kinds]
+        titles = [
+            Cell(kind.name, ", ".join(filter(None, (kind.title, kind.unit))), is_prose=True) for kind in kinds
+        ]
         print_table(
             ["features", "model", *titles],
             rows,
             title=target + made_up,
             of={"target": target, "synthetic": bool(made_up)},
+            n_always=3,
         )
 
 

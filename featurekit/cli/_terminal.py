@@ -88,6 +88,12 @@ class Layout:
     are_numbers: tuple[bool, ...]
     is_colored: bool
 
+    @property
+    def is_too_wide(self) -> bool:
+        """Whether the terminal is too narrow for the table."""
+        width = sum(self.widths) + len(_GAP) * (len(self.widths) - 1)
+        return width > shutil.get_terminal_size().columns
+
     @classmethod
     def of(cls, head: Sequence[Any], rows: Sequence[Sequence[Any]], *, is_colored: bool) -> "Layout":
         """Return the layout of a table all of whose rows are known."""

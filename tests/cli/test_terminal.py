@@ -77,6 +77,23 @@ def test_a_table_has_aligned_columns_and_whole_words():
     assert last.index("my photos/a.jpg") == at["file"]
 
 
+SCORES = """
+from featurekit.cli._output import Cell, print_table
+head = ["features", "model", *(Cell(name, f"{name} score, %", is_prose=True) for name in "abcdefg")]
+print_table(head, [["dlib_age", "svm", *["90.0 ± 10.0"] * 7]], n_always=3)
+"""
+
+
+@pytest.mark.parametrize(("columns", "n_shown"), [(106, 7), (105, 6), (80, 5), (20, 1)])
+def test_scores_that_a_narrow_terminal_has_no_room_for_are_named_below_the_table(columns, n_shown):
+    head, row, *last = on_terminal(sys.executable, "-c", SCORES, columns=columns, NO_COLOR="1").splitlines()
+    assert columns == 20 or max(map(width_of, (head, row))) <= columns
+    assert row.count("90.0 ± 10.0") == n_shown
+    left = [f"{name} score, %" for name in "abcdefg"[n_shown:]]
+    what = "1 more column needs" if len(left) == 1 else f"{len(left)} more columns need"
+    assert last == ([f"{what} a wider terminal: {'; '.join(left)}"] if left else [])
+
+
 def test_the_head_is_bold_and_errors_are_colored():
     shown = "\n".join(table_on_terminal())
     assert "\x1b[1mname\x1b[0m" in shown
