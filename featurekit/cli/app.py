@@ -139,6 +139,9 @@ def main() -> None:
     # torch creates this folder for compiled networks when it is imported: name one that exists.
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", os.sep)
     _keep_lines_of_examples(app)
+    # A description that typer broke would be a word of its own for the shell that completes.
+    if "_FEATUREKIT_COMPLETE" in os.environ:
+        os.environ["TERMINAL_WIDTH"] = "10000"
     # A letter that the terminal's encoding lacks is written out, so that it does not end the command.
     if isinstance(sys.stdout, TextIOWrapper):
         codecs.register_error("featurekit", write_out)

@@ -65,6 +65,22 @@ def test_models_and_joined_backbones_are_completed_without_anything_heavy():
 
 
 @pytest.mark.parametrize(
+    ("shell", "shown"), [("zsh", '"{name}":"{about}"'), ("fish", "{name}\t{about}")], ids=["zsh", "fish"]
+)
+def test_other_shells_show_what_a_name_is(shell, shown):
+    asked = {
+        "_FEATUREKIT_COMPLETE": f"complete_{shell}",
+        "_TYPER_COMPLETE_ARGS": "featurekit fit --model xg",
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], env=surroundings(**asked), capture_output=True, text=True, check=True
+    )
+    assert shown.format(name="xgboost", about=CLASSIFIERS["xgboost"].about) in done.stdout
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
     ("function", "registry"),
     [
         (complete.backbones, BACKBONES),
