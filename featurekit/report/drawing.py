@@ -67,7 +67,8 @@ def axis(low: float, high: float, limit: float, *, least: float = 0.0) -> tuple[
     The axis ends between least and limit, which are the smallest and the largest possible number.
     """
     low, high = max(low, least), min(high, limit)
-    room = max((high - low) * 0.04, abs(high) * 1e-3, 1e-6)
+    # Equal numbers stand in the middle of an axis on which a difference could be seen.
+    room = max((high - low) * 0.04, abs(high) * (1e-3 if high > low else 0.02), 1e-6)
     low, high = max(low - room, least), min(high + room, limit)
     if high <= low:  # all dots are at the limit
         low, high = limit - 1, limit

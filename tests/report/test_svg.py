@@ -7,6 +7,7 @@ import pytest
 
 from featurekit.evaluation.scores import SCORES
 from featurekit.report.dot_plot import Point, dot_plot
+from featurekit.report.drawing import axis
 from featurekit.report.svg import Spot, confidence_plot, cost_plot
 
 
@@ -89,3 +90,9 @@ def test_a_baseline_far_from_the_models_is_an_arrow_and_does_not_squeeze_them():
     assert 'class="line baseline"' not in svg
     worse = replace(far, mean=140.0, low=139.0, high=141.0)
     assert "→" in dot_plot([*models, worse], SCORES["mae_years"], is_narrow=True, summary="")
+
+
+def test_equal_scores_stand_on_an_axis_with_ticks_that_can_be_told_apart():
+    low, high, ticks = axis(54.7, 54.7, 100.0)
+    assert low < 54 < 54.7 < 55.5 < high
+    assert ticks == [54.0, 54.5, 55.0, 55.5]
