@@ -22,10 +22,10 @@ from featurekit.errors import ModelError, WorkspaceError
 from featurekit.estimators import ClassifierKind, candidates, fresh
 from featurekit.estimators.fitted_features import short_name
 from featurekit.estimators.given import classifier_named, kind_of
-from featurekit.evaluation.comparable import sentences_on, set_apart
+from featurekit.evaluation.comparable import sentences_on, set_apart, unlike_vectors
 from featurekit.evaluation.comparison import Comparison
 from featurekit.evaluation.curve_fits import fit_curves, stored_runs
-from featurekit.evaluation.planning import PIXELS, Plan, not_asked_for, plan
+from featurekit.evaluation.planning import PIXELS, Plan, not_asked_for, plan, refuse_outdated
 from featurekit.evaluation.provenance import as_parameters
 from featurekit.evaluation.readiness import RARE
 from featurekit.evaluation.replaced import saying_how_to_have_back
@@ -143,6 +143,8 @@ def evaluate(
     folder = place.folder.report(name or data.name)
     comparison = Comparison.open(folder, data, n_folds=folds, seed=seed, new_folds=new_folds)
     plans = plan(data, ledger, models=kinds, targets=targets, **asked)
+    if not isinstance(as_list(X)[0], Embeddings):
+        refuse_outdated(plans, ledger)
     # Embeddings have to be given whatever the models read; only names of networks are a choice.
     chosen = features if isinstance(as_list(X)[0], str) else None
     _tell_of_replaced(plans, folder)
@@ -348,13 +350,17 @@ def _tell_of_replaced(plans: Sequence[Plan], folder: Path) -> None:
 
 
 def _tell_of_apart(runs: Sequence[Run], folder: Path, data: Manifest) -> None:
-    """Warn of earlier runs that cannot be compared with some new runs of their target."""
+    """Warn of earlier runs that cannot be compared with new runs of their target, or not on equal terms."""
     with suppress(WorkspaceError):  # of an earlier run that cannot be read, which the report will name
         targets, new = {run.target for run in runs}, {run.name for run in runs}
         stored = [run for run in load_runs(folder) if run.target in targets]
         apart = set_apart(stored, data, folder)
         earlier = {name: why for name, why in apart.items() if name not in new}
-        for text in sentences_on(earlier, stored, "is set apart from the runs of this fit"):
+        compared = [run for run in stored if run.name not in apart]
+        for text in (
+            *sentences_on(earlier, stored, "is set apart from the runs of this fit"),
+            *unlike_vectors(compared),
+        ):
             warn(text)
 
 

@@ -135,6 +135,15 @@ def make_recipes(
     return recipes
 
 
+def changed_since(recipe: Recipe) -> str:
+    """Return what of a network has changed since it computed the vectors of a recipe; "" if nothing has."""
+    backbone = BACKBONES[recipe.backbone]
+    file = backbone.weights
+    if file and weights.present(file) and weights.sha256_of(file) != recipe.weights:
+        return "weight file"
+    return "version of its code" if recipe.normalization.get("code", "") != backbone.code else ""
+
+
 def settings_of(faces: Mapping[str, Any]) -> FaceSettings:
     """Return the FaceSettings whose recipe() is this mapping."""
     content = {name: faces[name] for name in ("detector", "attempts", "choose", "min_face")}

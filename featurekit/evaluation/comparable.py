@@ -18,6 +18,7 @@ from featurekit.data.targets import Target
 from featurekit.errors import WorkspaceError
 from featurekit.evaluation.outcomes import read_predictions
 from featurekit.evaluation.results import Run
+from featurekit.networks.feature_names import feature_name
 from featurekit.project import ComparisonFolder
 from featurekit.text import first_few
 
@@ -31,6 +32,14 @@ _DIFFERS = {
     "subjects": "the subjects of the faces have changed since it was fitted",
     "rows": "it was scored on different faces",
     "something": "faces, labels or subjects have changed since it was fitted",
+}
+# What differs between two recipes of a feature.
+_IN_WORDS = {
+    "mirrored": "the mirror image",
+    "weights": "the weights",
+    "faces": "how the faces were found",
+    "normalization": "the network or its preprocessing",
+    "engine": "the device",
 }
 
 
@@ -115,6 +124,36 @@ def set_apart(
             if why:
                 apart[run.name] = why
     return apart
+
+
+def unlike_vectors(runs: Sequence[Run]) -> list[str]:
+    """Return a sentence on each feature of which runs of one target have read vectors of different kinds.
+
+    For example, a network was extracted again with the mirror image, and only some models were fitted anew.
+
+    Args:
+        runs: runs of a comparison, without those that are set apart.
+    """
+    readers: dict[tuple[str, str], dict[str, list[str]]] = {}
+    for run in runs:
+        for recipe in run.recipes:
+            feature = feature_name(recipe["backbone"], recipe["layer"])
+            kinds = readers.setdefault((run.target, feature), {})
+            kinds.setdefault(json.dumps(recipe, sort_keys=True), []).append(run.classifier_name)
+    sentences = []
+    for (target, feature), kinds in readers.items():
+        if len(kinds) > 1:
+            recipes = list(map(json.loads, kinds))
+            names = sorted({name for one in recipes for name in one})
+            differ = [name for name in names if len({str(one.get(name)) for one in recipes}) > 1]
+            models = [first_few(list(dict.fromkeys(some))) for some in kinds.values()]
+            sentences.append(
+                f"For {target}, {'; '.join(models[:-1])} and {models[-1]} were fitted on unlike vectors of"
+                f" {feature}, which differ in {first_few([_IN_WORDS.get(name, name) for name in differ])}."
+                " Differences between these models may come from the vectors. Fit the earlier ones again to"
+                " compare them on the same vectors."
+            )
+    return sentences
 
 
 def _left_out_of(run: Run) -> str:

@@ -16,6 +16,7 @@ from featurekit.data.manifest import COLUMNS, Manifest, is_measured, names_ethni
 from featurekit.data.splits import MOST_CLASSES
 from featurekit.data.targets import TARGETS, Target
 from featurekit.embeddings.index import Ledger
+from featurekit.embeddings.recipe import changed_since
 from featurekit.errors import EngineError, ModelError, TargetError, UnknownNameError, WorkspaceError
 from featurekit.estimators import CLASSIFIERS, MACHINERY, ClassifierKind, fresh, settable
 from featurekit.estimators.fitted_features import fitted_names, frozen, full_name, is_fitted, short_name
@@ -213,6 +214,17 @@ def not_asked_for(manifest: Manifest, plans: Sequence[Plan]) -> str:
         return ""
     them = f"columns {first_few(left)} are" if len(left) > 1 else f"column {left[0]} is"
     return f"The label {them} not fitted, because labels of your own must be named with --target."
+
+
+def refuse_outdated(plans: Sequence[Plan], ledger: Ledger) -> None:
+    """Raise WorkspaceError if a network is not the one any more that computed the vectors of a plan."""
+    for part in dict.fromkeys(part for one in plans for part in one.reads):
+        recipe = ledger.recipes.get(part)
+        if recipe is not None and (what := changed_since(recipe)):
+            raise WorkspaceError(
+                f"The vectors of {part} were computed with another {what} than {recipe.backbone} has now."
+                f" Compute them again: featurekit extract --backbone {part}"
+            )
 
 
 def _has_classes(manifest: Manifest, name: str) -> bool:

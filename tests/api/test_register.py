@@ -12,7 +12,7 @@ from featurekit.checks.base import CHECKS
 from featurekit.data.datasets import DATASETS
 from featurekit.data.targets import AGE, GENDER
 from featurekit.embeddings.recipe import make_recipes
-from featurekit.errors import EmbeddingError, ManifestError, ModelError, RegistrationError
+from featurekit.errors import EmbeddingError, ManifestError, ModelError, RegistrationError, WorkspaceError
 from featurekit.estimators import CLASSIFIERS, Resources
 from featurekit.estimators.given import kind_of
 from featurekit.faces.detectors import DETECTORS, Detection
@@ -107,6 +107,18 @@ def test_vectors_of_an_edited_backbone_are_computed_again(embedded):
     np.testing.assert_allclose(embedded()[1].vectors * 255, first, rtol=1e-5)
     register_brightness(of=1.0)
     np.testing.assert_array_equal(embedded()[1].vectors, first)
+
+
+def test_a_fit_by_name_refuses_the_vectors_of_a_backbone_that_was_edited_since(embedded, portraits):
+    register_left(0.9)
+    register_brightness(of=1.0)
+    data, X = embedded()
+    where = {"project": portraits / "work", "progress": False}
+    register_brightness(of=255.0)
+    with pytest.raises(WorkspaceError, match=r"brightness:\w+ were computed with another version of"):
+        fk.evaluate(data, "brightness", "svm", target="gender", folds=2, **where)
+    # Vectors that are given are those that somebody wants to be used.
+    fk.evaluate(data, X, "svm", target="gender", folds=2, **where)
 
 
 def test_faces_of_an_edited_detector_are_looked_for_again_and_not_joined_with_older_ones(embedded):
