@@ -19,7 +19,6 @@ def blocks(ranked: Sequence[Ranked], *, is_synthetic: bool) -> Blocks:
     """
     known = [of.evidence for of in ranked if of.evidence]
     genders = dict.fromkeys(c for of in ranked if "gender" in of.name for c in of.runs[0].classes)
-    alone = [of.title for of in ranked if any(run.n_tested == run.n_subjects for run in of.runs)]
     items = (
         (
             "Synthetic images.",
@@ -45,13 +44,7 @@ def blocks(ranked: Sequence[Ranked], *, is_synthetic: bool) -> Blocks:
             else "",
         ),
         ("Groups.", _groups(known)),
-        (
-            "Subjects.",
-            f"Every face counts as a subject of its own ({', '.join(alone)}). A person with several images"
-            " may be in the training part and the test part of a fold, which makes the scores too optimistic."
-            if alone
-            else "",
-        ),
+        ("Subjects.", _subjects(ranked)),
         (
             "Intervals.",
             sentences(
@@ -81,6 +74,16 @@ def _groups(known: Sequence[TargetEvidence]) -> str:
     return (
         f"{hidden} Differences were tested only between groups by {', '.join(map(words, columns))}."
         " Differences between groups by other attributes were not measured."
+    )
+
+
+def _subjects(ranked: Sequence[Ranked]) -> str:
+    alone = [of.title for of in ranked if any(run.n_tested == run.n_subjects for run in of.runs)]
+    if not alone:
+        return ""
+    return (
+        f"Every face counts as a subject of its own ({', '.join(alone)}). A person with several images may be"
+        " in the training part and the test part of a fold, which makes the scores too optimistic."
     )
 
 
