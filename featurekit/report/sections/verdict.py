@@ -213,8 +213,9 @@ def _level(of: Ranked, best: Run, trained: Sequence[Run], kind: ScoreKind) -> st
     names = first_few([of.number(run) or of.in_words(run) for run in level], _LEVEL_NAMED)
     last = _behind(kind, best, level[-1], tested[level[-1].name])
     up_to = f"up to {last}" if last[0].isdigit() else last
+    or_more = "" if p == p_value(1.0) else " or more"
     return (
-        f"Not shown to be better than {len(level)} other models ({names}): {up_to} ({p} or more){untested}."
+        f"Not shown to be better than {len(level)} other models ({names}): {up_to} ({p}{or_more}){untested}."
     )
 
 

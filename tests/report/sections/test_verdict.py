@@ -244,6 +244,13 @@ def test_models_that_cannot_be_told_from_the_best_are_counted_and_the_farthest_o
     ) in text
 
 
+def test_a_p_value_of_one_is_not_said_to_be_one_or_more():
+    runs = [make_run(classifier=f"m{n}") for n in range(3)]
+    text = markdown_of(runs, "t", make_evidence(runs, p=1.0)).split("## Gender")[0]
+    assert "(p 1.00)" in text
+    assert "1.00 or more" not in text
+
+
 def test_the_first_screen_says_what_the_audit_warns_of_and_what_it_does_to_the_score():
     runs = [make_run(), make_run(classifier="mlp")]
     best = best_first(runs)[0].name
