@@ -8,7 +8,7 @@ feature vectors and the predictions of the fitted models.
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
@@ -56,6 +56,8 @@ class Audit:
         features: name of the feature vectors that were checked, "" if there were no vectors.
         runs: names of the models whose predictions were checked.
         seed: seed of the random number generator.
+        rows: number of rows that were checked by the reason why they are unusable, "" for usable rows; empty
+            if an older version made the audit.
     """
 
     findings: tuple[Finding, ...]
@@ -63,6 +65,7 @@ class Audit:
     features: str
     runs: tuple[str, ...]
     seed: int
+    rows: Mapping[str, int] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Finding:
         """Return the finding of the check with this name."""
@@ -151,6 +154,7 @@ def audit(
         features=feature_name(embeddings) if embeddings is not None else "",
         runs=tuple(sorted(predictions)),
         seed=seed,
+        rows={str(reason): int(n) for reason, n in manifest.table["reason"].value_counts().items()},
     )
 
 

@@ -275,8 +275,9 @@ class Section:
 
 
 def section_of(title: str, blocks: Blocks, *, is_appendix: bool = False) -> Section:
-    """Return a section with the blocks that are not None."""
-    return Section(title, tuple(block for block in blocks if block), is_appendix)
+    """Return a section with the blocks that are not None, without tables that have no rows."""
+    shown = (block for block in blocks if block and not (isinstance(block, Table) and not block.rows))
+    return Section(title, tuple(shown), is_appendix)
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,12 @@ def test_before_anything_was_done_each_check_says_what_to_run_first(manifest):
         assert (with_folds[name].severity, with_folds[name].advice) == ("note", "Next: featurekit extract.")
 
 
+def test_an_audit_records_how_many_rows_it_checked_by_reason(manifest):
+    reasons = np.where(np.arange(N) < 3, "excluded", "")
+    looked = audit(changed(manifest, reason=reasons), None, None, {}, pictures=False)
+    assert looked.rows == {"": N - 3, "excluded": 3}
+
+
 def test_folds_of_other_rows_are_refused(manifest):
     others = replace(folds_of(manifest), face_ids=np.array([f"g{i}" for i in range(N)]))
     with pytest.raises(FoldError, match="another manifest"):

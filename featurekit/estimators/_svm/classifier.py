@@ -63,8 +63,9 @@ class SVM(LabelClassifier, KernelMachine):
             inner = []
             try:
                 inner = subject_exclusive_folds(codes, groups, n_folds=INNER_FOLDS, seed=self._seed)
-            except FoldError as error:
-                self.summary_["notes"].append(f"The probabilities are not calibrated. {error}")
+            except FoldError:
+                why = _why_uncalibrated(y, groups)
+                self.summary_["notes"].append(f"The probabilities are not calibrated, because {why}.")
 
             features = scaled if kernel is None else kernel
 
@@ -157,3 +158,13 @@ def _plain_scores(n_classes: int, n_outputs: int) -> NDArray[np.float64]:
     for pair, (i, j) in enumerate(combinations(range(n_classes), 2)):
         scores[i, pair], scores[j, pair] = 2 / (n_classes - 1), -2 / (n_classes - 1)
     return scores
+
+
+def _why_uncalibrated(y: NDArray[Any], groups: NDArray[Any]) -> str:
+    """Return why inner folds cannot be made; a class is named only if its labels are names."""
+    if len(np.unique(groups)) < INNER_FOLDS:
+        return f"there are fewer than {INNER_FOLDS} training subjects"
+    if y.dtype.kind not in "OU":
+        return "too few training subjects have one of the classes"
+    fewest = min(np.unique(y), key=lambda label: len(np.unique(groups[y == label])))
+    return f"too few training subjects have class {fewest}"

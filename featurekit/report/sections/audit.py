@@ -10,12 +10,29 @@ from featurekit.report.model import Blocks, Cell, Column, Table, Text
 from featurekit.text import counted
 
 _GRAVEST_FIRST = ("error", "warning", "note", "ok")
-OLD = "The audit checked other folds than those of these runs. Run it again: featurekit audit"
 
 
-def is_old(audit: Audit, runs: Sequence[Run]) -> bool:
-    """Whether an audit checked other folds than those of some runs; an audit without folds is not old."""
-    return bool(audit.folds) and {run.folds.get("sha256") for run in runs} != {audit.folds}
+def why_old(audit: Audit, runs: Sequence[Run]) -> str:
+    """Return a sentence if an audit checked other folds or rows than those of some runs, else "".
+
+    An audit without folds can be of any folds, and one that does not say which rows it checked, of any rows.
+    """
+    if audit.folds and {run.folds.get("sha256") for run in runs} != {audit.folds}:
+        what = "folds"
+    elif audit.rows and any(rows and rows != audit.rows for rows in map(_rows_of, runs)):
+        what = "rows"
+    else:
+        return ""
+    return f"The audit checked other {what} than those of these runs. Run it again: featurekit audit"
+
+
+def _rows_of(run: Run) -> dict[str, int]:
+    """Return the number of rows by reason, as in Audit.rows; empty if the run does not know its rows."""
+    n_rows, tally = run.dataset.get("n_rows"), run.dataset.get("tally")
+    if not n_rows or tally is None:
+        return {}
+    rows = {**tally, "": n_rows - sum(tally.values())}
+    return {reason: n for reason, n in rows.items() if n}
 
 
 def grave(audit: Audit) -> list[Finding]:
@@ -46,7 +63,7 @@ def outcome_of(audit: Audit) -> str:
 
 
 def blocks(audit: Audit | None, runs: Sequence[Run]) -> Blocks:
-    """Return the findings of the audit, with a caution if it checked other folds than those of the runs.
+    """Return the findings of the audit, with a caution if it checked other folds or rows than the runs.
 
     Args:
         audit: the audit of the data set; None if there is no audit.
@@ -69,8 +86,9 @@ def blocks(audit: Audit | None, runs: Sequence[Run]) -> Blocks:
     ordered = sorted(audit.findings, key=lambda one: _GRAVEST_FIRST.index(one.severity))
     rows = tuple((Cell(one.severity), Cell(one.what), Cell(one.advice or ABSENT)) for one in ordered)
     note = "The faces that each finding is about are listed in audit_rows.csv, but not on this page."
+    old = why_old(audit, runs)
     return [
-        Text(OLD, is_caution=True) if is_old(audit, runs) else None,
+        Text(old, is_caution=True) if old else None,
         Text(about),
         Table("Findings of the audit", columns, rows, note),
     ]

@@ -1,6 +1,6 @@
 """The ranking of all models of a target, with their scores, times and sizes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import zip_longest
@@ -42,7 +42,7 @@ from featurekit.report.select import (
     role,
 )
 from featurekit.report.svg import figure
-from featurekit.text import first_few
+from featurekit.text import counted, first_few
 
 _ON_ALL_ROWS = ("accuracy", "within_one_group")  # scores that are shown on all rows too
 _SECOND = (
@@ -65,15 +65,16 @@ def blocks(of: Ranked) -> Blocks:
 
 
 def _about(of: Ranked) -> str:
-    classes = of.runs[0].classes
+    classes, left_out = of.runs[0].classes, of.runs[0].left_out
     counts = {(run.n_tested, run.n_subjects) for run in of.runs}
     n_tested, n_subjects = max(counts)
     without = "this face" if n_tested == n_subjects else "any face of its subject"
     evidence = of.evidence
     return sentences(
-        f"There are {len(classes)} classes: {first_few(classes, 11)}."
+        f"There are {len(classes)} classes: {first_few(classes, 11)}{_left_out(left_out)}."
         if classes
         else "This is a regression target, in years.",
+        _without_label(of.runs[0]),
         f"The scores are computed on {n_tested:,} faces of {n_subjects:,} subjects. The prediction of each"
         f" face comes from a model that was fitted without {without}.",
         "The number of faces is not the same for all runs; see the column Faces." if len(counts) > 1 else "",
@@ -82,6 +83,26 @@ def _about(of: Ranked) -> str:
         if evidence and round(evidence.effective_subjects) < evidence.n_subjects
         else "",
     )
+
+
+def _left_out(classes: Mapping[str, int]) -> str:
+    """Return the rest of a sentence on the classes: those that are left out, with their faces; or ""."""
+    if not classes:
+        return ""
+    named = [f"{name} ({counted(n_faces, 'face', 'faces')})" for name, n_faces in classes.items()]
+    shown = first_few(named, 11, separator=" and " if len(named) == 2 else ", ")
+    are_left_out, them = ("is left out", "it") if len(named) == 1 else ("are left out", "them")
+    return f"; {shown} {are_left_out}, because too few subjects have {them}"
+
+
+def _without_label(run: Run) -> str:
+    """Return a sentence on the usable rows that have no label of the target; "" if every row has one."""
+    n_usable = (run.dataset.get("n_rows") or 0) - sum((run.dataset.get("tally") or {}).values())
+    n_without = n_usable - run.n_labelled - sum(run.left_out.values())
+    if n_without <= 0:
+        return ""
+    have = "has" if n_without == 1 else "have"
+    return f"{n_without:,} of the {n_usable:,} usable rows {have} no label of this target."
 
 
 def scores_table(of: Ranked, caption: str) -> Table:
@@ -115,22 +136,21 @@ def scores_table(of: Ranked, caption: str) -> Table:
         *(_score(of, kind, is_more=True, on_all_rows=True) for kind in on_all_rows),
         *_costs(machine),
     ]
-    note = sentences(
-        "No.: the number by which this page calls a model; a model has the same number for every target."
-        if of.numbers
-        else "",
-        _scores_note(of, found, on_all_rows),
-        elsewhere_note(runs, machine),
-    )
     table = Table(
         caption,
         tuple(column for column, _ in parts),
         tuple(tuple(cell(run) for _, cell in parts) for run in runs),
-        note,
         n_names=3 if of.numbers else 2,
         is_sortable=True,
+    ).without_empty_columns(ABSENT)
+    note = sentences(
+        "No.: the number by which this page calls a model; a model has the same number for every target."
+        if of.numbers
+        else "",
+        _scores_note(of, found, on_all_rows, {column.title for column in table.columns}),
+        elsewhere_note(runs, machine),
     )
-    return table.without_empty_columns(ABSENT)
+    return replace(table, note=note)
 
 
 def _score(of: Ranked, kind: ScoreKind, *, is_more: bool = False, on_all_rows: bool = False) -> _Shown:
@@ -237,7 +257,10 @@ def _best(runs: Sequence[Run], kind: ScoreKind, on_all_rows: bool) -> float | No
     return kind.best(known) if kind.best and known else None
 
 
-def _scores_note(of: Ranked, found: Sequence[ScoreKind], found_on_all_rows: Sequence[ScoreKind]) -> str:
+def _scores_note(
+    of: Ranked, found: Sequence[ScoreKind], found_on_all_rows: Sequence[ScoreKind], titles: Collection[str]
+) -> str:
+    """Return the explanation of the table of scores, which has columns with these titles."""
     has_intervals = of.evidence is not None
     return sentences(
         *(f"{kind.title}: {kind.meaning}." for kind in found if kind.meaning),
@@ -252,11 +275,12 @@ def _scores_note(of: Ranked, found: Sequence[ScoreKind], found_on_all_rows: Sequ
         else "",
         "Worst slice: the score on the faces with the label on which the model is worst, among labels with"
         " enough subjects; the copy as CSV has its confidence interval."
-        if has_intervals
+        if "Worst slice" in titles
         else "",
         "Against the best: by how much the model is better than the best trained one, with the p-value of the"
-        " difference; bold where there is evidence of a difference."
-        if has_intervals
+        " difference; bold where there is evidence of a difference. It is the difference on the faces of all"
+        " folds together, so it can differ from that of the two means over the folds."
+        if "Against the best" in titles
         else "",
         "Time per face: from the image to the prediction, as the total time divided by the number of faces."
         " Extract: seconds to compute the features of all images, once for all models with these features."

@@ -10,7 +10,7 @@ from featurekit.evaluation.results import Run
 from featurekit.evaluation.scores import ScoreKind, score_kind, score_word, signed
 from featurekit.report.cells import amount, p_value, sentences, time_words, words
 from featurekit.report.model import Answer, Answers, Blocks, Text
-from featurekit.report.sections.audit import OLD, grave, is_old, n_idle, not_run, outcome_of
+from featurekit.report.sections.audit import grave, n_idle, not_run, outcome_of, why_old
 from featurekit.report.sections.cost import margin_words
 from featurekit.report.sections.differences import HOW_TESTED
 from featurekit.report.sections.slices import worst_in_words
@@ -65,8 +65,8 @@ def _data(audit: Audit | None, runs: Sequence[Run]) -> Text:
     """Return what the audit found of the data, with a number for each finding that should be looked at."""
     if audit is None:
         return Text("The data set has not been audited: run featurekit audit.")
-    if is_old(audit, runs):
-        return Text(OLD, is_caution=True)
+    if old := why_old(audit, runs):
+        return Text(old, is_caution=True)
     to_see, n_ran = grave(audit), len(audit.findings) - n_idle(audit)
     if not to_see:
         missing = "" if n_ran else "The section on the audit says what is missing."
@@ -213,8 +213,9 @@ def _level(of: Ranked, best: Run, trained: Sequence[Run], kind: ScoreKind) -> st
     names = first_few([of.number(run) or of.in_words(run) for run in level], _LEVEL_NAMED)
     last = _behind(kind, best, level[-1], tested[level[-1].name])
     up_to = f"up to {last}" if last[0].isdigit() else last
+    or_more = "" if p == p_value(1.0) else " or more"
     return (
-        f"Not shown to be better than {len(level)} other models ({names}): {up_to} ({p} or more){untested}."
+        f"Not shown to be better than {len(level)} other models ({names}): {up_to} ({p}{or_more}){untested}."
     )
 
 
@@ -255,7 +256,7 @@ def _without_close_faces(best: Run, kind: ScoreKind, audit: Audit | None) -> str
     found = next((one for one in audit.findings if one.name == "suspiciously_close"), None) if audit else None
     scores = found.details.get(best.name, {}) if found else {}
     without = scores.get(f"{kind.name} without")
-    if audit is None or found is None or without is None or is_old(audit, [best]):
+    if audit is None or found is None or without is None or why_old(audit, [best]):
         return ""
     change = kind.gain(without, scores[kind.name])
     how = f"{amount(kind, change)} {'better' if change > 0 else 'worse'}"

@@ -135,5 +135,12 @@ def test_too_few_subjects_to_calibrate_are_said_aloud():
     people = np.where(y == 2, "s2", np.where(y == 1, "s1", "s0"))
     svm = SVM().fit(X, y, groups=people)
     assert svm.summary_["calibration"] == "none"
-    assert "The probabilities are not calibrated. " in svm.summary_["notes"][0]
+    why = "The probabilities are not calibrated, because too few training subjects have"
+    assert svm.summary_["notes"][0] == f"{why} one of the classes."
     assert (svm.predict(X) == y).mean() > 0.8
+    people = np.where(y == 1, "s1", [f"s{i}" for i in range(len(y))])
+    named = SVM().fit(X, np.array(["child", "adult", "elder"])[y], groups=people)
+    assert named.summary_["notes"][0] == f"{why} class adult."
+    two = SVM().fit(X, y, groups=np.where(y == 2, "s2", "s0"))
+    because = "The probabilities are not calibrated, because there are fewer than 3 training subjects."
+    assert two.summary_["notes"][0] == because

@@ -7,6 +7,7 @@ import pytest
 
 from featurekit.evaluation.estimates import Estimate
 from featurekit.evaluation.slices import Slice
+from featurekit.report.model import Cell, Column, Table, section_of
 from featurekit.report.model_card import render_model_card
 from featurekit.report.sections.ranking import scores_table
 from featurekit.report.select import Ranked, best_first, ranked_targets
@@ -190,3 +191,47 @@ def test_the_ranking_names_the_worst_slice_of_each_model_with_its_score():
     assert [row[place].others for row in table.rows] == [(20.0, 40.0), ()]
     without = scores_table(ranked_targets(runs, None)[0], "t")
     assert "Worst slice" not in [column.title for column in without.columns]
+
+
+def test_the_note_explains_the_columns_of_the_table_and_no_other():
+    runs = [make_run(), make_run(classifier="mlp")]
+    some = make_evidence(runs).targets["gender"].slices
+    worst = {run.name: next(one for one in some if one.estimate) for run in runs}
+    (of,) = ranked_targets(runs, make_evidence(runs, worst_slices=worst))
+    note = scores_table(of, "t").note
+    assert (
+        "Against the best: by how much the model is better than the best trained one, with the p-value of the"
+        " difference; bold where there is evidence of a difference. It is the difference on the faces of all"
+        " folds together, so it can differ from that of the two means over the folds."
+    ) in note
+    assert "Worst slice: the score" in note
+    (of,) = ranked_targets(runs, make_evidence(runs))
+    table = scores_table(of, "t")
+    assert "Worst slice" not in [column.title for column in table.columns]
+    assert "Worst slice: " not in table.note
+    (of,) = ranked_targets(runs[:1], make_evidence(runs[:1]))
+    assert "Against the best: " not in scores_table(of, "t").note
+
+
+def test_a_table_without_rows_is_not_shown():
+    empty = Table("Nothing", (Column("Name"),), ())
+    full = replace(empty, caption="Something", rows=((Cell("one"),),))
+    assert section_of("t", [empty, None, full, empty]).blocks == (full,)
+
+
+def test_the_classes_that_are_left_out_are_named_with_their_faces_and_rows_without_a_label_are_counted():
+    run = make_run("age_group", n_labelled=1228)
+    beginning = "There are 8 classes: 0-2, 4-6, 8-12, 15-20, 25-32, 38-43, 48-53, 60-100"
+    two = replace(run, left_out={"61-70": 1, "71-80": 3})
+    assert (
+        f"{beginning}; 61-70 (1 face) and 71-80 (3 faces) are left out, because too few subjects have them."
+        " 10 of the 1,242 usable rows have no label of this target."
+    ) in markdown_of([two], "t")
+    one = replace(run, left_out={"61-70": 13})
+    assert (
+        f"{beginning}; 61-70 (13 faces) is left out, because too few subjects have it."
+        " 1 of the 1,242 usable rows has no label of this target."
+    ) in markdown_of([one], "t")
+    every = markdown_of([replace(run, n_labelled=1242)], "t")
+    assert f"{beginning}. The scores are computed on" in every
+    assert "no label of this target" not in every

@@ -244,6 +244,13 @@ def test_models_that_cannot_be_told_from_the_best_are_counted_and_the_farthest_o
     ) in text
 
 
+def test_a_p_value_of_one_is_not_said_to_be_one_or_more():
+    runs = [make_run(classifier=f"m{n}") for n in range(3)]
+    text = markdown_of(runs, "t", make_evidence(runs, p=1.0)).split("## Gender")[0]
+    assert "(p 1.00)" in text
+    assert "1.00 or more" not in text
+
+
 def test_the_first_screen_says_what_the_audit_warns_of_and_what_it_does_to_the_score():
     runs = [make_run(), make_run(classifier="mlp")]
     best = best_first(runs)[0].name
@@ -378,3 +385,20 @@ def test_an_audit_of_other_folds_is_said_on_the_first_screen_and_its_numbers_are
         assert ("Data: 77.7 %" in first) == is_own
         assert ("suspiciously close" in first) == is_own
         assert ("checks of the audit" in first) == is_own
+
+
+def test_an_audit_made_before_faces_were_excluded_is_said_to_be_of_other_rows_and_its_numbers_are_not_shown():
+    runs = [make_run(), make_run(classifier="mlp")]
+    close = {best_first(runs)[0].name: {"accuracy": 0.8, "accuracy without": 0.777}}
+    found = replace(WARNING, name="suspiciously_close", details=close)
+    own = Audit(findings=(found,), folds=runs[0].folds["sha256"], features="dlib_face", runs=(), seed=0)
+    rows = {"duplicate": 40, "conflicting_labels": 18, "": 1242}
+    before = {**rows, "": 1254}
+    for audit, is_own in ((own, True), (replace(own, rows=rows), True), (replace(own, rows=before), False)):
+        text = markdown_of(runs, "t", make_evidence(runs), audit)
+        old = "The audit checked other rows than those of these runs. Run it again: featurekit audit"
+        first = text.split("\n## ")[1]
+        assert (old in first) != is_own
+        assert ("Data: 77.7 %" in first) == is_own
+        assert ("checks of the audit" in first) == is_own
+        assert (old in text.split("## Audit of the data")[1]) != is_own
