@@ -18,6 +18,7 @@ _ARGUMENTS = {
     "set": "parameters",
     "subject": "subjects",
     "threads": "n_jobs",
+    "workspace": "project",
 }
 _FLAGS = (
     *("--allow-ethnicity", "--join", "--learning-curve", "--mirror", "--new-folds"),

@@ -71,6 +71,8 @@ def parsed(data: bytes) -> Any:
     """
     try:
         return json.loads(data)
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError("it is cut off or damaged") from error
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
 

@@ -107,8 +107,19 @@ def test_a_hostile_file_is_one_clear_error_for_whoever_reads_it(tmp_path, data):
     for read in (lambda: Evidence.load(tmp_path), lambda: Audit.load(tmp_path)):
         with pytest.raises(WorkspaceError, match="is damaged, or was not written by featurekit"):
             read()
-    with pytest.raises(WorkspaceError, match=r"one\.json is not a run of this version"):
+    with pytest.raises(WorkspaceError, match=r"one\.json is not a run that this version"):
         Run.load(folder.run("one"))
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b'{"target": "age", ', b'{"a": "\xff"}'], ids=["empty", "half", "bytes"]
+)
+def test_a_run_that_is_cut_off_is_said_to_be_so_without_the_words_of_json(tmp_path, data):
+    path = ComparisonFolder(tmp_path).run("one")
+    path.parent.mkdir()
+    path.write_bytes(data)
+    with pytest.raises(WorkspaceError, match=r"\(it is cut off or damaged\)\. Delete it, and fit it again"):
+        Run.load(path)
 
 
 def test_a_pipe_in_the_place_of_a_record_is_not_waited_for(tmp_path):

@@ -12,7 +12,7 @@ from featurekit.api.project import Project, project_of
 from featurekit.api.telling import SHOWN, Shown, note, shown, warn, warn_of_first
 from featurekit.cache.file_index import FileIndex
 from featurekit.data.datasets import DATASETS
-from featurekit.data.manifest import REASONS, Manifest
+from featurekit.data.manifest import REASONS, Manifest, refuse_foreign
 from featurekit.data.prepare import prepare, prepare_frame
 from featurekit.data.targets import TARGETS
 from featurekit.errors import ManifestError
@@ -79,7 +79,8 @@ class Dataset(Manifest):
                 read).
 
         Raises:
-            ManifestError: a column does not exist or cannot be read, or no row is usable.
+            ManifestError: a column does not exist or cannot be read, no row is usable, or the project's
+                folder has a manifest.csv that is not featurekit's.
 
         Example:
             >>> import pandas as pd, featurekit as fk
@@ -90,6 +91,7 @@ class Dataset(Manifest):
         """
         place = project_of(project)
         place.folder.report(name)  # raises an error for a name that a comparison cannot have
+        refuse_foreign(place.folder.manifest)
         columns, own = _columns(frame, images, labels or (), subject, fold, box)
         named = frame.rename(columns={column: label for label, column in own.items()})
         with FileIndex(place.folder.file_index) as files, shown(progress, "reading", "files") as told:
@@ -165,7 +167,8 @@ def load_dataset(
 
     Raises:
         UnknownNameError: there is no layout with this name.
-        ManifestError: the data set does not exist or has another layout, or no row is usable.
+        ManifestError: the data set does not exist or has another layout, no row is usable, or the project's
+            folder has a manifest.csv that is not featurekit's.
 
     Example:
         >>> import featurekit as fk
@@ -176,6 +179,7 @@ def load_dataset(
     if path is None:
         raise ManifestError(f"The path of {reader.name} is missing: fk.load_dataset({name!r}, PATH).")
     place = project_of(project)
+    refuse_foreign(place.folder.manifest)
     with FileIndex(place.folder.file_index) as files, shown(progress, "reading", "files") as told:
         how: Any = {"content_of": files.content_of, "progress": told}
         found = prepare(

@@ -82,7 +82,7 @@ def cache_gc(
     cache = project_of_command(context).folder.cache
     note_of_no_lock(cache)
     freed = Store(cache).gc(drop=drop or [])
-    typer.echo(f"Removed {len(freed.files)} files, {freed.bytes / 1e6:,.1f} MB.")
+    typer.echo(f"Removed {counted(len(freed.files), 'file', 'files')}, {freed.bytes / 1e6:,.1f} MB.")
 
 
 def cache_merge(

@@ -147,6 +147,6 @@ def _print_extraction(extraction: "Extraction", shard: str | None, n_rows: int, 
     for name, got in extraction.achieved.items():
         typer.echo(f"{name}: {got['engine']} on {got['device']} in {got['precision']}")
     rate = f", {extraction.n_read / extraction.seconds:.0f}/s" if extraction.n_read else ""
-    typer.echo(f"Read {extraction.n_read:,} images in {extraction.seconds:.1f} s{rate}.")
+    typer.echo(f"Read {counted(extraction.n_read, 'image', 'images')} in {extraction.seconds:.1f} s{rate}.")
     if profile:
         print_profile(StepTimes(extraction.n_read, extraction.seconds, extraction.threads, extraction.parts))

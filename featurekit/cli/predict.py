@@ -250,8 +250,8 @@ def _predict_in_parts(
     print_table(_STATUSES, _rows_of(parts.statuses))
     before = f"; {parts.n_images - parts.n_read:,} were done before" if parts.n_read < parts.n_images else ""
     typer.echo(f"Read {counted(parts.n_read, 'image', 'images')}{before}.")
-    wrote = f"Wrote {counted(len(parts.paths), 'part', 'parts')} with {parts.n_rows:,} rows: {output}"
-    typer.echo(one_line(wrote))
+    wrote, rows = counted(len(parts.paths), "part", "parts"), counted(parts.n_rows, "row", "rows")
+    typer.echo(one_line(f"Wrote {wrote} with {rows}: {output}"))
     _end(parts.statuses, parts.without, strict=strict)
 
 

@@ -13,6 +13,7 @@ from featurekit.cli._options import ComparisonName, Json
 from featurekit.cli._output import print_runs
 from featurekit.cli._workspace import comparison_of_command, dataset_of_command, project_of_command
 from featurekit.errors import WorkspaceError
+from featurekit.text import counted
 
 MarginPoints = Annotated[
     float | None,
@@ -252,8 +253,9 @@ def log_mlflow(
     folder = comparison_of_command(context, name)
     logged = fk.log_mlflow(folder, to, experiment=experiment)
     typer.echo(
-        f"Logged {len(logged.new)} new runs of {folder.name} to {logged.store}, experiment"
-        f" {logged.experiment}; {len(logged.known)} runs were there already."
+        f"Logged {counted(len(logged.new), 'new run', 'new runs')} of {folder.name} to {logged.store},"
+        f" experiment {logged.experiment}; {counted(len(logged.known), 'run was', 'runs were')} there"
+        " already."
     )
     if logged.files:
         typer.echo(f"Also logged {', '.join(logged.files)}.")

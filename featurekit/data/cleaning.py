@@ -184,7 +184,7 @@ def _tally(manifest: Manifest, images: pd.DataFrame, n_joined: int) -> dict[str,
     return {
         "rows": len(table),
         "usable": int(manifest.usable.sum()),
-        "subjects": len(set(manifest.subjects)),
+        "subjects": len(set(manifest.subjects[manifest.usable])),
         **{reason: n for reason in REASONS if (n := int((table["reason"] == reason).sum()))},
         "ages between the age groups": int(
             (table["age"].between(0, MAX_AGE) & (table["age_group"] == "")).sum()

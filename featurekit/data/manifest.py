@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from featurekit.data.targets import TARGETS, Target
 from featurekit.errors import ManifestError, TargetError, WorkspaceError
-from featurekit.files import is_file, read_file, whole_file
+from featurekit.files import is_file, opened, read_file, whole_file
 from featurekit.registry import unknown
 from featurekit.text import FORMULA, as_it_was, no_formula, words_of
 from featurekit.urls import UrlPath, place_of
@@ -285,6 +285,55 @@ class Manifest:
         except (ValueError, KeyError, TypeError, RecursionError, WorkspaceError) as error:
             raise ManifestError(f"{path} is not a manifest of featurekit: {error}") from error
         return cls(table, folder, info)
+
+
+def refuse_foreign(path: Path) -> None:
+    """Raise ManifestError if a file that is not featurekit's is where a manifest is to be saved.
+
+    A manifest is known by its first columns, or by the facts beside it: so that of an earlier version, or a
+    damaged one, can be replaced. A file without content is replaced too.
+
+    Args:
+        path: path or URL of the CSV file that save() would write.
+    """
+    beside = path.with_suffix(".json")
+    if _begins_as_ours(path) or _has_our_facts(beside):
+        return
+    for place in (path, beside):
+        if is_file(place) and _beginning(place).strip():
+            raise ManifestError(
+                f"{place} exists and is not a manifest of featurekit, so it is kept: rename it, or use"
+                " another workspace (--workspace)."
+            )
+
+
+def _begins_as_ours(path: Path) -> bool:
+    """Return whether a file has the head of a manifest."""
+    text = _beginning(path).decode("utf-8-sig", "replace") if is_file(path) else ""
+    head = [column.strip('"') for column in text.partition("\n")[0].strip().split(",")]
+    return tuple(head[:4]) == COLUMNS[:4] and COLUMNS[-1] in head
+
+
+def _has_our_facts(path: Path) -> bool:
+    """Return whether a JSON file has the facts that belong to a manifest."""
+    try:
+        facts = json.loads(_bytes_of(path)) if is_file(path) else None
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(facts, dict) and isinstance(facts.get("root"), str)
+
+
+def _beginning(path: Path) -> bytes:
+    """Return the first 64 KiB of a file.
+
+    Raises:
+        ManifestError: the file cannot be read.
+    """
+    try:
+        with opened(path) as file:
+            return file.read(2**16)
+    except OSError as error:
+        raise ManifestError(f"Cannot read {path}: {error.strerror}.") from None
 
 
 def _bytes_of(path: Path) -> bytes:

@@ -313,12 +313,13 @@ def some_ledger_of(workspace: ProjectFolder) -> Ledger:
     """Return the record of the vectors that have been extracted in a workspace.
 
     Raises:
-        WorkspaceError: no vectors have been extracted.
+        WorkspaceError: no extraction has been completed.
     """
     ledger = Ledger.load(workspace.extracted)
     if ledger is None:
         raise WorkspaceError(
-            f"No vectors have been extracted in {workspace.root} yet. Next: featurekit extract"
+            "No extraction has been completed in this workspace yet. Next: featurekit extract, which goes on"
+            " where an earlier one was interrupted"
         )
     return ledger
 

@@ -148,7 +148,7 @@ class Run:
             run = read_record(path, cls)
         except ValueError as error:
             raise WorkspaceError(
-                f"{path} is not a run of this version of featurekit ({str(error).rstrip('.')})."
+                f"{path} is not a run that this version of featurekit can read ({str(error).rstrip('.')})."
                 " Delete it, and fit it again: featurekit fit."
             ) from error
         return replace(run, scores=_as_today(run.scores), scores_all_rows=_as_today(run.scores_all_rows))

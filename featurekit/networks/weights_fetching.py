@@ -87,9 +87,22 @@ def add(path: Path, name: str | None = None) -> list[WeightsEntry]:
     if name:
         wanted = " or ".join(f"{entry.file_name} ({entry.sha256})" for entry in allowed)
         raise WeightsError(f"{path} is not {name}: its sha256 is {digest}, but should be {wanted}.")
-    raise WeightsError(
+    raise WeightsError(_why_unknown(path, digest))
+
+
+def _why_unknown(path: Path, digest: str) -> str:
+    """Return why a file with this sha256 is not added, and what to do instead."""
+    for entry in weights.WEIGHTS.values():
+        if path.name == entry.file_name:
+            again = f"Download it again: featurekit weights fetch {entry.name}"
+            return (
+                f"{path} has the name of {entry.name}'s weight file, but other content (its sha256 is"
+                f" {digest}). {again if entry.can_be_fetched else entry.repair}"
+            )
+    own = "To add a network of your own: featurekit weights add onnx:NAME FILE. "
+    return (
         f"{path} is none of the files that featurekit knows (its sha256 is {digest})."
-        f" Known: {', '.join(file_names())}."
+        f" {own if path.suffix.lower() == '.onnx' else ''}Known: {', '.join(file_names())}."
     )
 
 

@@ -61,7 +61,5 @@ def test_a_part_of_what_was_embedded_describes_its_own_networks_only(X, project)
 
 
 def test_a_project_without_vectors_says_what_to_do(data, project):
-    with pytest.raises(
-        WorkspaceError, match=r"No vectors have been extracted in .* Next: featurekit extract"
-    ):
+    with pytest.raises(WorkspaceError, match=r"No extraction has been completed .* Next: featurekit extract"):
         describe_extracted(data, project=project)

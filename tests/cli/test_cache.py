@@ -1,5 +1,6 @@
 """featurekit cache: what is remembered is listed, checked, cleaned, merged and exported."""
 
+import os
 import shutil
 
 import pandas as pd
@@ -16,6 +17,14 @@ def test_the_cache_can_be_listed_checked_cleaned_and_exported(featurekit, extrac
     code, _, errors = featurekit("cache", "verify")
     assert code == 1
     assert shard.name in errors
+
+
+def test_one_removed_file_is_one_file(featurekit, extracted, tmp_path):
+    shard = next((tmp_path / "work" / "cache" / "embeddings").glob("*/*.safetensors"))
+    left = shard.with_name(f".{shard.name}.999999999.tmp")
+    left.write_bytes(b"left by a killed command")
+    os.utime(left, (0, 0))
+    assert featurekit("cache", "gc")[1].startswith("Removed 1 file, ")
 
 
 def test_merging_prints_what_was_added(featurekit, extracted, tmp_path):

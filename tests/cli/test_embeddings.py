@@ -52,7 +52,7 @@ def test_features_that_cannot_be_described_are_one_line(featurekit, extracted, o
 
 
 def test_before_an_extraction_the_next_command_is_named(featurekit, prepared, one_line):
-    one_line(featurekit("embeddings", "describe"), "No vectors have been extracted", "featurekit extract")
+    one_line(featurekit("embeddings", "describe"), "No extraction has been completed", "featurekit extract")
 
 
 def test_a_map_is_written_as_image_and_table(featurekit, extracted, tmp_path, one_line):

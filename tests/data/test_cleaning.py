@@ -26,6 +26,14 @@ def test_a_file_that_is_there_with_a_label_is_usable(tmp_path):
     assert row["content"] == sha256_of_file(tmp_path / "a.jpg")
 
 
+def test_only_subjects_with_a_usable_row_are_counted(tmp_path):
+    """Two people are counted for two usable rows, and not the person whose only file is missing."""
+    pictures(tmp_path, a="one", b="two")
+    rows = {"image_path": ["a.jpg", "b.jpg", "gone.jpg"], "subject_id": ["s1", "", "s3"], "age": [30.0] * 3}
+    tally = judged(tmp_path, **rows).info["tally"]
+    assert (tally["rows"], tally["usable"], tally["subjects"]) == (3, 2, 2)
+
+
 def test_a_missing_file_is_a_row_with_its_labels(tmp_path):
     row = judged(tmp_path, image_path=["gone.jpg"], gender=["male"]).table.iloc[0]
     assert (row["reason"], row["gender"], row["content"]) == ("missing_file", "male", "")

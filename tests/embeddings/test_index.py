@@ -165,8 +165,7 @@ def test_where_nothing_was_extracted_the_next_step_is_named(tmp_path):
     assert Ledger.load(ProjectFolder(tmp_path).extracted) is None
     with pytest.raises(
         WorkspaceError,
-        match=r"No vectors have been extracted in .* Next: featurekit"
-        " extract",
+        match=r"No extraction has been completed in this workspace yet\. Next: featurekit extract, which",
     ):
         some_ledger_of(ProjectFolder(tmp_path))
 

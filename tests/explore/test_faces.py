@@ -214,7 +214,7 @@ def test_without_usable_faces_there_is_no_page(project, tmp_path):
 
 
 def test_the_command_says_what_is_missing(featurekit, prepared, one_line_error):
-    one_line_error(featurekit("explore"), "No vectors have been extracted", "featurekit extract")
+    one_line_error(featurekit("explore"), "No extraction has been completed", "featurekit extract")
     one_line_error(featurekit("explore", "--name", "gone"), "gone")
 
 

@@ -128,6 +128,35 @@ def test_an_unknown_file_is_refused_and_the_known_ones_are_named(tmp_path, home)
     assert not home.exists()
 
 
+def test_a_file_with_the_name_of_a_known_one_but_other_content_is_said_to_be_that(tmp_path, home):
+    """It is not called unknown beside a list of known files that has its name."""
+    (tmp_path / "mobilenet_v2-b0353104.pth").write_bytes(b"cut off")
+    with pytest.raises(WeightsError) as caught:
+        weights_fetching.add(tmp_path / "mobilenet_v2-b0353104.pth")
+    said = str(caught.value)
+    assert (
+        f"has the name of mobilenet_v2's weight file, but other content (its sha256 is {sha256(b'cut off')}"
+        in said
+    )
+    assert said.endswith("Download it again: featurekit weights fetch mobilenet_v2")
+    assert not home.exists()
+
+
+def test_a_file_that_must_be_got_by_hand_is_not_said_to_be_downloadable(table, tmp_path):
+    table(make_entry("tiny", TINY, page="https://example.org"))
+    (tmp_path / "tiny.onnx").write_bytes(BIG)
+    with pytest.raises(WeightsError, match=r"other content .* Get the file from https://example\.org"):
+        weights_fetching.add(tmp_path / "tiny.onnx")
+
+
+@pytest.mark.parametrize(("called", "is_told"), [("mine.onnx", True), ("mine.pth", False)])
+def test_how_to_add_a_network_by_reference_is_told_for_an_onnx_file(tmp_path, home, called, is_told):
+    (tmp_path / called).write_bytes(b"something else")
+    with pytest.raises(WeightsError) as caught:
+        weights_fetching.add(tmp_path / called)
+    assert ("featurekit weights add onnx:NAME FILE" in str(caught.value)) == is_told
+
+
 def test_a_right_name_does_not_make_a_file_right(tmp_path):
     (tmp_path / "vgg16-397923af.pth").write_bytes(b"not the network")
     with pytest.raises(WeightsError, match="is not vgg16: its sha256 is"):
