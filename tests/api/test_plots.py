@@ -175,7 +175,7 @@ def test_two_models_are_compared_on_their_common_faces(plots, runs):
 def test_folds_are_those_of_the_runs(plots, runs):
     frame = plots.folds("gender").frame()
     assert frame.loc[frame["run"] == runs[0].name, "value"].tolist() == [0.9] * 5
-    assert frame["fold"].tolist()[:5] == [1, 2, 3, 4, 5]
+    assert frame["fold"].tolist()[:5] == [0, 1, 2, 3, 4]
     assert plots.folds("age").frame()["score"].tolist() == ["mae_years"] * 5
 
 

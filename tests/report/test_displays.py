@@ -369,7 +369,7 @@ def test_learning_curves_are_means_over_the_folds_as_far_as_all_go():
     frame = LearningCurvesDisplay.of(replace(run, training=(run.training[0], longer))).frame()
     means = frame[(frame["fold"] == "mean") & (frame["part"] == "training")]
     assert list(means["value"]) == pytest.approx([0.6, 0.7, 0.8])
-    assert list(frame[(frame["fold"] == "2") & (frame["part"] == "validation")]["epoch"]) == [1, 2, 3, 4, 5]
+    assert list(frame[(frame["fold"] == "1") & (frame["part"] == "validation")]["epoch"]) == [1, 2, 3, 4, 5]
     assert set(LearningCurvesDisplay.of(run, measure="loss").frame()["measure"]) == {"loss"}
 
 

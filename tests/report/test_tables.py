@@ -385,9 +385,9 @@ def test_a_copied_ranking_has_the_numbers_of_the_frame_and_each_fold(drawn):
     for ours, theirs in (("value", name), ("low", f"{name}_low"), ("high", f"{name}_high")):
         assert copy[ours].tolist() == pytest.approx(frame[theirs].tolist())
     known = {run.name: run.scores[name].get("folds", [nan] * 5) for run in runs}
-    folds = copy[[f"fold_{number}" for number in range(1, 6)]].to_numpy()
+    folds = copy[[f"fold_{number}" for number in range(5)]].to_numpy()
     assert list(map(list, folds)) == [pytest.approx(known[run], nan_ok=True) for run in copy["run"]]
-    assert [column for column in copy if column.startswith("fold_")][-1] == "fold_5"
+    assert [column for column in copy if column.startswith("fold_")][-1] == "fold_4"
 
 
 def test_copied_slices_have_the_score_of_all_faces_above_the_numbers_of_the_frame(drawn):

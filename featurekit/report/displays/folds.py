@@ -87,7 +87,7 @@ class FoldsDisplay(Display):
         """Return one row for each fold of each model, the best model first.
 
         Columns are run, model, features, role ("baseline", "off-the-shelf", or "" for a trained model), score
-        (its name), fold (counted from 1), value (a share between 0 and 1, or years) and mean (over the
+        (its name), fold (counted from 0), value (a share between 0 and 1, or years) and mean (over the
         folds).
         """
         rows = [
@@ -97,7 +97,7 @@ class FoldsDisplay(Display):
                 *(self.kind.name, number, value, one.mean),
             )
             for one in self.scores
-            for number, value in enumerate(one.folds, start=1)
+            for number, value in enumerate(one.folds)
         ]
         columns = ["run", "model", "features", "role", "score", "fold", "value", "mean"]
         return pd.DataFrame(rows, columns=columns).astype({"value": float})

@@ -110,12 +110,12 @@ class LearningCurvesDisplay(RunDisplay):
     def frame(self) -> pd.DataFrame:
         """Return one row for each epoch, fold and part: fold, part, epoch, measure and value.
 
-        The fold is "1", "2", … or "mean" for the mean over the folds, up to the last epoch that all folds
+        The fold is "0", "1", … or "mean" for the mean over the folds, up to the last epoch that all folds
         reached. The part is "training" or "validation": the faces on which the value was computed. Shares are
         between 0 and 1.
         """
         means = {part: self.mean(part) for part in PARTS}
-        lines = [*((str(number), fold) for number, fold in enumerate(self.folds, start=1)), ("mean", means)]
+        lines = [*((str(number), fold) for number, fold in enumerate(self.folds)), ("mean", means)]
         rows = [
             (fold_name, part, epoch, self.kind.name, value)
             for part in PARTS

@@ -24,7 +24,7 @@ def folds_table(of: Ranked, display: FoldsDisplay) -> Table:
         Column("Model"),
         *(
             Column(f"Fold {number}", kind.unit, is_number=True, is_low_best=kind.best is min)
-            for number in range(1, display.n_folds + 1)
+            for number in range(display.n_folds)
         ),
         Column("Standard deviation", kind.unit_of_difference, is_number=True, is_low_best=True),
     )

@@ -293,7 +293,7 @@ def _scores_note(
 def _numbers(display: AccuracyDisplay) -> pd.DataFrame:
     """Return the numbers of the figure: those of the display, and the score of each model in each fold."""
     folds = zip_longest(*(folds_of(one.run, display.kind.name) for one in display.scores))
-    columns = {f"fold_{number}": values for number, values in enumerate(folds, start=1)}
+    columns = {f"fold_{number}": values for number, values in enumerate(folds)}
     return display.frame().join(pd.DataFrame(columns, dtype=float))
 
 
