@@ -1,17 +1,16 @@
 """Open the networks that recipes need; each network is opened once, with all layers that are read from it."""
 
-import json
 import os
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.embeddings.recipe import Recipe
+from featurekit.embeddings.recipe import Recipe, changed_since
 from featurekit.errors import WeightsError
 from featurekit.faces.align import LANDMARKS, CropKind, mirrored_landmarks
 from featurekit.faces.detectors import FaceFinder
@@ -134,21 +133,8 @@ def _check_same(backbone: Backbone, recipe: Recipe) -> None:
     Another one may have been added under the same name, here or on another machine.
     """
     backbone.check_installed()
-    assert backbone.facts is not None
-    now = {**asdict(backbone.normalization), **backbone.facts(), "template": backbone.template}
-    then = {**recipe.normalization, "template": recipe.template}
-    differs = [name for name, value in json.loads(json.dumps(now)).items() if then.get(name) != value]
-    if weights.sha256_of(backbone.weights or "") != recipe.weights:
-        differs.insert(0, "weight file")
-    if not differs:
-        return
-    what = differs[0]
-    if what == "network":
-        libraries = [one["network"]["library"] for one in (then, now)]
-        what = "configuration"
-        if libraries[0] != libraries[1]:
-            what = f"version of its library: {libraries[1]} instead of {libraries[0]}"
-    raise WeightsError(
-        f"{backbone.name} is not the network here that computed the vectors of this recipe: it has another"
-        f" {what}. Add that network again with --replace, or extract and fit again."
-    )
+    if what := changed_since(recipe):
+        raise WeightsError(
+            f"{backbone.name} is not the network here that computed the vectors of this recipe: it has"
+            f" another {what}. Add that network again with --replace, or extract and fit again."
+        )

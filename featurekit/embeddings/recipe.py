@@ -136,12 +136,27 @@ def make_recipes(
 
 
 def changed_since(recipe: Recipe) -> str:
-    """Return what of a network has changed since it computed the vectors of a recipe; "" if nothing has."""
+    """Return what of a backbone has changed since it computed the vectors of a recipe; "" if nothing has.
+
+    A weight file or a package that is missing here is no change.
+    """
     backbone = BACKBONES[recipe.backbone]
     file = backbone.weights
     if file and weights.present(file) and weights.sha256_of(file) != recipe.weights:
         return "weight file"
-    return "version of its code" if recipe.normalization.get("code", "") != backbone.code else ""
+    now = {**asdict(backbone.normalization), "template": backbone.template, "code": backbone.code}
+    if backbone.facts and backbone.is_installed:
+        now |= backbone.facts()
+    then = {"code": "", **recipe.normalization, "template": recipe.template}
+    differs = [name for name, value in json.loads(json.dumps(now)).items() if then.get(name) != value]
+    if not differs:
+        return ""
+    if differs[0] == "network":
+        libraries = [one["network"]["library"] for one in (then, now)]
+        if libraries[0] != libraries[1]:
+            return f"version of its library: {libraries[1]} instead of {libraries[0]}"
+        return "configuration"
+    return "version of its code" if differs[0] == "code" else differs[0]
 
 
 def settings_of(faces: Mapping[str, Any]) -> FaceSettings:

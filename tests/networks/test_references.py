@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 import featurekit as fk
 from featurekit.cli.app import app
 from featurekit.embeddings.open_networks import open_networks
-from featurekit.embeddings.recipe import make_recipes
+from featurekit.embeddings.recipe import changed_since, make_recipes
 from featurekit.errors import FeaturekitError, UnknownNameError, WeightsError
 from featurekit.faces.settings import default_settings
 from featurekit.networks import weights
@@ -446,6 +446,21 @@ def test_a_model_does_not_read_another_network_of_the_same_name(home, tmp_path):
     fk.add_network(tmp_path / "toy.onnx", "onnx:toy", input_size=32, mean=[0.5], std=[0.5], replace=True)
     with pytest.raises(WeightsError, match="it has another weight file"):
         open_networks(recipes, 1)
+
+
+@pytest.mark.parametrize(
+    ("seed", "mean", "what"),
+    [(0, 0.5, ""), (0, 0.4, "mean"), (1, 0.5, "weight file"), (1, 0.4, "weight file")],
+)
+def test_vectors_of_another_network_of_the_same_name_are_known_by_their_recipe(
+    home, tmp_path, seed, mean, what
+):
+    onnx_file(tmp_path / "toy.onnx")
+    fk.add_network(tmp_path / "toy.onnx", "onnx:toy", input_size=32, mean=[0.5], std=[0.5])
+    (recipe,) = make_recipes(["onnx:toy"], default_settings()).values()
+    onnx_file(tmp_path / "toy.onnx", seed=seed)
+    fk.add_network(tmp_path / "toy.onnx", "onnx:toy", input_size=32, mean=[mean], std=[0.5], replace=True)
+    assert changed_since(recipe) == what
 
 
 @pytest.mark.parametrize(
