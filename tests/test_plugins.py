@@ -192,6 +192,7 @@ def check_without_it(run: Run) -> None:
         f" first. {ORIGIN}"
     )
     assert "backbone tone_histogram: featurekit-tones 1.2 → not installed" in verified.out
+    assert "The extracted tone_histogram:" in fit.err
     for done, said in ((audit, "near duplicates"), (fit, "mean_color")):
         assert done.code == 0, done.err
         assert said in done.out

@@ -22,10 +22,10 @@ from featurekit.errors import ModelError, WorkspaceError
 from featurekit.estimators import ClassifierKind, candidates, fresh
 from featurekit.estimators.fitted_features import short_name
 from featurekit.estimators.given import classifier_named, kind_of
-from featurekit.evaluation.comparable import sentences_on, set_apart, unlike_vectors
+from featurekit.evaluation.comparable import mixed_vectors, sentences_on, set_apart
 from featurekit.evaluation.comparison import Comparison
 from featurekit.evaluation.curve_fits import fit_curves, stored_runs
-from featurekit.evaluation.planning import PIXELS, Plan, not_asked_for, plan, refuse_outdated
+from featurekit.evaluation.planning import PIXELS, Plan, not_asked_for, not_installed, plan, refuse_outdated
 from featurekit.evaluation.provenance import as_parameters
 from featurekit.evaluation.readiness import RARE
 from featurekit.evaluation.replaced import saying_how_to_have_back
@@ -151,8 +151,12 @@ def evaluate(
     unused = {**asked, "features": chosen, "tune": tune, "device": device, "learning_curve": learning_curve}
     for text in unused_options(plans, **unused):
         note(text)
-    if targets is None and (text := not_asked_for(data, plans)):
-        note(text)
+    for text in (
+        not_asked_for(data, plans) if targets is None else "",
+        not_installed(ledger) if features is None else "",
+    ):
+        if text:
+            note(text)
     store, models_folder = Store(place.folder.cache), place.folder.models if save_models else None
     stored = (
         stored_runs(
@@ -359,7 +363,7 @@ def _tell_of_apart(runs: Sequence[Run], folder: Path, data: Manifest) -> None:
         compared = [run for run in stored if run.name not in apart]
         for text in (
             *sentences_on(earlier, stored, "is set apart from the runs of this fit"),
-            *unlike_vectors(compared),
+            *mixed_vectors(compared),
         ):
             warn(text)
 

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from featurekit.cache.keys import recipe_key
 from featurekit.data.manifest import Manifest
 from featurekit.data.targets import Target
 from featurekit.errors import WorkspaceError
@@ -33,13 +34,14 @@ _DIFFERS = {
     "rows": "it was scored on different faces",
     "something": "faces, labels or subjects have changed since it was fitted",
 }
-# What differs between two recipes of a feature.
+# How vectors of one feature were extracted in different ways, by the part of the recipe that differs.
 _IN_WORDS = {
-    "mirrored": "the mirror image",
-    "weights": "the weights",
-    "faces": "how the faces were found",
-    "normalization": "the network or its preprocessing",
-    "engine": "the device",
+    "mirrored": "with and without the mirror image",
+    "weights": "other weights",
+    "faces": "faces found in another way",
+    "normalization": "another network or preprocessing",
+    "precision": "another precision",
+    "engine": "another device",
 }
 
 
@@ -126,33 +128,34 @@ def set_apart(
     return apart
 
 
-def unlike_vectors(runs: Sequence[Run]) -> list[str]:
-    """Return a sentence on each feature of which runs of one target have read vectors of different kinds.
+def mixed_vectors(runs: Sequence[Run]) -> list[str]:
+    """Return a sentence on each feature that was extracted in different ways for runs of one target.
 
     For example, a network was extracted again with the mirror image, and only some models were fitted anew.
 
     Args:
         runs: runs of a comparison, without those that are set apart.
     """
+    recipes = {recipe_key(recipe): recipe for run in runs for recipe in run.recipes}
     readers: dict[tuple[str, str], dict[str, list[str]]] = {}
     for run in runs:
         for recipe in run.recipes:
             feature = feature_name(recipe["backbone"], recipe["layer"])
-            kinds = readers.setdefault((run.target, feature), {})
-            kinds.setdefault(json.dumps(recipe, sort_keys=True), []).append(run.classifier_name)
+            of_each = readers.setdefault((run.target, feature), {})
+            of_each.setdefault(recipe_key(recipe), []).append(run.classifier_name)
     sentences = []
-    for (target, feature), kinds in readers.items():
-        if len(kinds) > 1:
-            recipes = list(map(json.loads, kinds))
-            names = sorted({name for one in recipes for name in one})
-            differ = [name for name in names if len({str(one.get(name)) for one in recipes}) > 1]
-            models = [first_few(list(dict.fromkeys(some))) for some in kinds.values()]
-            sentences.append(
-                f"For {target}, {'; '.join(models[:-1])} and {models[-1]} were fitted on unlike vectors of"
-                f" {feature}, which differ in {first_few([_IN_WORDS.get(name, name) for name in differ])}."
-                " Differences between these models may come from the vectors. Fit the earlier ones again to"
-                " compare them on the same vectors."
-            )
+    for (target, feature), of_each in readers.items():
+        if len(of_each) < 2:
+            continue
+        first, *others = (recipes[key] for key in of_each)
+        differ = [name for name in first if any(one.get(name) != first[name] for one in others)]
+        *models, last = (first_few(list(dict.fromkeys(names))) for names in of_each.values())
+        sentences.append(
+            f"For {target}, {'; '.join(models)} and {last} were fitted on vectors of {feature} that were"
+            f" extracted in different ways ({first_few([_IN_WORDS.get(name, name) for name in differ])})."
+            " Differences between these models may come from the vectors. Fit the earlier ones again to"
+            " compare them on the same vectors."
+        )
     return sentences
 
 

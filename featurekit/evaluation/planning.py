@@ -216,6 +216,16 @@ def not_asked_for(manifest: Manifest, plans: Sequence[Plan]) -> str:
     return f"The label {them} not fitted, because labels of your own must be named with --target."
 
 
+def not_installed(ledger: Ledger) -> str:
+    """Return a sentence on the extracted features that are left out because their networks are not here."""
+    found = set(here(ledger.recipes))
+    gone = [feature for feature in ledger.recipes if feature not in found]
+    if not gone:
+        return ""
+    them, their = ("are", "their networks are") if len(gone) > 1 else ("is", "its network is")
+    return f"The extracted {first_few(gone)} {them} not used, because {their} not installed here any more."
+
+
 def refuse_outdated(plans: Sequence[Plan], ledger: Ledger) -> None:
     """Raise WorkspaceError if a network is not the one any more that computed the vectors of a plan."""
     for part in dict.fromkeys(part for one in plans for part in one.reads):

@@ -270,6 +270,11 @@ TERMS = (
         " change nothing if there were no difference.",
     ),
     Term(
+        "pooled predictions",
+        "The out-of-fold predictions of all folds, taken together as if they came from one model.",
+        "pooled predictions?",
+    ),
+    Term(
         "precision–recall curve",
         "The precision of a class (the share of the faces that count as the class which are of it) by its"
         " recall, for every threshold of the probability of the class.",

@@ -255,7 +255,7 @@ def _scores_table(of: Ranked, run: Run, caption: str) -> Table:
 
     note = sentences(
         "Values are means over the folds, on the faces that were found. In parentheses: 95 % confidence"
-        " interval, over subjects, of the score on the faces of all folds together. On all labelled rows, an"
+        " interval over subjects, for the pooled predictions of all folds. On all labelled rows, an"
         " image without a face counts as wrong.",
         means_outside([run], of.evidence, map(score_kind, run.scores)),
     )

@@ -14,7 +14,7 @@ from featurekit.data.manifest import Manifest
 from featurekit.errors import UnknownNameError, WorkspaceError
 from featurekit.evaluation.ages import whole_years
 from featurekit.evaluation.changes import compare_runs, relabelled
-from featurekit.evaluation.comparable import sentences_on, set_apart, unlike_vectors
+from featurekit.evaluation.comparable import mixed_vectors, sentences_on, set_apart
 from featurekit.evaluation.data_curve import load_curves
 from featurekit.evaluation.differences import Difference
 from featurekit.evaluation.evidence import MARGIN_POINTS, MARGIN_YEARS, Evidence, gather
@@ -63,7 +63,7 @@ class Weighed:
             lines.append(
                 "the report has no ranking, because no run can be compared with another. No run was deleted."
             )
-        return lines + unlike_vectors(self.compared)
+        return lines + mixed_vectors(self.compared)
 
 
 @dataclass(frozen=True)

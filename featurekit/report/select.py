@@ -97,8 +97,8 @@ def mean_of(run: Run, name: str) -> float | None:
 def means_outside(runs: Sequence[Run], evidence: TargetEvidence | None, kinds: Iterable[ScoreKind]) -> str:
     """Return a sentence that names the scores of which a mean over folds is outside its interval, or "".
 
-    The interval is that of the score on the faces of all folds together. A score such as the balanced
-    accuracy differs from its mean over the folds where a fold has few faces of a class.
+    The interval is that of the score on the pooled predictions of all folds. Where a fold has few faces of a
+    class, a score such as the balanced accuracy is another number there than on average over the folds.
     """
 
     def is_outside(run: Run, kind: ScoreKind) -> bool:
@@ -110,8 +110,8 @@ def means_outside(runs: Sequence[Run], evidence: TargetEvidence | None, kinds: I
     if not names:
         return ""
     return (
-        f"The mean of the {' and of the '.join(names)} can be outside its interval, as it is here: where a"
-        " fold has few faces of a class, the mean over the folds differs from the score on all faces."
+        f"The mean of the {' and of the '.join(names)} can be outside its interval, as it is here: where"
+        " a fold has few faces of a class, the mean over folds differs from the score on pooled predictions."
     )
 
 

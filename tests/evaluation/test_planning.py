@@ -1,12 +1,13 @@
 """Which combinations are fitted, and what is refused before anything is read."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from featurekit.errors import EngineError, TargetError, UnknownNameError, WorkspaceError
 from featurekit.estimators import CLASSIFIERS
-from featurekit.evaluation.planning import plan
+from featurekit.evaluation.planning import not_installed, plan
 
 
 def test_a_plan_names_what_is_wrong(world):
@@ -109,3 +110,12 @@ def test_networks_to_be_trained_further_need_not_have_been_extracted(pictures):
     assert plans[1].networks == ("dlib_age", "mobilenet_v2")
     with pytest.raises(WorkspaceError, match="which is not possible with mean_color"):
         plan(manifest, ledger, models=["finetuned_cnn"], features=["mean_color"])
+
+
+def test_extracted_features_whose_networks_are_gone_are_named():
+    known = SimpleNamespace(recipes={"mean_color:mean": None})
+    assert not_installed(known) == ""
+    known.recipes |= {"gone:layer": None}
+    assert not_installed(known) == (
+        "The extracted gone:layer is not used, because its network is not installed here any more."
+    )

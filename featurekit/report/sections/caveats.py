@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from featurekit.evaluation.comparable import unlike_vectors
+from featurekit.evaluation.comparable import mixed_vectors
 from featurekit.evaluation.cost import timed_on
 from featurekit.evaluation.evidence import TargetEvidence
 from featurekit.report.cells import sentences, words
@@ -55,7 +55,7 @@ def blocks(ranked: Sequence[Ranked], *, is_synthetic: bool) -> Blocks:
                 "± is the standard deviation over the folds, not a confidence interval.",
             ),
         ),
-        ("Vectors.", sentences(*(text for of in ranked for text in unlike_vectors(of.runs)))),
+        ("Vectors.", sentences(*(text for of in ranked for text in mixed_vectors(of.runs)))),
         ("Time.", _time(ranked)),
         (
             "Use.",

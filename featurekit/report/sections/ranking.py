@@ -264,8 +264,8 @@ def _scores_note(
     has_intervals = of.evidence is not None
     return sentences(
         *(f"{kind.title}: {kind.meaning}." for kind in found if kind.meaning),
-        "The large number is the mean over the folds; the small numbers are the 95 % confidence interval of"
-        " the score on the faces of all folds together, from a bootstrap over subjects with all their faces."
+        "The large number is the mean over the folds. The small numbers are the 95 % confidence interval of"
+        " the score on the pooled predictions of all folds, by a bootstrap over subjects."
         if has_intervals
         else "",
         means_outside(of.runs, of.evidence, found),
@@ -278,8 +278,8 @@ def _scores_note(
         if "Worst slice" in titles
         else "",
         "Against the best: by how much the model is better than the best trained one, with the p-value of the"
-        " difference; bold where there is evidence of a difference. It is the difference on the faces of all"
-        " folds together, so it can differ from that of the two means over the folds."
+        " difference; bold where there is evidence of a difference. It is the difference on the"
+        " pooled predictions of all folds, so it can differ from that of the two means over the folds."
         if "Against the best" in titles
         else "",
         "Time per face: from the image to the prediction, as the total time divided by the number of faces."

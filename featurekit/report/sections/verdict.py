@@ -179,8 +179,8 @@ def _difference(best: Run, run: Run, kind: ScoreKind, evidence: TargetEvidence |
     gain = found.gain if found else _gain(kind, best, run)
     # The difference of the two scores shown here is another one if a fold has few faces of a class.
     is_another = kind.format(gain) != kind.format(_gain(kind, best, run))
-    together = ", on all faces together," if is_another else ""
-    how = f"{amount(kind, gain)} {'better' if gain > 0 else 'worse'}{together} than"
+    pooled = ", on pooled predictions," if is_another else ""
+    how = f"{amount(kind, gain)} {'better' if gain > 0 else 'worse'}{pooled} than"
     score = f"{run.classifier}, {kind.format(mean_of(run, kind.name) or 0.0)} {kind.unit}".strip()
     if found and not found.is_shown:
         score += f"; no evidence of a difference: {p_value(found.adjusted, found.limit)}"

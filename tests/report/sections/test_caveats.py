@@ -55,14 +55,14 @@ def test_subjects_that_nobody_named_are_a_caution():
     assert "counts as a subject of its own" not in markdown_of([make_run()], "t")
 
 
-def test_models_that_have_read_unlike_vectors_of_a_feature_are_named():
+def test_models_on_vectors_of_a_feature_that_were_extracted_in_different_ways_are_named():
     run = make_run()
     (recipe,) = run.recipes
     later = make_run(classifier="mlp", recipes=({**recipe, "mirrored": True},))
     assert caveat([run, make_run(classifier="mlp")], "Vectors.") == ""
     assert caveat([run, later], "Vectors.").replace("\\", "") == (
-        "For gender, mlp and svm were fitted on unlike vectors of dlib_age:pooled, which differ in the mirror"
-        " image. Differences between these models may come from the vectors. Fit the earlier ones again to"
-        " compare them on the same vectors."
+        "For gender, mlp and svm were fitted on vectors of dlib_age:pooled that were extracted in different"
+        " ways (with and without the mirror image). Differences between these models may come from the"
+        " vectors. Fit the earlier ones again to compare them on the same vectors."
     )
     assert caveat([run, make_run("age", classifier="mlp", recipes=later.recipes)], "Vectors.") == ""

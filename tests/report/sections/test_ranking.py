@@ -201,8 +201,8 @@ def test_the_note_explains_the_columns_of_the_table_and_no_other():
     note = scores_table(of, "t").note
     assert (
         "Against the best: by how much the model is better than the best trained one, with the p-value of the"
-        " difference; bold where there is evidence of a difference. It is the difference on the faces of all"
-        " folds together, so it can differ from that of the two means over the folds."
+        " difference; bold where there is evidence of a difference. It is the difference on the pooled"
+        " predictions of all folds, so it can differ from that of the two means over the folds."
     ) in note
     assert "Worst slice: the score" in note
     (of,) = ranked_targets(runs, make_evidence(runs))

@@ -174,7 +174,7 @@ def test_a_difference_on_the_first_screen_is_that_of_the_tables():
     text = markdown_of(runs, "t", known)
     # The mean over the folds is 90 %, so a reader who subtracts 50 % is told where 41.1 comes from.
     assert (
-        "Baselines: 41.1 points better, on all faces together, than the baseline (majority, 50.0 %)" in text
+        "Baselines: 41.1 points better, on pooled predictions, than the baseline (majority, 50.0 %)" in text
     )
     assert text.count("41.1") >= 2
 
