@@ -137,7 +137,8 @@ def with_marks(
         has_columns: whether the user says which columns of the data set are labels.
 
     Raises:
-        ManifestError: a new value cannot be read, or a face of the data set has no such label.
+        ManifestError: a new value cannot be read, a face of the data set has no such label, or two marks
+            give it different values.
     """
     table = raw.table.reset_index(drop=True)
     if "face_id" not in table:
@@ -151,6 +152,7 @@ def with_marks(
     new = [one for one in found if one.mark.mark == LABEL]
     values = {one: _value_of(one, own, path, has_columns=has_columns) for one in new}
     notes = _notes_of_new_classes(new, table, own, missing, path)
+    _refuse_contradictions(values, path)
     for one in new:
         _replace(table, one.row, one.mark.label, own.get(one.mark.label, one.mark.label), values[one])
     replaced = {(one.row, one.mark.label) for one in new}
@@ -199,6 +201,18 @@ def _of_faces(
         else:
             found.append(_Found(line, mark, row))
     return found, unused
+
+
+def _refuse_contradictions(values: Mapping[_Found, Any], path: Path) -> None:
+    """Raise ManifestError if two marks give a label of one face different values."""
+    first: dict[tuple[int, str], _Found] = {}
+    for one, value in values.items():
+        other = first.setdefault((one.row, one.mark.label), one)
+        if meaning(str(value)) != meaning(str(values[other])):
+            raise ManifestError(
+                f"{one.at(path)}: {one.mark.label} is '{one.mark.value}' here, but '{other.mark.value}' in"
+                f" line {other.line}. Keep one of the two marks."
+            )
 
 
 def _value_of(one: _Found, own: Mapping[str, str], path: Path, *, has_columns: bool) -> Any:

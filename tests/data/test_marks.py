@@ -186,6 +186,17 @@ def test_a_label_that_the_data_set_does_not_have_is_one_line_and_nothing_is_lost
     assert "Unknown label 'hair'. Known: age, age_group, gender. A column" in errors
 
 
+def test_marks_that_contradict_each_other_are_named_with_their_lines(prepare_hair, portraits):
+    first = mark("s0_0.png", "label", "gender", "male")
+    assert prepare_hair(first, mark("s0_0.png", "label", "gender", "M"))[0] == 0  # both say the same
+    code, _, errors = prepare_hair(first, mark("s0_0.png", "label", "gender", "female"))
+    assert (code, errors) == (
+        1,
+        f"error: Line 3 of {portraits / 'marks.csv'} ('s0_0.png'): gender is 'female' here, but 'male' in"
+        " line 2. Keep one of the two marks.\n",
+    )
+
+
 def test_a_class_that_no_face_has_is_named_once(prepare_hair, portraits):
     code, output, errors = prepare_hair(
         mark("s0_0.png", "label", "hair", " BLACK"),
