@@ -125,17 +125,21 @@ def answer(of: Ranked, audit: Audit | None = None) -> Answer:
     lines.append(("Data", _without_close_faces(best, kind, audit)))
     return Answer(
         of.title,
-        f"{of.named(best) if of.numbers else model_name(best)}{_beaten(best, runs, kind)}",
+        f"{of.named(best) if of.numbers else model_name(best)}{_beaten(best, runs, kind, evidence)}",
         score,
         "; ".join(filter(None, (f"{between} {faces}", beside))),
         tuple((what, text) for what, text in lines if text),
     )
 
 
-def _beaten(best: Run, runs: Sequence[Run], kind: ScoreKind) -> str:
-    """Return that the best trained model is not the best of all, if a baseline is better; else ""."""
+def _beaten(best: Run, runs: Sequence[Run], kind: ScoreKind, evidence: TargetEvidence | None) -> str:
+    """Return that a baseline has a better score than the best trained model; "" if none has."""
     better = [run for run in runs if run.is_baseline and float(kind.format(max(_gain(kind, run, best), 0)))]
-    return f", the best of the trained models ({_CALLED[role(better[0])]} is better)" if better else ""
+    if not better:
+        return ""
+    found = evidence.between(best.name, better[0].name) if evidence else None
+    how = "is better" if found and found.is_shown and found.gain < 0 else "has a better score"
+    return f", the best of the trained models ({_CALLED[role(better[0])]} {how})"
 
 
 def _gain(kind: ScoreKind, run: Run, other: Run) -> float:

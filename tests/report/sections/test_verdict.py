@@ -41,7 +41,8 @@ def test_the_summary_says_how_far_the_best_is_from_the_baseline_and_off_the_shel
     text = re.sub(r" \(M\d\)", "", markdown_of(runs, "t").split("## Gender")[0])
     assert words in text
     assert (
-        "· svm · dlib_age, the best of the trained models (the off-the-shelf network is better): **" in text
+        "· svm · dlib_age, the best of the trained models (the off-the-shelf network has a better score): **"
+        in text
     )
     assert "How sure: Not tested. The second, mlp on dlib_age, is 2.0 points worse." in text
     assert "the differences between models could not be tested" in text
@@ -76,6 +77,13 @@ def test_the_summary_says_where_the_best_is_not_shown_to_beat_the_baseline(p, is
     text = markdown_of(runs, "t", make_evidence(runs, p=p)).split("## Gender")[0]
     assert "10.0 points better than the baseline (majority, 70.0 %" in text
     assert ("70.0 %; no evidence of a difference: p 0.40)" in text) == is_said
+
+
+@pytest.mark.parametrize(("p", "how"), [(0.4, "has a better score"), (0.001, "is better")])
+def test_a_network_is_called_better_than_every_trained_model_only_if_a_difference_is_shown(p, how):
+    runs = [make_run(), make_run(classifier="off_the_shelf", scores={"accuracy": score(0.9)})]
+    text = markdown_of(runs, "t", make_evidence(runs, p=p)).split("## Gender")[0]
+    assert f"the best of the trained models (the off-the-shelf network {how})" in text
 
 
 def cost_of(runs: list[Run], *trades: Trade, margin: float = 0.01) -> str:
