@@ -213,7 +213,7 @@ def fit(
     runs; the same command fits all runs again, and end-to-end networks continue from their last full epoch.
 
     Examples:
-      featurekit fit --model svm --model xgboost --target gender --target age_group --learning-curve
+      featurekit fit --model svm --features dlib_age --target gender --target age_group --learning-curve
       featurekit fit --model multitask_cnn --features mobilenet_v2 --epochs 6,12
       featurekit fit --model sklearn.neighbors.KNeighborsClassifier --set n_neighbors=5,15
       featurekit fit --model svm --model random_forest --executor ray --address local
