@@ -10,7 +10,7 @@ import os
 import re
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import file_digest, sha256
 from io import BytesIO
@@ -282,6 +282,38 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def refuse_foreign(path: Path, mark: bytes, what: str, beside: Sequence[Path] = ()) -> None:
+    """Raise WorkspaceError if files that are to be written would replace one that featurekit has not written.
+
+    A file without content can be replaced.
+
+    Args:
+        path: the file that has a mark if it is from featurekit; those beside it are then, too.
+        mark: bytes that are among the first of such a file.
+        what: what is to be written, such as "a report".
+        beside: further files that are to be written.
+    """
+    if mark in _beginning(path):
+        return
+    for one in (path, *beside):
+        if _beginning(one).strip():
+            raise WorkspaceError(
+                f"{one} exists and is not {what} of featurekit, so it would be lost. Give another file, or move"
+                " it away first."
+            )
+
+
+def _beginning(path: Path) -> bytes:
+    """Return the first 4 KiB of a file; nothing if there is none."""
+    if not is_file(path):
+        return b""
+    try:
+        with opened(path) as file:
+            return file.read(2**12)
+    except OSError as error:
+        raise WorkspaceError(f"Cannot read {path}: {error.strerror}.") from None
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -14,12 +14,13 @@ from featurekit.errors import WorkspaceError
 from featurekit.evaluation.evidence import target_of
 from featurekit.evaluation.results import Run
 from featurekit.evaluation.slices import Slice, slices_of
-from featurekit.files import write_text
+from featurekit.files import refuse_foreign, write_text
 from featurekit.project import ComparisonFolder
 from featurekit.report.of_comparison import (
     Weighed,
     card_of,
     check_exports,
+    check_page,
     check_profile,
     page_of,
     weigh,
@@ -91,13 +92,16 @@ class Exports:
 
         Raises:
             EngineError: openpyxl is not installed, or there is no browser that can print.
-            WorkspaceError: the path is not an .html file; or a page with faces would be printed.
+            WorkspaceError: the path is not an .html file, or a file that would be written exists and is not
+                of a report; or a page with faces would be printed.
         """
         page = None if path is None else place_of(path)
         if page is not None and page.suffix.lower() not in (".html", ".htm"):
             raise WorkspaceError(f"A report is an .html file. Got '{page.name}' instead.")
         check_exports(xlsx=xlsx, pdf=pdf, faces=faces)
         check_profile(profile, self.runs)
+        if page is not None:
+            check_page(page, xlsx=xlsx, pdf=pdf)
         before: Weighed | None = self.__dict__.get("_weighed")
         has_choice = any(one is not None for one in (margin_points, margin_years, legal_ages))
         with shown(progress, "comparing", "pieces") as told:
@@ -146,15 +150,19 @@ class Exports:
             The card as Markdown. Its beginning is YAML with a "model-index", the scores for programs.
 
         Raises:
-            WorkspaceError: there is no trained model, or the file cannot be written.
+            WorkspaceError: there is no trained model; or the file exists and is not a model card of featurekit,
+                or cannot be written.
         """
+        card = None if path is None else place_of(path)
+        if card is not None:
+            refuse_foreign(card, b'library_name: "featurekit"', "a model card")
         weighed = self._weighed
         compared = [run for run in weighed.runs if run.name not in weighed.apart]
         cards = _Cards(compared, weighed.evidence, weighed.folder, weighed.apart)
         runs = cards.described(target, model)
         text = card_of(weighed, runs, {run.name: cards.slices(run) for run in runs})
-        if path is not None:
-            write_text(Path(path), text)
+        if card is not None:
+            write_text(card, text)
         return text
 
 

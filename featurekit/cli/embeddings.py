@@ -121,9 +121,11 @@ def embeddings_map(
     from featurekit.api.vector_map import map_extracted
     from featurekit.networks.weights import keep_fonts_at_home
     from featurekit.project import ComparisonFolder
+    from featurekit.report.displays.vector_map import check_map
 
     if output.suffix.lower() != ".png":
         raise EmbeddingError(f"A map is a .png file. Got '{output.name}' instead.")
+    check_map(output)
     folder = comparison_of_command(context, name)
     is_asked = name is not None or model is not None
     has_runs = bool(ComparisonFolder(folder).all_runs())

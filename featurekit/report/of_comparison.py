@@ -20,7 +20,7 @@ from featurekit.evaluation.differences import Difference
 from featurekit.evaluation.evidence import MARGIN_POINTS, MARGIN_YEARS, Evidence, gather
 from featurekit.evaluation.results import Run, some_runs
 from featurekit.evaluation.slices import Slice
-from featurekit.files import write_bytes, write_text
+from featurekit.files import refuse_foreign, write_bytes, write_text
 from featurekit.progress import Progress
 from featurekit.project import ComparisonFolder, ProjectFolder
 from featurekit.registry import unknown
@@ -34,6 +34,10 @@ from featurekit.report.page import PROFILES, compose
 from featurekit.report.pdf import find_browser, print_pdf
 from featurekit.report.select import Ranked, apart_from
 from featurekit.report.workbook import check_openpyxl, render_workbook
+
+
+# In the head of every page.
+_MARK = " · featurekit</title>".encode()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -280,6 +284,12 @@ def write(
     if pdf:
         write_bytes(path.with_suffix(".pdf"), print_pdf(render_html(content), find_browser()))
     return path
+
+
+def check_page(path: Path, *, xlsx: bool, pdf: bool) -> None:
+    """Raise WorkspaceError if a report with this page would replace files that are not of a report."""
+    endings = (".md", *((".xlsx",) if xlsx else ()), *((".pdf",) if pdf else ()))
+    refuse_foreign(path, _MARK, "a report", beside=[path.with_suffix(ending) for ending in endings])
 
 
 def card_of(weighed: Weighed, runs: Sequence[Run], slices: Mapping[str, Sequence[Slice]]) -> str:

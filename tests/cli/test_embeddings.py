@@ -1,5 +1,7 @@
 """featurekit embeddings: what was extracted is described as a table, or an error says what is missing."""
 
+import pytest
+
 from featurekit.embeddings.description import ClosePair, PrecisionError, VectorFacts
 
 
@@ -73,6 +75,17 @@ def test_a_map_is_written_as_image_and_table(featurekit, extracted, tmp_path, on
         ("--model", "svm"): "There are no runs in",
     }.items():
         one_line(featurekit("embeddings", "map", *options), part)
+
+
+@pytest.mark.parametrize("name", ["faces.csv", "faces.png"])
+def test_a_file_of_somebody_else_is_not_replaced_by_a_map(featurekit, extracted, tmp_path, one_line, name):
+    asked = ("embeddings", "map", "--features", "mean_color", "--output", str(tmp_path / "faces.png"))
+    (tmp_path / name).write_text("file,person")
+    one_line(featurekit(*asked), f"{name} exists and is not a map of featurekit", "Give another file")
+    assert (tmp_path / name).read_text() == "file,person"
+    (tmp_path / name).unlink()
+    for _ in range(2):  # its own files it replaces
+        assert featurekit(*asked)[0] == 0
 
 
 def test_a_measure_of_the_image_does_not_make_a_map_ask_which_network(

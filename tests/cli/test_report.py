@@ -50,6 +50,19 @@ def test_files_of_an_earlier_report_are_named(featurekit, extracted, tmp_path):
     assert "model_card" not in errors
 
 
+@pytest.mark.parametrize("name", ["notes.html", "notes.md", "notes.xlsx", "model_card.md"])
+def test_a_file_of_somebody_else_is_not_replaced_by_a_report(featurekit, one_line, extracted, tmp_path, name):
+    assert featurekit(*FIT, "--no-models")[0] == 0
+    asked = ("report", "--output", str(tmp_path / "notes.html"), "--xlsx", "--model-card")
+    (tmp_path / name).write_text("my featurekit notes")
+    one_line(featurekit(*asked), f"{name} exists and is not a", "Give another file, or move it away first.")
+    assert (tmp_path / name).read_text() == "my featurekit notes"
+    (tmp_path / name).unlink()
+    for _ in range(2):  # its own files it replaces
+        code, _, errors = featurekit(*asked)
+        assert code == 0, errors
+
+
 def test_the_margin_of_a_cheaper_model_is_an_option_of_the_report(featurekit, one_line, extracted, tmp_path):
     assert featurekit(*FIT, "--no-models")[0] == 0
     evidence = tmp_path / "work" / "reports" / "table" / "evidence.json"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from featurekit.data.manifest import csv_of
 from featurekit.embeddings.plane import N_FOR_UMAP, Plane
 from featurekit.errors import EmbeddingError, ModelError, UnknownNameError
-from featurekit.files import whole_file, write_text
+from featurekit.files import refuse_foreign, whole_file, write_text
 from featurekit.registry import unknown
 from featurekit.report.cells import sentences
 from featurekit.report.displays._drawing import BLUE, SMALL, VERMILION, legend_below, short_names, tidy
@@ -30,6 +30,12 @@ _LEFT = "#c9ced3"  # faces without a label, or that are predicted correctly
 _COLORS = (BLUE, VERMILION, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _COLORED = ("label", "error")
 _NO_LABEL = "no label, or not used"
+_HEAD = b"face_id,image_path,x,y,label,error"
+
+
+def check_map(path: Path) -> None:
+    """Raise WorkspaceError if a map that is saved at a path would replace other files."""
+    refuse_foreign(path.with_suffix(".csv"), _HEAD, "a map", beside=[path])
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -87,7 +93,13 @@ class VectorMapDisplay(Display):
         return self.table.copy()
 
     def save(self, path: Path) -> list[Path]:
-        """Write the figure as PNG and its table as CSV beside it, and return the two paths."""
+        """Write the figure as PNG and its table as CSV beside it, and return the two paths.
+
+        Raises:
+            WorkspaceError: one of the two files exists and is not of such a map, so that it would be lost; or
+                they cannot be written.
+        """
+        check_map(path)
         png, _ = self._repr_png_()
         with whole_file(path) as file:
             file.write(png)
