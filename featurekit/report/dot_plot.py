@@ -40,7 +40,7 @@ class Point:
         role: "baseline", "off-the-shelf", or "" for a trained model; of slices, "worse" or "better" if there
             is evidence of a gap, "all faces" for no slice, or "".
         number: number by which the page calls the model, e.g. "M1"; "" without numbers.
-        folds: position of a small dot below the bar for each fold; those outside of the plot are left out.
+        folds: position of a small dot below the bar for each fold.
     """
 
     label: str
@@ -68,7 +68,7 @@ def dot_plot(points: Sequence[Point], kind: ScoreKind, *, is_narrow: bool, summa
     marks = {point.role: point for point in reversed(points) if point.role}
     drawn = _on_the_axis(points)
     lines = [marks[role] for role in _LINES if marks.get(role) in drawn]
-    values = [value for point in drawn for value in (point.low, point.mean, point.high)]
+    values = [value for point in drawn for value in (point.low, point.mean, point.high, *point.folds)]
     low, high, ticks = axis(min(values), max(values), limit(kind))
     longest = max(min(len(visible(point.label)), _MAX_LABEL) for point in points)
     numbers = max(len(point.shown) for point in points) * LETTER + 8
@@ -121,11 +121,7 @@ def _marked(
     if not is_drawn:
         end, anchor, arrow = (low, "start", "←") if point.mean < low else (high, "end", "→")
         return [words(x(end), y + 4, arrow, anchor, "faint")]
-    svg = [
-        f'<circle class="fold" cx="{x(value):.1f}" cy="{y + 8:.1f}" r="1.8"/>'
-        for value in point.folds
-        if low <= value <= high
-    ]
+    svg = [f'<circle class="fold" cx="{x(value):.1f}" cy="{y + 8:.1f}" r="1.8"/>' for value in point.folds]
     if point.high > point.low:
         start, end = max(point.low, low), min(point.high, high)
         svg.append(f'<path class="spread" d="M{x(start):.1f} {y:.1f}H{x(end):.1f}"/>')

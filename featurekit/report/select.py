@@ -115,6 +115,25 @@ def means_outside(runs: Sequence[Run], evidence: TargetEvidence | None, kinds: I
     )
 
 
+def pooled_beside_mean(of: Ranked, kind: ScoreKind, pooled: float) -> str:
+    """Return a sentence that tells a score on pooled predictions from its mean over folds; "" if they are equal.
+
+    Args:
+        of: the runs of the target, with the evidence on the best one, whose mean stands elsewhere.
+        kind: kind of the score, to which each face contributes equally.
+        pooled: the score on the pooled predictions of all folds.
+    """
+    best = of.evidence.sliced if of.evidence else ""
+    mean = next((mean_of(run, kind.name) for run in of.runs if run.name == best), None)
+    if mean is None or kind.format(mean) == kind.format(pooled):
+        return ""
+    on_all, over_folds = (f"{kind.format(value)} {kind.unit}".strip() for value in (pooled, mean))
+    return (
+        f"The {score_word(kind)} on all faces, {on_all}, is that of the pooled predictions of all folds. Its"
+        f" mean over the folds, {over_folds}, differs because the folds differ in size."
+    )
+
+
 def folds_of(run: Run, name: str) -> tuple[float | None, ...]:
     """Return a score of a run in each fold, None for a fold without it; nothing if no fold was scored."""
     return tuple(map(finite, run.scores.get(name, {}).get("folds") or ()))

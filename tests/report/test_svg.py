@@ -96,3 +96,15 @@ def test_equal_scores_stand_on_an_axis_with_ticks_that_can_be_told_apart():
     low, high, ticks = axis(54.7, 54.7, 100.0)
     assert low < 54 < 54.7 < 55.5 < high
     assert ticks == [54.0, 54.5, 55.0, 55.5]
+
+
+def test_every_fold_of_a_model_is_drawn_however_far_from_its_interval():
+    models = [
+        Point("svm", 74.2, 70.0, 78.0, "74.2", folds=(78.8, 75.8, 74.2, 57.6, 84.8)),
+        Point("mlp", 73, 70, 76, "73"),
+    ]
+    svg = dot_plot(models, SCORES["accuracy"], is_narrow=False, summary="")
+    at = {float(x) for x in re.findall(r'<circle class="fold" cx="([\d.]+)"', svg)}
+    assert len(at) == 5
+    assert min(at) > 0
+    assert max(at) < 860

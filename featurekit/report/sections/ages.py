@@ -31,7 +31,7 @@ from featurekit.report.density_plot import density_plot
 from featurekit.report.displays.age_density import decades, density_frame
 from featurekit.report.frames import year_errors_frame
 from featurekit.report.model import Blocks, Cell, Column, Figure, Table
-from featurekit.report.select import Ranked
+from featurekit.report.select import Ranked, pooled_beside_mean
 from featurekit.report.svg import StyledCurve, age_plot, figure
 from featurekit.text import counted
 from featurekit.uncertainty.resampling import FEWEST
@@ -91,9 +91,11 @@ def _errors(of: Ranked, errors: Sequence[GroupErrors]) -> Table:
         )
         for one in errors
     )
-    note = (
+    overall = next((one.error for one in errors if not one.gender), None)
+    note = sentences(
         "Mean error: predicted minus true age. RMSE: root mean square error. Within 3 years: share of the"
-        " faces with an error of at most 3 years. Small numbers are 95 % confidence intervals over subjects."
+        " faces with an error of at most 3 years. Small numbers are 95 % confidence intervals over subjects.",
+        pooled_beside_mean(of, kind, overall.value) if overall else "",
     )
     return Table(f"{of.title}: errors of {of.best_model} on all faces", columns, rows, note)
 

@@ -25,7 +25,7 @@ from featurekit.report.cells import (
 from featurekit.report.displays.slices import SlicesDisplay, slice_name
 from featurekit.report.dot_plot import Point, dot_plot
 from featurekit.report.model import Blocks, Cell, Column, Figure, Table
-from featurekit.report.select import Ranked
+from featurekit.report.select import Ranked, pooled_beside_mean
 from featurekit.report.svg import figure
 from featurekit.uncertainty.resampling import FEWEST
 
@@ -63,6 +63,7 @@ def _plot(of: Ranked, display: SlicesDisplay) -> Figure:
         if "worse" in roles
         else "There is no evidence that the model is worse on one of them than on all other faces.",
         "Hollow diamonds: it is significantly better." if "better" in roles else "",
+        pooled_beside_mean(of, display.kind, display.overall.value),
     )
     summary = (
         f"{caption}. Dot plot of {axis_label(kind)}. All faces: {points[0].shown}. Worst: {points[1].label},"
@@ -131,6 +132,7 @@ def _table(of: Ranked, display: SlicesDisplay | None) -> Table:
     n_gaps = sum(one.gap_p is not None for one in slices)
     note = sentences(
         _on_all_faces(display) if display else "",
+        pooled_beside_mean(of, display.kind, display.overall.value) if display else "",
         "Small numbers are the 95 % confidence interval over subjects, and the p-value of the gap. The gap is"
         " the difference from the score on all other faces; it is negative if the model is worse on the"
         f" slice. The {n_gaps} gaps are tested together, by a permutation test that exchanges the labels of"

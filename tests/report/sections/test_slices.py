@@ -49,6 +49,17 @@ def test_the_chart_has_a_mark_where_a_gap_is_shown_and_a_line_for_all_faces():
     assert "On all faces, the accuracy is 85.0 % (83.0–88.0)." in table.note
 
 
+def test_a_mean_over_folds_that_is_another_number_is_told_from_the_score_on_all_faces():
+    target = of(slices=MADE_UP)
+    best = target.runs[0]
+    shown = target.evidence.estimates[best.name]["accuracy"].value
+    for mean, is_said in ((shown, False), (shown + 0.002, True)):
+        run = replace(best, scores={"accuracy": score(mean)})
+        for block in slices.blocks(replace(target, runs=[run]))[:2]:
+            said = f"Its mean over the folds, {100 * mean:.1f} %, differs because the folds differ in size."
+            assert (said in block.note) == is_said
+
+
 def test_the_models_that_are_looked_at_stand_beside_each_other_in_the_order_of_the_first():
     runs = [make_run(classifier=f"m{n}", scores={"accuracy": score(0.9 - n / 100)}) for n in range(5)]
     better = (replace(MADE_UP[1], estimate=Estimate(0.7, 0.6, 0.8), gap=-0.2, gap_p=0.01), MADE_UP[0])
