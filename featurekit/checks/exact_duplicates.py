@@ -26,12 +26,12 @@ def look(given: Given) -> Finding:
         if n_across
         else "several rows of some groups, but no group is in two folds."
         if doubled.any()
-        else "one row of each group."
+        else f"{'' if left.sum() == n_groups else 'at most '}one row of each group."
     )
+    are_used = f"{left.sum():,} of these rows {'is' if left.sum() == 1 else 'are'} used"
     what = (
         f"{n_repeated:,} of {n_rows:,} rows ({n_repeated / n_rows:.1%}) are in"
-        f" {counted(n_groups, 'group', 'groups')} of identical files. {left.sum():,} of these rows are used,"
-        f" {used}"
+        f" {counted(n_groups, 'group', 'groups')} of identical files. {are_used}, {used}"
         if n_groups
         else f"No two of {n_rows:,} files are identical."
     )

@@ -1,15 +1,18 @@
 """Check for labels that the best model of each target contradicts with a high probability."""
 
+import math
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import stdtr
 
 from featurekit.checks._columns import target_of
 from featurekit.checks.base import Given, check, lacking
 from featurekit.data.targets import Target
+from featurekit.evaluation.differences import ALPHA
 from featurekit.findings import Finding
 
 NAME = "label_suspects"
@@ -32,21 +35,39 @@ def look(given: Given) -> Finding:
             "Wrong labels cannot be found, because there are no predictions with probabilities yet.",
             "Next: featurekit fit.",
         )
-    suspected = [suspected_of(given.predictions[run], target) for _, run, target in best]
+    manifest = given.manifest
+    subject_of = pd.Series(manifest.subjects, index=manifest.table["face_id"].astype(str))
+    suspected = []
+    for _, run, target in best:
+        table = given.predictions[run]
+        subjects = subject_of.loc[table["face_id"].astype(str)].to_numpy(dtype=str)
+        suspected.append(suspected_of(table, target, subjects))
     said = [
         f"{len(one.rows):,} of {one.n_faces:,} labels of {target.name} are suspicious{one.beside},"
         f" according to the model {run}, which agrees with {accuracy:.1%} of the labels"
         for one, (accuracy, run, target) in zip(suspected, best, strict=True)
+        if one.is_informed
     ]
-    judged = {face for _, run, _ in best for face in given.predictions[run]["face_id"]}
+    unknown = [
+        f"No label of {target.name} is called suspicious, because the model {run}, which agrees with"
+        f" {accuracy:.1%} of the labels, is not shown to tell them apart better than by chance."
+        for one, (accuracy, run, target) in zip(suspected, best, strict=True)
+        if not one.is_informed
+    ]
+    judged = {
+        face
+        for one, (_, run, _) in zip(suspected, best, strict=True)
+        if one.is_informed or not said
+        for face in given.predictions[run]["face_id"]
+    }
     rows = tuple(dict.fromkeys(face for one in suspected for face in one.rows))
     share = max(len(one.rows) / one.n_faces for one in suspected)
     return Finding(
         name=NAME,
-        severity="warning" if share >= _MANY_SUSPECT else "note" if rows else "ok",
+        severity="warning" if share >= _MANY_SUSPECT else "note" if rows or unknown else "ok",
         count=len(rows),
         of=len(judged),
-        what="; ".join(said) + ".",
+        what=" ".join([*(["; ".join(said) + "."] if said else []), *unknown]),
         advice="Look at these faces, starting with the most suspicious (audit_rows.csv), and correct the"
         " labels that are wrong. Some labels are right, and only the face is difficult."
         if rows
@@ -78,22 +99,33 @@ class Suspected(NamedTuple):
 
     Attributes:
         n_faces: number of faces that have a prediction.
+        is_informed: whether the run is shown to tell the labels apart; else no label is suspicious.
         beside: an addition to the sentence about them; "" for none.
         details: class → how many of its labels are suspicious, and out of how many.
         rows: face_id of each face with a suspicious label, the most suspicious first.
     """
 
     n_faces: int
+    is_informed: bool
     beside: str
     details: dict[str, dict[str, float]]
     rows: tuple[str, ...]
 
 
-def suspected_of(table: pd.DataFrame, target: Target) -> Suspected:
-    """Return the labels that the predictions of a run contradict."""
+def suspected_of(table: pd.DataFrame, target: Target, subjects: NDArray[np.str_]) -> Suspected:
+    """Return the labels that the predictions of a run contradict.
+
+    All errors of a run that guesses would be suspicious, so there are none unless it is better than chance.
+
+    Args:
+        table: predictions of the run, with the columns face_id, true, and p_ of each class.
+        target: the target of the run.
+        subjects: the subject of each row of the table.
+    """
     true = target.encode(list(table["true"]))
     proba = table[[f"p_{label}" for label in target.classes]].to_numpy(float)
-    suspected = suspects(true, proba)
+    is_informed = tells_apart(true, proba, subjects)
+    suspected = suspects(true, proba) if is_informed else np.full(len(true), -1)
     wrong = suspected >= 0
     # There is no sharp limit between neighbouring groups, so a prediction of the next one is no sign of a
     # mistake.
@@ -110,7 +142,27 @@ def suspected_of(table: pd.DataFrame, target: Target) -> Suspected:
     rows = np.flatnonzero(far)
     ids = table["face_id"].to_numpy(dtype=str)[rows[np.argsort(margin[rows], kind="stable")]]
     beside = f" by two groups or more ({wrong.sum() - len(rows):,} more by one)" if target.ordered else ""
-    return Suspected(len(table), beside, details, tuple(map(str, ids)))
+    return Suspected(len(table), is_informed, beside, details, tuple(map(str, ids)))
+
+
+def tells_apart(true: NDArray[np.intp], proba: NDArray[np.float64], subjects: NDArray[np.str_]) -> bool:
+    """Return whether the probability of the label of a face is shown to be higher than that of any label.
+
+    The latter is a label drawn at random from those of all faces. The test is a t-test over subjects
+    (one-sided, p ≤ 0.05). A model that always predicts the most frequent class is often right, but does not
+    tell labels apart.
+
+    Args:
+        true: class number of each label, shape (n,).
+        proba: class probabilities from a model that was not trained on the face, shape (n, n_classes).
+        subjects: the subject of each face, shape (n,).
+    """
+    shares = np.bincount(true, minlength=proba.shape[1]) / len(true)
+    gains = pd.Series(proba[np.arange(len(true)), true] - proba @ shares).groupby(subjects).sum()
+    mean, spread = float(gains.mean()), float(gains.std())
+    if len(gains) < 2 or mean <= 0:
+        return False
+    return spread == 0 or bool(stdtr(len(gains) - 1, -mean / (spread / math.sqrt(len(gains)))) <= ALPHA)
 
 
 def suspects(true: NDArray[np.intp], proba: NDArray[np.float64]) -> NDArray[np.intp]:

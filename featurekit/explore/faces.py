@@ -164,7 +164,7 @@ def _judgement(run: Run, folder: Path, data: Manifest, rows: NDArray[np.intp]) -
             confidence[tested] = probabilities_of(table, target.classes).max(axis=1)
             named = table.assign(face_id=data.table["face_id"].to_numpy(dtype=str)[tested])
             row_of = dict(zip(named["face_id"], tested, strict=True))
-            for rank, face in enumerate(suspected_of(named, target).rows, start=1):
+            for rank, face in enumerate(suspected_of(named, target, data.subjects[tested]).rows, start=1):
                 suspicion[row_of[face]] = rank
     return Judgement(
         run=run, predicted=predicted[rows], confidence=confidence[rows], suspicion=suspicion[rows]

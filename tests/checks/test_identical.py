@@ -52,6 +52,7 @@ def test_what_prepare_left_out_is_counted_and_harms_nobody(tmp_path):
     looked = audit(manifest, None, None, {})
     copies, conflicts = looked["exact_duplicates"], looked["label_conflicts"]
     assert (copies.severity, copies.count, copies.of) == ("note", 7, 16)
+    assert "2 of these rows are used, at most one row of each group." in copies.what
     assert (conflicts.severity, conflicts.count, conflicts.of) == ("warning", 1, 3)
     assert set(conflicts.rows) == {"5.png", "14.png"}
     assert looked["near_duplicates"].count == 0  # exact copies are another finding

@@ -1,5 +1,8 @@
 """A wrong label is suspect, and a hard face is not."""
 
+import numpy as np
+import pytest
+
 from featurekit.data.targets import AGE_GROUP, GENDER
 from tests.checks.made_up import N, changed, found, said, sure
 
@@ -41,3 +44,16 @@ def test_an_unsure_reading_is_not_suspect(manifest):
     proba[0] = [0.51, 0.49] if manifest.table["gender"][0] == "male" else [0.49, 0.51]
     one = found(manifest, "label_suspects", predictions={"gender--x": said(manifest, GENDER, proba)})
     assert one.count == 0  # read as another, with less certainty than those usually are
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_the_errors_of_a_model_that_guesses_are_not_called_suspicious(manifest, share):
+    """Not even if it is right in 9 of 10 faces, because it always guesses the most frequent class."""
+    chance = np.random.default_rng(0)
+    drawn = changed(manifest, gender=np.where(chance.random(N) < share, "male", "female"))
+    proba = np.clip(chance.normal(share, 0.05, N), 0, 1)
+    proba = np.stack([1 - proba, proba], axis=1)
+    one = found(drawn, "label_suspects", predictions={"gender--x": said(drawn, GENDER, proba)})
+    assert (one.severity, one.count, one.of) == ("note", 0, N)
+    assert "No label of gender is called suspicious, because the model gender--x" in one.what
+    assert "is not shown to tell them apart better than by chance" in one.what
