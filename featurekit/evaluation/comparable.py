@@ -226,6 +226,26 @@ def _labels_in(manifest: Manifest, name: str) -> pd.DataFrame:
     )
 
 
+def fewer_stored(folder: Path, runs: Sequence[Run]) -> list[str]:
+    """Return a sentence on the runs whose predictions are stored for fewer faces than were scored, if any."""
+    from pyarrow import parquet
+
+    files, fewer = ComparisonFolder(folder), []
+    for run in runs:
+        paths = (files.prediction(run.name), files.outcome(run.name))
+        path = next((path for path in paths if path.is_file()), None)
+        if path is not None and parquet.read_metadata(path).num_rows < run.n_tested:
+            fewer.append(run)
+    if not fewer:
+        return []
+    names = [run.name for run in fewer]
+    return [
+        f"The predictions of {first_few(names)} are stored for fewer faces than were scored, e.g. after"
+        " featurekit cache purge. Intervals and tests are of the faces that are left, and scores of all of"
+        f" them. {_how_to_run_again(fewer, '')}"
+    ]
+
+
 def are_same_groups(first: "pd.Series[Any]", second: "pd.Series[Any]") -> bool:
     """Return whether two columns group the rows in the same way, whatever the groups are called."""
     pairs = np.stack([pd.factorize(column)[0] for column in (first, second)], axis=1)

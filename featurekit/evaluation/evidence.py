@@ -234,6 +234,12 @@ def gather(
     )
     if not outcomes.tables:
         return None
+    for run in runs:
+        if run.name in outcomes.tables and not _are_of(run, outcomes.tables[run.name]):
+            raise WorkspaceError(
+                f"The stored predictions of {run.name} do not give its scores, so they were changed"
+                f" or are those of another run. Fit it again: {run.command or 'featurekit fit'}"
+            )
     tables = {**outcomes.tables, "faces": outcomes.labels.reset_index()}
     hashes = {name: hash_of(table) for name, table in tables.items()}
     stored = (one for one in (known, Evidence.load(folder)) if one and one.of == hashes and one.seed == seed)
@@ -251,6 +257,25 @@ def gather(
         return found
     found.save(folder)
     return Evidence.load(folder)  # with the rounded digits that any later report will read
+
+
+def _are_of(run: Run, table: pd.DataFrame) -> bool:
+    """Return whether outcomes can be those on which a run was scored: they give its score in each fold.
+
+    If there are fewer than were scored, those of some subjects may have been purged; see fewer_stored().
+    """
+    true, predicted = table["true"], table["predicted"]
+    if len(table) > run.n_tested or (not run.classes and predicted.dtype.kind != "f"):
+        return False
+    if len(table) < run.n_tested:
+        return True
+    score = (true == predicted) if run.classes else (true - predicted).abs()
+    found = score.groupby(table["fold"]).mean()
+    stored = run.scores.get("accuracy" if run.classes else "mae_years", {}).get("folds") or []
+    # Ages are stored in single precision.
+    return all(
+        abs(found.get(fold, np.inf) - was) < 1e-4 for fold, was in enumerate(stored) if was is not None
+    )
 
 
 def _margins(points: float, years: float) -> dict[str, float]:

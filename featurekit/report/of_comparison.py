@@ -14,7 +14,7 @@ from featurekit.data.manifest import Manifest
 from featurekit.errors import UnknownNameError, WorkspaceError
 from featurekit.evaluation.ages import whole_years
 from featurekit.evaluation.changes import compare_runs, relabelled
-from featurekit.evaluation.comparable import mixed_vectors, sentences_on, set_apart
+from featurekit.evaluation.comparable import fewer_stored, mixed_vectors, sentences_on, set_apart
 from featurekit.evaluation.data_curve import load_curves
 from featurekit.evaluation.differences import Difference
 from featurekit.evaluation.evidence import MARGIN_POINTS, MARGIN_YEARS, Evidence, gather
@@ -34,7 +34,6 @@ from featurekit.report.page import PROFILES, compose
 from featurekit.report.pdf import find_browser, print_pdf
 from featurekit.report.select import Ranked, apart_from
 from featurekit.report.workbook import check_openpyxl, render_workbook
-
 
 # In the head of every page.
 _MARK = " · featurekit</title>".encode()
@@ -67,7 +66,7 @@ class Weighed:
             lines.append(
                 "the report has no ranking, because no run can be compared with another. No run was deleted."
             )
-        return lines + mixed_vectors(self.compared)
+        return [*lines, *mixed_vectors(self.compared), *fewer_stored(self.folder, self.compared)]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """featurekit report: of a comparison, and of what changed between two."""
 
 import json
+import shutil
 
 import pandas as pd
 import pytest
@@ -61,6 +62,24 @@ def test_a_file_of_somebody_else_is_not_replaced_by_a_report(featurekit, one_lin
     for _ in range(2):  # its own files it replaces
         code, _, errors = featurekit(*asked)
         assert code == 0, errors
+
+
+def test_predictions_that_are_not_those_of_a_run_are_refused_or_told(
+    featurekit, one_line, extracted, tmp_path
+):
+    assert featurekit(*FIT, "--no-models")[0] == 0
+    folder = tmp_path / "work" / "reports" / "table" / "predictions"
+    path = folder / "gender--mean_color--logistic_regression.parquet"
+    table = pd.read_parquet(path)
+    table.iloc[3:].to_parquet(path)
+    code, _, errors = featurekit("report")
+    assert code == 0
+    assert f"predictions of {path.stem} are stored for fewer faces than were scored" in errors
+    shutil.copy(folder / "gender--mean_color--majority.parquet", path)
+    again = "Fit it again: featurekit fit --model logistic_regression --target gender --folds 4 --no-models"
+    one_line(featurekit("report"), f"predictions of {path.stem} do not give its scores", again)
+    table.to_parquet(path)
+    assert featurekit("report")[0] == 0
 
 
 def test_the_margin_of_a_cheaper_model_is_an_option_of_the_report(featurekit, one_line, extracted, tmp_path):

@@ -63,6 +63,7 @@ def comparison(tmp_path, manifest):
         classes=GENDER.classes,
         is_baseline=False,
         scores={"accuracy": {"mean": 0.9}},
+        n_tested=N,
         recipes=({"faces": recipe},),
         dataset={},
         seconds={},
