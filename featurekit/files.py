@@ -300,8 +300,8 @@ def refuse_foreign(path: Path, mark: bytes, what: str, beside: Sequence[Path] = 
     for one in (path, *beside):
         if _beginning(one).strip():
             raise WorkspaceError(
-                f"{one} exists and is not {what} of featurekit, so it would be lost. Give another file, or move"
-                " it away first."
+                f"{one} exists and is not {what} of featurekit, so it would be lost. Give another file, or"
+                " move it away first."
             )
 
 

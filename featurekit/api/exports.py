@@ -150,8 +150,8 @@ class Exports:
             The card as Markdown. Its beginning is YAML with a "model-index", the scores for programs.
 
         Raises:
-            WorkspaceError: there is no trained model; or the file exists and is not a model card of featurekit,
-                or cannot be written.
+            WorkspaceError: there is no trained model; or the file exists and is not a model card of
+                featurekit, or cannot be written.
         """
         card = None if path is None else place_of(path)
         if card is not None:

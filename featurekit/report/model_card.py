@@ -41,7 +41,7 @@ from featurekit.report.model import (
 from featurekit.report.page import numbered
 from featurekit.report.sections import caveats
 from featurekit.report.sections.dropped import terms_of
-from featurekit.report.sections.made_by import PATH, made_by, report_command
+from featurekit.report.sections.made_by import introduction, made_by, report_command
 from featurekit.report.sections.provenance import weights_of, weights_table
 from featurekit.report.sections.slices import slices_table
 from featurekit.report.select import Ranked, headline, in_order, mean_of, means_outside, target_title
@@ -274,10 +274,8 @@ def _slices_table(run: Run, slices: Sequence[Slice], caption: str) -> Table | No
 def _reproduced(models: Sequence[Ranked], known: Sequence[Run], title: str, audit: Audit | None) -> Blocks:
     evidence = [of.evidence for of in models if of.evidence]
     command = report_command(title, known, evidence, has_card=True)
-    return [
-        Text(f"These commands made the results ({PATH} is the folder of the data set):"),
-        Code(made_by([of.runs[0] for of in models], known, title, audit, command)),
-    ]
+    commands = made_by([of.runs[0] for of in models], known, title, audit, command)
+    return [Text(introduction(commands)), Code(commands)]
 
 
 # ---------------------------------------------------------------- the facts for programs

@@ -116,7 +116,7 @@ def means_outside(runs: Sequence[Run], evidence: TargetEvidence | None, kinds: I
 
 
 def pooled_beside_mean(of: Ranked, kind: ScoreKind, pooled: float) -> str:
-    """Return a sentence that tells a score on pooled predictions from its mean over folds; "" if they are equal.
+    """Return a sentence that tells a score on all faces from its mean over folds; "" if they are equal.
 
     Args:
         of: the runs of the target, with the evidence on the best one, whose mean stands elsewhere.

@@ -7,13 +7,15 @@ from itertools import chain, starmap
 from typing import Any
 
 from featurekit.checks.audit import Audit
+from featurekit.data.datasets import DATASETS
 from featurekit.evaluation.ages import LEGAL_AGES
 from featurekit.evaluation.evidence import MARGIN_POINTS, MARGIN_YEARS, TargetEvidence
 from featurekit.evaluation.results import Run
 from featurekit.networks.feature_names import feature_name, is_reference
 
-# Stands for the folder of the data set, which a page must not reveal.
-PATH = "PATH"
+# Stand for the folder or the table of the data set, and for the folder of a table's images, which a page must
+# not reveal.
+PATH, FOLDER = "PATH", "FOLDER"
 # Stands for the file of a network by reference; the options that state its preprocessing are in its recipe.
 FILE = "FILE"
 
@@ -41,6 +43,17 @@ def made_by(
         report or report_command(title, known),
     ]
     return tuple(dict.fromkeys(made))
+
+
+def introduction(commands: Iterable[str]) -> str:
+    """Return the sentence before the commands, which says what their placeholders stand for."""
+    is_table = any(f"--root {FOLDER}" in command for command in commands)
+    what = (
+        "the table of the data set, FOLDER the folder of its images"
+        if is_table
+        else "the folder of the data set"
+    )
+    return f"These commands made the results ({PATH} is {what}):"
 
 
 def report_command(
@@ -106,9 +119,12 @@ def _members(run: Run) -> list[str]:
 
 def _prepared(dataset: Mapping[str, Any]) -> str:
     """Return the command that prepared a data set."""
-    name = shlex.quote(str(dataset.get("name") or "DATASET"))
+    name = str(dataset.get("name") or "DATASET")
     options = (dataset.get("options") or {}).items()
-    return " ".join([f"featurekit prepare {name} {PATH}", *chain.from_iterable(starmap(_options, options))])
+    # The folder is not stored. It is the folder of the table if none was named, so naming it is never wrong.
+    root = f" --root {FOLDER}" if name in DATASETS.names() and "root" in DATASETS[name].options else ""
+    made = f"featurekit prepare {shlex.quote(name)} {PATH}{root}"
+    return " ".join([made, *chain.from_iterable(starmap(_options, options))])
 
 
 def _options(name: str, value: object) -> list[str]:

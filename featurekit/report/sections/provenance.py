@@ -9,7 +9,7 @@ from featurekit.evaluation.scores import SCORES
 from featurekit.networks import weights as weight_files
 from featurekit.report.cells import ABSENT, count_cell, finite, flatten, listed, words
 from featurekit.report.model import Blocks, Cell, Code, Column, Table, Text
-from featurekit.report.sections.made_by import PATH, recipe_name
+from featurekit.report.sections.made_by import introduction, recipe_name
 from featurekit.report.select import Ranked, distinct, role
 from featurekit.text import first_few
 
@@ -33,7 +33,7 @@ def blocks(ranked: Sequence[Ranked], runs: Sequence[Run], commands: Sequence[str
     ordered = [run for of in ranked for run in of.runs]
     return [
         Text(_about(runs)),
-        Text(f"These commands made the results ({PATH} is the folder of the data set):"),
+        Text(introduction(commands)),
         Code(tuple(commands)),
         facts_table(setup, "Folds and seed"),
         facts_table(

@@ -10,7 +10,7 @@ from featurekit.cli.app import app
 from featurekit.evaluation.ages import LEGAL_AGES
 from featurekit.evaluation.evidence import MARGIN_POINTS, MARGIN_YEARS
 from featurekit.report.page import PROFILES
-from featurekit.report.sections.made_by import made_by, report_command
+from featurekit.report.sections.made_by import introduction, made_by, report_command
 from tests.report.made_up import html_of, make_audit, make_errors, make_evidence, make_run, markdown_of
 from tests.report.test_model_card import card_of
 
@@ -131,3 +131,13 @@ def test_a_model_card_gives_the_command_that_writes_a_card_too():
     card = card_of(RUNS["gender"][:1], title="of june")
     assert "    featurekit report --name 'of june' --model-card\n" in f"{card}\n"
     assert "--legal-age 18 --model-card\n" in card_of(RUNS["age"][:1])
+
+
+def test_the_commands_of_a_table_name_the_folder_of_its_images():
+    dataset = {"name": "table", "options": {"columns": {"age": "years"}, "labels": "beard"}}
+    [run] = [make_run(dataset={**make_run().dataset, **dataset})]
+    commands = made_by([run], [run], "table", None)
+    options = "--column age=years --option labels=beard"
+    assert commands[0] == f"featurekit prepare table PATH --root FOLDER {options}"
+    assert "(PATH is the table of the data set, FOLDER the folder of its images)" in introduction(commands)
+    assert "(PATH is the folder of the data set)" in introduction(["featurekit prepare utkface PATH"])

@@ -1,5 +1,6 @@
 """How the models were evaluated, and by which commands."""
 
+import re
 from dataclasses import replace
 
 from tests.report.made_up import Reader, make_audit, make_run, markdown_of
@@ -45,9 +46,7 @@ def test_folds_are_told_as_they_are_stored():
 
 
 def made_by_of(text: str) -> list[str]:
-    part = text.split("These commands made the results (PATH is the folder of the data set):")[1].split(
-        "\n\n"
-    )[1]
+    part = re.split(r"These commands made the results \(PATH is .*\):", text)[1].split("\n\n")[1]
     return [line.strip() for line in part.splitlines()]
 
 
@@ -100,7 +99,7 @@ def test_made_by_tells_how_it_was_prepared_and_extracted():
     mirrored = {**run.recipes[0], "backbone": "mobilenet_v2", "mirrored": True}
     lines = made_by_of(markdown_of([replace(run, recipes=(run.recipes[0], mirrored))], "table"))
     assert lines[:3] == [
-        "featurekit prepare table PATH --column 'age=years of age'",
+        "featurekit prepare table PATH --root FOLDER --column 'age=years of age'",
         "featurekit extract --backbone dlib_age:pooled --device cuda --precision bf16",
         "featurekit extract --backbone mobilenet_v2:pooled --device cuda --precision bf16 --mirror",
     ]
