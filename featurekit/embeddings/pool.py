@@ -33,7 +33,7 @@ CHUNK = 8
 _SMALL_NETWORKS = 64 * 2**20
 # Seconds after which a helper counts as stuck.
 _PATIENCE = 120.0
-# After so many images that crashed their helper, something other than the images must be the cause.
+# After so many crashes, something other than the images must be the cause.
 _MOST_DEATHS = 20
 
 
@@ -128,27 +128,27 @@ class HelperPool:
             tasks: the images.
 
         Raises:
-            EngineError: so many images crashed their process that the images cannot be the cause.
+            EngineError: helper processes crashed so often that the images cannot be the cause.
         """
+        if not tasks:  # e.g. all of them are copies of earlier images
+            return []
         helper = self._free.get()
         try:
             return self._answered(helper, tasks)
-        except HelperDiedError:
+        except HelperDiedError as of_all:
             helper = self._next(helper)
-            found = []
+            found, n_alone = [], 0
             for task in tasks:  # one by one, to find the image that crashed it
                 try:
                     found += self._answered(helper, [task])
                 except HelperDiedError as error:
                     why = f"the process that decoded it {error}"
                     found.append(Looked.without_face(task.row, "undecodable", why))
-                    self._deaths += 1
-                    if self._deaths > _MOST_DEATHS:
-                        raise EngineError(
-                            f"{self._deaths} images crashed the process that read them (the last was"
-                            f" {error}). See `featurekit doctor`, or use --threads 1."
-                        ) from error
+                    n_alone += 1
+                    self._count(error)
                     helper = self._next(helper)
+            if not n_alone:  # a mistake in featurekit, or too little memory
+                self._count(of_all)
             return found
         finally:
             self._free.put(helper)
@@ -162,6 +162,15 @@ class HelperPool:
         looked, seconds = unpacked(helper.ask([task.to_json() for task in tasks], seconds=_PATIENCE))
         self.clock.add(seconds)
         return looked
+
+    def _count(self, death: HelperDiedError) -> None:
+        """Count a crash; raise EngineError after too many."""
+        self._deaths += 1
+        if self._deaths > _MOST_DEATHS:
+            raise EngineError(
+                f"Images crashed the process that read them {self._deaths} times (the last time, it {death})."
+                " See `featurekit doctor`, or use --threads 1."
+            ) from death
 
     def _start(self) -> Helper:
         return Helper("featurekit.embeddings.pool:look_for_another", self._job)

@@ -312,12 +312,12 @@ def face_columns(looked: Sequence[Looked]) -> dict[str, NDArray[Any]]:
     faces = [face.face for one in looked for face in one.faces]
     return {
         "status": np.array([STATUSES.index(face.status) for face in faces], np.uint8),
-        "box": np.stack([face.box for face in faces]).astype(np.float32),
-        "landmarks": np.stack([face.landmarks for face in faces]).astype(np.float32),
+        "box": np.array([face.box for face in faces], np.float32).reshape(-1, 4),
+        "landmarks": np.array([face.landmarks for face in faces], np.float32).reshape(-1, 5, 2),
         "confidence": np.array([face.confidence for face in faces], np.float32),
         "n_found": np.array([face.n_found for face in faces], np.int32),
         "attempt": np.array([face.attempt for face in faces], np.int8),
-        "size": np.array([one.size for one in looked for _ in one.faces], np.int32),
+        "size": np.array([one.size for one in looked for _ in one.faces], np.int32).reshape(-1, 2),
     }
 
 

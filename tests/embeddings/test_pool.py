@@ -8,9 +8,11 @@ from featurekit.data.prepare import prepare
 from featurekit.embeddings import extractor, pool
 from featurekit.embeddings.extractor import extract
 from featurekit.embeddings.helper import Helper
+from featurekit.embeddings.of_photographs import PhotographReader
 from featurekit.embeddings.recipe import make_recipes
 from featurekit.embeddings.vectors import load_embeddings
 from featurekit.errors import EngineError
+from featurekit.faces.photographs import Photograph
 from featurekit.faces.settings import default_settings
 
 
@@ -99,6 +101,23 @@ def test_where_every_picture_kills_its_helper_it_is_not_the_pictures_fault(
         extract(manifest, recipes, settings, Store(tmp_path / "cache"), threads=2)
 
 
+@pytest.mark.slow
+def test_helpers_that_crash_again_and_again_end_the_extraction_though_no_picture_alone_crashes_one(
+    manifest, recipes, settings, tmp_path, monkeypatch, with_helpers
+):
+    class FragileWithSeveral(Helper):
+        def ask(self, question, *, seconds):
+            if len(question) > 1:
+                self._process.kill()
+                self._process.wait()
+            return super().ask(question, seconds=seconds)
+
+    monkeypatch.setattr(pool, "Helper", FragileWithSeveral)
+    monkeypatch.setattr(pool, "_MOST_DEATHS", 1)
+    with pytest.raises(EngineError, match=r"crashed the process that read them 2 times.*it ended by SIGKILL"):
+        extract(manifest, recipes, settings, Store(tmp_path / "cache"), threads=2)
+
+
 @pytest.fixture
 def started(monkeypatch):
     """Every process of a helper that an extraction starts."""
@@ -148,6 +167,28 @@ def test_a_stopped_extraction_keeps_what_helpers_computed_and_leaves_none_behind
     assert len(started) == 2
     assert all(process.poll() is not None for process in started)
     assert extract(manifest, recipes, settings, Store(store.root), threads=2).n_read == 8  # 2 × 8 were done
+
+
+def test_copies_are_not_sent_to_helpers_and_cost_none_of_them(
+    manifest, recipes, settings, monkeypatch, with_helpers, started
+):
+    asked, ask = [], Helper.ask
+
+    def noted(helper, question, *, seconds):
+        asked.append([path for _, path, *_ in question])
+        return ask(helper, question, seconds=seconds)
+
+    monkeypatch.setattr(Helper, "ask", noted)
+    paths = [manifest.root / path for path in manifest.table["image_path"][:2]]
+    copies = [Photograph(path.name, path) for path in paths for _ in range(3 * pool.CHUNK)]
+    looked = list(PhotographReader(copies, recipes, settings, threads=2).each())
+    assert sorted(asked) == sorted([str(path)] for path in paths)
+    assert len(started) == 2
+    for number, one in enumerate(looked):
+        first = looked[number // (3 * pool.CHUNK) * 3 * pool.CHUNK]
+        assert one.row == number
+        assert one.faces[0].vectors
+        assert one.faces == first.faces
 
 
 def test_members_that_a_program_registered_itself_stay_in_its_process(settings, monkeypatch):

@@ -24,6 +24,16 @@ def test_what_needs_many_faces_at_once_gets_the_crops_that_a_helper_cut(manifest
     assert seconds["decode"] > 0
 
 
+def test_no_images_at_all_survive_the_pipe(manifest, job):
+    helper = Helper("featurekit.embeddings.pool:look_for_another", {**job, "recipes": [], "kept": []})
+    helper.ready()
+    looked, _ = unpacked(helper.ask([], seconds=60))
+    assert looked == []
+    (one,), _ = unpacked(helper.ask([task.to_json() for task in tasks_of(manifest, [0])], seconds=60))
+    assert one.row == 0
+    helper.close()
+
+
 def test_known_faces_survive_the_pipe_to_the_last_bit():
     box = np.array([1 / 3, 2, 3, 4], np.float32)
     face = Face("ok", box, np.full((5, 2), np.nan, np.float32), float(np.float32(0.1)), 2, 1)
