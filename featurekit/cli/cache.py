@@ -1,5 +1,6 @@
 """featurekit cache: list, check, clean, merge and export the cache, and remove a subject."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -237,9 +238,8 @@ def cache_export(
     check_export(path)
     frozen_only(features)
     embeddings = extracted_vectors(project_of_command(context).folder, dataset_of_command(context), features)
-    for written in export_embeddings(embeddings, path):
-        n, dim = embeddings.vectors.shape
-        typer.echo(one_line(f"Wrote {written}: {n:,} faces, vectors of {dim} numbers"))
+    written = export_embeddings(embeddings, path)
+    _print_exported(written, *embeddings.vectors.shape, in_csv="their ids in the order of the vectors")
 
 
 def _export_for(context: typer.Context, viewer: str, features: str, path: Path) -> None:
@@ -259,9 +259,14 @@ def _export_for(context: typer.Context, viewer: str, features: str, path: Path) 
     reader = open_vectors(data, recipes, ledger.settings, Store(folder.cache))
     with shown(True, "mapping", "vectors") as told:
         written, how = export_for(viewer, data, reader, path, progress=told)
-    for file in written:
-        typer.echo(one_line(f"Wrote {file}: {len(reader):,} faces, vectors of {sum(reader.blocks)} numbers"))
+    _print_exported(written, len(reader), sum(reader.blocks), in_csv="their images and labels")
     note("These files have the paths of the images, and the labels.")
     if hidden := n_hidden(viewer, data, reader.rows):
         note(f"{viewer} shows one face of each image, so {hidden:,} faces are not shown.")
     typer.echo(one_line(f"To open: {how}"))
+
+
+def _print_exported(written: Sequence[Path], n_faces: int, dim: int, *, in_csv: str) -> None:
+    for file in written:
+        what = in_csv if file.suffix == ".csv" else f"vectors of {dim} numbers"
+        typer.echo(one_line(f"Wrote {file}: {n_faces:,} faces, {what}"))

@@ -19,6 +19,19 @@ def test_the_cache_can_be_listed_checked_cleaned_and_exported(featurekit, extrac
     assert shard.name in errors
 
 
+def test_of_each_exported_file_it_is_said_what_it_holds(featurekit, extracted, tmp_path):
+    npy, csv = tmp_path / "v.npy", tmp_path / "v.csv"
+    assert featurekit("cache", "export", "mean_color", npy)[1].splitlines() == [
+        f"Wrote {npy}: 24 faces, vectors of 3 numbers",
+        f"Wrote {csv}: 24 faces, their ids in the order of the vectors",
+    ]
+    how = ("cache", "export", "mean_color", tmp_path / "shown", "--for", "fiftyone")
+    assert featurekit(*how)[1].splitlines()[:2] == [
+        f"Wrote {tmp_path / 'shown' / 'labels.csv'}: 24 faces, their images and labels",
+        f"Wrote {tmp_path / 'shown' / 'vectors.npy'}: 24 faces, vectors of 3 numbers",
+    ]
+
+
 def test_one_removed_file_is_one_file(featurekit, extracted, tmp_path):
     shard = next((tmp_path / "work" / "cache" / "embeddings").glob("*/*.safetensors"))
     left = shard.with_name(f".{shard.name}.999999999.tmp")
