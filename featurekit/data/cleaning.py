@@ -342,7 +342,7 @@ def _read_files(
 
     def read(path: str) -> tuple[str, str]:
         if not path or "\0" in path:
-            return "", "bad_path" if path else "missing_file"
+            return "", "bad_path" if path else "no_path"
         if isinstance(root, UrlPath):
             return _read_in_bucket(root / path, root, content_of)
         file = os.path.join(root, path)  # noqa: PTH118 — half a million paths; pathlib takes ten times as long

@@ -63,6 +63,7 @@ REASONS: dict[str, str] = {
     "repeated_row": "the data set lists the same face twice",
     "bad_path": "the path is not a valid file path",
     "outside_root": "the path leads outside the folder of the data set",
+    "no_path": "the cell with the path of the image is empty or means a missing value",
     "missing_file": "the file does not exist",
     "unreadable": "the file exists but cannot be read",
     "unparsable_name": "the labels cannot be read from the file name",

@@ -286,7 +286,7 @@ def test_rows_of_missing_files_and_of_files_outside_have_their_reasons(only_in_t
         project=tmp_path / "work",
         progress=False,
     )
-    reasons = ["", "missing_file", "outside_root", "outside_root", "missing_file", ""]
+    reasons = ["", "missing_file", "outside_root", "outside_root", "no_path", ""]
     assert data.table["reason"].to_list() == reasons
     assert data.table["image_path"].iloc[5] == "s1_0.png"
 

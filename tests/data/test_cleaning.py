@@ -42,7 +42,7 @@ def test_a_missing_file_is_a_row_with_its_labels(tmp_path):
 @pytest.mark.parametrize(
     ("path", "reason"),
     [
-        ("", "missing_file"),
+        ("", "no_path"),
         ("folder", "unreadable"),
         ("folder/..", "unreadable"),
         ("a.jpg/b.jpg", "missing_file"),

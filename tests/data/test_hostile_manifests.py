@@ -62,7 +62,7 @@ ROWS = {
     "socket": ("socket.png", "unreadable"),
     "folder": ("sub", "unreadable"),
     "the root itself": ("./.", "unreadable"),
-    "a dot, as some programs write what is missing": (".", "missing_file"),
+    "a dot, as some programs write what is missing": (".", "no_path"),
     "through a file": ("good.png/x", "missing_file"),
     "through a pipe": ("pipe.png/x", "missing_file"),
     # Names.
@@ -78,8 +78,8 @@ ROWS = {
     "half a letter": ("\ud800.png", "bad_path"),
     "too long": ("x" * 300, "bad_path"),
     "too deep": ("x/" * 5000, "bad_path"),
-    "empty": ("", "missing_file"),
-    "blank": ("   ", "missing_file"),
+    "empty": ("", "no_path"),
+    "blank": ("   ", "no_path"),
     # Of other systems, and addresses.
     "drive": ("C:\\Windows\\win.ini", "missing_file"),
     "drive without a stroke": ("C:secret.csv", "missing_file"),

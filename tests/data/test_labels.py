@@ -243,12 +243,16 @@ def test_u_is_an_unknown_gender_and_somebody_or_a_label_elsewhere(tmp_path):
     assert manifest.subjects.tolist() == ["U", "V"]
 
 
-def test_a_path_that_says_nothing_is_no_file(tmp_path):
-    (tmp_path / "faces.csv").write_text("image_path,age\n1.jpg,30\nnan,30\nNone,30\n-,30\n")
+def test_a_path_that_says_nothing_is_no_path_and_the_user_is_told_so(tmp_path, featurekit):
+    (tmp_path / "faces.csv").write_text("image_path,age\n1.jpg,30\nnan,30\nNone,30\n-,30\n,30\n")
     (tmp_path / "1.jpg").write_text("one")
     table = prepare("table", tmp_path / "faces.csv").table
-    assert table["reason"].tolist() == ["", "missing_file", "missing_file", "missing_file"]
-    assert table["image_path"].tolist() == ["1.jpg", "", "", ""]
+    assert table["reason"].tolist() == ["", "no_path", "no_path", "no_path", "no_path"]
+    assert table["image_path"].tolist() == ["1.jpg", "", "", "", ""]
+    code, output, errors = featurekit("prepare", "table", tmp_path / "faces.csv")
+    assert code == 0
+    assert "no path\t4\n" in output
+    assert "row 5, '': the cell with the path of the image is empty or means a missing value\n" in errors
 
 
 def test_none_is_missing_aloud_and_a_label_if_one_says_so(featurekit, tmp_path):
