@@ -121,6 +121,26 @@ def notes_of_misplaced(paths: Iterable[str], root: Path) -> list[str]:
     return notes
 
 
+def notes_of_links(paths: Iterable[str], root: Path) -> list[str]:
+    """Return a note about links that lead out of root, e.g. because the images are stored once and linked.
+
+    Args:
+        paths: paths that lead out of root.
+        root: folder of the images.
+    """
+    # Any other path leads out by its own words: it begins with / or has a part "..".
+    linked = [
+        path for path in dict.fromkeys(paths) if not path.startswith("/") and ".." not in path.split("/")
+    ]
+    if not linked:
+        return []
+    return [
+        f"Links that lead outside the folder of the data set: {len(linked):,} (first: '{linked[0]}')."
+        " featurekit does not follow them. Copy the data set together with the files that the links point to:"
+        f" cp -RL '{root}' COPY"
+    ]
+
+
 def _beginning_too_much(path: str, paths: Iterable[str], root: Path) -> str:
     """Say that the paths are right except for their beginning, "" if they are not."""
     parts = path.split("/")

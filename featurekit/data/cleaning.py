@@ -20,7 +20,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurekit.data._labels import Changes, clean_labels, clean_subjects, notes_of_missing, shortened
-from featurekit.data._names import look_alikes, notes_of, notes_of_misplaced
+from featurekit.data._names import look_alikes, notes_of, notes_of_links, notes_of_misplaced
 from featurekit.data.cells import POSSIBLE_AGE, USUAL, BadCell, Missing, impossible_years
 from featurekit.data.datasets import RawRows, unique_ids
 from featurekit.data.manifest import COLUMNS, REASONS, Manifest, label_names
@@ -138,6 +138,7 @@ def _read_contents(
     notes = notes_of(same, others)
     if not isinstance(root, UrlPath):
         notes += notes_of_misplaced(table["image_path"][is_misplaced], root)
+        notes += notes_of_links(table["image_path"][found == "outside_root"], root)
     return notes
 
 

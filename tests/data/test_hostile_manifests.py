@@ -165,8 +165,9 @@ def test_a_hostile_row_is_refused_with_its_number_and_its_reason(name, data, tmp
     rows.to_parquet(tmp_path / "faces.parquet")
     code, output, errors = prepared(harmless, tmp_path / "faces.parquet")
     assert code == 0
-    # Addresses on the web are also told all together, with what to do about them.
-    about_rows = [line for line in errors.splitlines() if "Paths that are web addresses: 1" not in line]
+    # Addresses on the web, and links, are also told all together, with what to do about them.
+    together = ("Paths that are web addresses: 1", "Links that lead outside the folder of the data set: 1")
+    about_rows = [line for line in errors.splitlines() if not any(text in line for text in together)]
     assert len(about_rows) == 1
     assert about_rows[0].startswith("warning: row 2, '")
     assert about_rows[0].endswith(f"': {REASONS[reason]}")
@@ -401,7 +402,9 @@ def test_a_linked_folder_is_one_row_and_nobody_looks_into_it(data_set, to, tmp_p
     code, output, errors = harmless("prepare", data_set, tmp_path / "data")
     assert code == 0
     assert "rows\t3\n" in output
-    assert errors == "warning: row 2, 'female/more': the path leads outside the folder of the data set\n"
+    about_links, about_row = errors.splitlines()
+    assert about_links.startswith("warning: Links that lead outside the folder of the data set: 1 ")
+    assert about_row == "warning: row 2, 'female/more': the path leads outside the folder of the data set"
 
 
 def test_the_folder_of_utkface_is_no_way_out(tmp_path, harmless):

@@ -217,6 +217,23 @@ def test_a_class_folder_that_is_a_link_outside_is_refused_with_what_to_type(tmp_
     )
 
 
+@pytest.mark.parametrize("n_copied", [0, 1])
+def test_linked_images_are_not_read_and_the_user_is_told_what_to_type(n_copied, tmp_path, featurekit):
+    names = ["glad/1.jpg", "glad/2.jpg", "sad/3.jpg"]
+    folder_with(tmp_path / "data", *names[:n_copied])
+    folder_with(tmp_path / "elsewhere", *names)
+    for name in names[n_copied:]:
+        (tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "data" / name).symlink_to(tmp_path / "elsewhere" / name)
+    code, _, errors = featurekit("prepare", "image_folder", tmp_path / "data", "-o", "target=mood")
+    assert code == (0 if n_copied else 1)
+    assert (
+        f"Links that lead outside the folder of the data set: {3 - n_copied} (first: '{names[n_copied]}')."
+        " featurekit does not follow them. Copy the data set together with the files that the links point"
+        f" to: cp -RL '{tmp_path}/data' COPY\n"
+    ) in errors
+
+
 def test_a_class_folder_that_is_a_link_to_nothing_is_refused(tmp_path):
     folder_with(tmp_path, "glad/1.jpg")
     (tmp_path / "sad").symlink_to("gone")

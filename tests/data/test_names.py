@@ -55,6 +55,15 @@ def test_a_missing_file_without_a_near_match_is_not_talked_about(name, tmp_path)
     assert "notes" not in manifest.info
 
 
+def test_a_path_that_leads_outside_by_its_words_is_not_called_a_link(tmp_path):
+    pictures(tmp_path / "secret", a="one")
+    (tmp_path / "data").mkdir()
+    paths = ["../secret/a.jpg", str(tmp_path / "secret" / "a.jpg")]
+    manifest = judged(tmp_path / "data", image_path=paths, age=[30, 30])
+    assert manifest.table["reason"].tolist() == ["outside_root"] * 2
+    assert "notes" not in manifest.info
+
+
 def test_no_name_is_looked_for_outside_the_folder(tmp_path):
     pictures(tmp_path / "secret", IMG="one")
     (tmp_path / "data").mkdir()
