@@ -397,5 +397,5 @@ def check_training_labels(target: Target, y: NDArray[Any]) -> None:
             f"All training faces have the same {target.name}, {y[0]:g}, so nothing can be learned about it."
             if target.is_regression
             else f"All training faces are {target.classes[int(y[0])]}, but {target.name} needs at least two"
-            " classes."
+            " classes. Label faces of another class."
         )

@@ -182,7 +182,8 @@ def make_ready(
             check_target(seen, folds, found, name, classes)
         except (FoldError, TargetError) as error:
             if not skip or rare == "refuse":
-                raise
+                others = " To fit the other targets, name only those with --target." if names[1:] else ""
+                raise type(error)(f"{error.args[0]}{others}") from error
             first = first or error
             say(f"{name} is not fitted: {error}")
             continue

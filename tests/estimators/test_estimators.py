@@ -28,7 +28,8 @@ def clouds(n: int = 120, n_classes: int = 3, dim: int = 6, apart: float = 2.0, s
         (
             GENDER,
             [1, 1, 1],
-            r"^All training faces are male, but gender needs at least two classes\.$",
+            r"^All training faces are male, but gender needs at least two classes\. Label faces of another"
+            r" class\.$",
         ),
         (
             AGE,

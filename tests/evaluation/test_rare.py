@@ -23,6 +23,7 @@ from featurekit.evaluation.planning import plan
 from featurekit.evaluation.readiness import make_ready
 from featurekit.evaluation.results import Run, load_runs
 from featurekit.faces.settings import default_settings
+from featurekit.naming import Caller
 from tests.evaluation.made_up import one_line
 
 
@@ -367,3 +368,20 @@ def test_official_folds_that_do_not_test_a_class_are_named_without_advice_to_cha
         "Not every fold tests every class of mood: missing are ill in fold 3; sad in folds 2, 3. The balanced"
         " accuracy of such a fold is the mean over the other classes."
     ]
+
+
+def test_a_constant_target_is_refused_with_how_to_fit_the_others(world, monkeypatch):
+    manifest = world[0]
+    manifest.table["mood"] = "glad"
+    folds, found, said = make_fold_set("trial", manifest), np.ones(24, bool), []
+    why = "All training faces are glad, but mood needs at least two classes. Label faces of another class."
+    with pytest.raises(TargetError) as of_one:
+        make_ready(manifest, folds, found, ["mood"], say=said.append)
+    with pytest.raises(TargetError) as of_two:
+        make_ready(manifest, folds, found, ["gender", "mood"], say=said.append)
+    assert str(of_one.value) == why
+    assert str(of_two.value) == f"{why} To fit the other targets, name only those with --target."
+    monkeypatch.setattr(Caller, "is_command_line", False)
+    assert str(of_two.value) == f"{why} To fit the other targets, name only those with target."
+    make_ready(manifest, folds, found, ["gender", "mood"], skip=True, say=said.append)
+    assert f"mood is not fitted: {why}" in said
