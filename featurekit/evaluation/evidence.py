@@ -229,17 +229,9 @@ def gather(
         ModelError: there are no faces on one side of a legal age.
     """
     margins = _margins(margin_points, margin_years)
-    outcomes = collect(
-        folder, [run.name for run in runs], manifest, quality_of=_quality_of(folder, runs, manifest)
-    )
+    outcomes = _outcomes_of(folder, runs, manifest)
     if not outcomes.tables:
         return None
-    for run in runs:
-        if run.name in outcomes.tables and not _are_of(run, outcomes.tables[run.name]):
-            raise WorkspaceError(
-                f"The stored predictions of {run.name} do not give its scores, so they were changed"
-                f" or are those of another run. Fit it again: {run.command or 'featurekit fit'}"
-            )
     tables = {**outcomes.tables, "faces": outcomes.labels.reset_index()}
     hashes = {name: hash_of(table) for name, table in tables.items()}
     stored = (one for one in (known, Evidence.load(folder)) if one and one.of == hashes and one.seed == seed)
@@ -257,6 +249,19 @@ def gather(
         return found
     found.save(folder)
     return Evidence.load(folder)  # with the rounded digits that any later report will read
+
+
+def _outcomes_of(folder: Path, runs: Sequence[Run], manifest: Manifest | None) -> Outcomes:
+    """Return the outcomes of runs; raise WorkspaceError if those of a run do not give its scores."""
+    quality_of = _quality_of(folder, runs, manifest)
+    outcomes = collect(folder, [run.name for run in runs], manifest, quality_of=quality_of)
+    for run in runs:
+        if run.name in outcomes.tables and not _are_of(run, outcomes.tables[run.name]):
+            raise WorkspaceError(
+                f"The stored predictions of {run.name} do not give its scores, so they were changed"
+                f" or are those of another run. Fit it again: {run.command or 'featurekit fit'}"
+            )
+    return outcomes
 
 
 def _are_of(run: Run, table: pd.DataFrame) -> bool:
