@@ -190,6 +190,11 @@ class Registry(Generic[Member]):
         self[name]
         return self._origins.get(name, (BUILTIN, ""))[0]
 
+    def is_installed(self, member: Member) -> bool:
+        """Whether a member is featurekit's or a package's, so that another process has it by its name."""
+        package, _ = self._origins.get(member.name, (BUILTIN, ""))
+        return self._members.get(member.name) is member and package != SESSION
+
     def code_of(self, name: str, version: str) -> str:
         """Return the version of a member's code, as stored in a recipe (the settings of an embedding).
 

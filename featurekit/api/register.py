@@ -11,6 +11,7 @@ packages are taken, and cannot be registered again.
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 from types import CodeType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
@@ -341,13 +342,18 @@ def _grid(name: str, grid: Any) -> "Callable[[Target], Mapping[str, Sequence[Any
             raise RegistrationError(
                 f"The grid of {name} has {given!r} for {parameter}: it must be a list of values to try."
             )
-    return lambda target: values
+    return partial(_for_any_target, values)
+
+
+# Functions of the module instead of lambdas, so that results with a registered model can be pickled.
+def _for_any_target(values: Mapping[str, Sequence[Any]], target: "Target") -> Mapping[str, Sequence[Any]]:
+    return values
 
 
 def _kind(name: str, estimator: Any, trusted_types: tuple[str, ...]) -> "ClassifierKind":
     """Return an estimator, its class, or a function that makes one, as a kind of model."""
     from featurekit.estimators import ClassifierKind
-    from featurekit.estimators.given import INSIDE, as_classifier, kind_to_register, types_that_are_saved
+    from featurekit.estimators.given import INSIDE, kind_to_register, types_that_are_saved
 
     if inspect.isclass(estimator):
         try:
@@ -360,17 +366,20 @@ def _kind(name: str, estimator: Any, trusted_types: tuple[str, ...]) -> "Classif
     if not inspect.isfunction(estimator):
         return kind_to_register(estimator, name, trusted_types)
 
-    def make(target: "Target", random_state: int, n_jobs: int) -> "Classifier":
-        return as_classifier(estimator(target, random_state, n_jobs), random_state, n_jobs)
-
     return ClassifierKind(
         name=name,
         about=f"made by the function {estimator.__qualname__}",
-        make=make,
+        make=partial(_made_by, estimator),
         is_given=True,
         trusted_types=(*INSIDE, *trusted_types),
         more_trusted=types_that_are_saved,
     )
+
+
+def _made_by(function: Callable[..., Any], target: "Target", random_state: int, n_jobs: int) -> "Classifier":
+    from featurekit.estimators.given import as_classifier
+
+    return as_classifier(function(target, random_state, n_jobs), random_state, n_jobs)
 
 
 def _version(name: str, version: str | None, function: Callable[..., Any], registry: Registry[Any]) -> str:

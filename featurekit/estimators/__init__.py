@@ -273,10 +273,18 @@ class ClassifierKind:
         """Dotted names of the types that a saved model may contain; no model file can add to them."""
         return (*PLAIN_TYPES, *self.trusted_types, *(self.more_trusted() if self.more_trusted else ()))
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Pickle a classifier that is installed as its name, because its functions may be lambdas."""
+        return (_named, (self.name,)) if CLASSIFIERS.is_installed(self) else super().__reduce_ex__(protocol)
+
 
 CLASSIFIERS: Registry[ClassifierKind] = Registry(
     "model", "featurekit.estimators", ClassifierKind, "featurekit.estimators"
 )
+
+
+def _named(name: str) -> ClassifierKind:
+    return CLASSIFIERS[name]
 
 
 def classifier(

@@ -8,9 +8,10 @@ import importlib
 import inspect
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
+from featurekit.data.targets import Target
 from featurekit.errors import ModelError, UnknownNameError
 from featurekit.estimators import CLASSIFIERS, Classifier, ClassifierKind
 from featurekit.estimators._parameters import NO_PROBABILITIES as NO_PROBABILITIES
@@ -143,11 +144,22 @@ def kind_to_register(estimator: Any, name: str, trusted_types: Sequence[str] = (
     return ClassifierKind(
         name=name,
         about=f"{path}, with its own parameters, on unscaled vectors",
-        make=lambda target, random_state, n_jobs: as_classifier(clone(estimator), random_state, n_jobs),
-        reads_target=lambda target: target.is_regression == of_years,
+        make=partial(_made_of, estimator),
+        reads_target=partial(_is_predicted, of_years),
         is_given=True,
         trusted_types=(*INSIDE, *types) if types else (),
     )
+
+
+# These are functions of the module, so that a kind, and results that hold it, can be pickled.
+def _made_of(estimator: Any, target: Target, random_state: int, n_jobs: int) -> Classifier:
+    from sklearn.base import clone
+
+    return as_classifier(clone(estimator), random_state, n_jobs)
+
+
+def _is_predicted(of_years: bool, target: Target) -> bool:
+    return target.is_regression == of_years
 
 
 def as_classifier(estimator: Any, random_state: int, n_jobs: int) -> Classifier:

@@ -1,5 +1,7 @@
 """What a notebook registers is used by its name, as what comes with featurekit is."""
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +12,7 @@ from sklearn.tree import DecisionTreeClassifier  # noqa: TID253
 import featurekit as fk
 from featurekit.checks.base import CHECKS
 from featurekit.data.datasets import DATASETS
-from featurekit.data.targets import AGE, GENDER
+from featurekit.data.targets import AGE, GENDER, Target
 from featurekit.embeddings.recipe import make_recipes
 from featurekit.errors import EmbeddingError, ManifestError, ModelError, RegistrationError, WorkspaceError
 from featurekit.estimators import CLASSIFIERS, Resources
@@ -60,6 +62,19 @@ def embedded(portraits):
         return data, fk.embed(data, features, detector=detector, n_jobs=1, project=work, progress=False)
 
     return embed
+
+
+def made_with_c(target, random_state, n_jobs):
+    return LogisticRegression(C=2)
+
+
+@pytest.mark.parametrize("estimator", [LogisticRegression(C=10), made_with_c])
+def test_a_registered_estimator_with_a_grid_can_be_pickled(estimator):
+    fk.register_estimator("my_lr", estimator, about="linear", grid={"C": [1, 2]})
+    again = pickle.loads(pickle.dumps(CLASSIFIERS["my_lr"]))
+    target = Target("smile", ("no", "yes"))
+    assert again.make(target, 0, 1).model.C == CLASSIFIERS["my_lr"].make(target, 0, 1).model.C
+    assert again.grid(target) == {"C": [1, 2]}
 
 
 def test_a_notebook_brings_a_member_of_each_kind_and_uses_them_by_name(portraits, embedded):

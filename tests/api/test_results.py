@@ -1,6 +1,7 @@
 """Results to hold: the numbers of the command line and of the report, and the model that it saves."""
 
 import json
+import pickle
 import re
 import zipfile
 from pathlib import Path
@@ -172,6 +173,16 @@ def test_scikit_learns_estimators_stand_beside_ours_under_names_of_ones_own(data
     model = results["strong"].fit(data, X)
     with pytest.raises(ModelError, match="strong"):
         model.save(how["project"].folder.models / "strong")
+
+
+def test_pickled_results_have_the_same_frame(data, X, how):
+    from sklearn.linear_model import LogisticRegression
+
+    models = {"svm": "svm", "majority": "majority", "linear": LogisticRegression(C=2)}
+    results = fk.evaluate(data, X, models, target="gender", **how)
+    again = pickle.loads(pickle.dumps(results))
+    pd.testing.assert_frame_equal(again.frame(), results.frame())
+    assert again["linear"].fit(data, X).classes == ("female", "male")
 
 
 def test_an_estimator_without_probabilities_is_scored_and_says_so(data, X, how):

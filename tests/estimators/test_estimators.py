@@ -1,5 +1,7 @@
 """What the smaller estimators decide, on faces made up so that the right decision is known."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -132,3 +134,8 @@ def test_parameters_can_be_read_and_set_by_name():
     with pytest.raises(ValueError, match="Invalid parameter 'c' for estimator SVM"):
         svm.set_params(c=1)
     assert CLASSIFIERS["mlp"].make(AGE, 0, 1).shown_parameters()["model"] == "MLPRegressor"
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS.names())
+def test_a_classifier_is_pickled_as_its_name(name):
+    assert pickle.loads(pickle.dumps(CLASSIFIERS[name])) is CLASSIFIERS[name]
