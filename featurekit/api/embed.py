@@ -172,7 +172,7 @@ class Embeddings:
         label: str | None = None,
         results: HasRuns | None = None,
         model: str | None = None,
-        seed: int = 0,
+        seed: int | None = None,
         progress: Shown = True,
     ) -> VectorMapDisplay:
         """Map the faces in two dimensions of their vectors, colored by label and by the error of a model.
@@ -188,7 +188,7 @@ class Embeddings:
             results: results from `fk.evaluate` or `fk.load_results`, for the errors of a model; None for a
                 map without errors.
             model: name of the model; None for the best one of the label, on these features if there is one.
-            seed: seed of the random number generator.
+            seed: seed of the random numbers of "umap", and of "pca" with many or long vectors; None for 0.
             progress: whether to show a progress bar.
 
         Returns:
@@ -200,7 +200,8 @@ class Embeddings:
             UnknownNameError: there is no such method or model.
             TargetError: the data set has no such label.
             EngineError: UMAP is not installed.
-            WorkspaceError: the predictions of the model are missing, or no run can be compared.
+            WorkspaceError: the predictions of the model are missing, no run can be compared, or the seed
+                has no effect.
 
         Example:
             >>> import featurekit as fk

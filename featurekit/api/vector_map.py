@@ -13,7 +13,7 @@ from featurekit.api.telling import Shown, note, shown
 from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
 from featurekit.embeddings.index import Ledger, recipe_of, some_ledger_of
-from featurekit.embeddings.plane import check_method, plane_of
+from featurekit.embeddings.plane import check_method, plane_of, refuse_unused_seed
 from featurekit.embeddings.vectors import open_vectors
 from featurekit.errors import EmbeddingError, TargetError, UnknownNameError, WorkspaceError
 from featurekit.estimators.fitted_features import frozen, short_name
@@ -50,7 +50,7 @@ def map_in(
     label: str | None = None,
     results: HasRuns | None = None,
     model: str | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     progress: Shown = True,
 ) -> VectorMapDisplay:
     """Map the vectors of some features of a record; see Embeddings.map()."""
@@ -67,6 +67,7 @@ def map_in(
     reader = open_vectors(data, recipes, ledger.settings, Store(place.folder.cache))
     with shown(progress, "mapping", "vectors") as told:
         plane = plane_of(reader, method, seed=seed, progress=told)
+    refuse_unused_seed(plane, seed)
     values = data.table[target.name].iloc[plane.rows]
     is_labelled = data.labelled(target)[plane.rows]
     labels: NDArray[Any] = (

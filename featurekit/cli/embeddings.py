@@ -48,7 +48,14 @@ ModelOfErrors = Annotated[
 Output = Annotated[
     Path, typer.Option(help="Image to write, ending in .png. The table is beside it, as .csv.")
 ]
-Seed = Annotated[int, typer.Option(help="Seed of the random numbers.", min=0, max=LARGEST_SEED)]
+Seed = Annotated[
+    int | None,
+    typer.Option(
+        help="Seed of the random numbers, for umap, and for pca with many or long vectors. Default: 0.",
+        min=0,
+        max=LARGEST_SEED,
+    ),
+]
 
 
 def embeddings_describe(
@@ -107,7 +114,7 @@ def embeddings_map(
     name: ComparisonName = None,
     model: ModelOfErrors = None,
     output: Output = Path("map.png"),
-    seed: Seed = 0,
+    seed: Seed = None,
 ) -> None:
     """Draw a map of the faces by their vectors, colored by label and by the error of a model.
 

@@ -50,7 +50,15 @@ Output = Annotated[
     Path | None, typer.Option(help="File of the marks, ending in .csv. Default: marks.csv in the workspace.")
 ]
 Port = Annotated[int, typer.Option(help="Port to listen on; 0 means any free one.", min=0, max=_LAST_PORT)]
-Seed = Annotated[int, typer.Option(help="Seed of the random numbers.", min=0, max=LARGEST_SEED)]
+Seed = Annotated[
+    int | None,
+    typer.Option(
+        help="Seed of the random numbers, for umap, for pca with many or long vectors, and to draw the faces"
+        " to show if they are too many. Default: 0.",
+        min=0,
+        max=LARGEST_SEED,
+    ),
+]
 
 
 def explore(
@@ -61,7 +69,7 @@ def explore(
     model: Model = None,
     output: Output = None,
     port: Port = 0,
-    seed: Seed = 0,
+    seed: Seed = None,
 ) -> None:
     """Show the faces on a local page: a map, filters, nearest neighbours, suspicious labels, and marks.
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurekit.embeddings.vectors import VectorReader
-from featurekit.errors import EmbeddingError, EngineError, UnknownNameError
+from featurekit.errors import EmbeddingError, EngineError, UnknownNameError, WorkspaceError
 from featurekit.progress import Progress
 from featurekit.registry import unknown
 from featurekit.threads import one_blas_thread
@@ -40,6 +40,7 @@ class Plane:
         n_fitted: number of vectors that the principal components were fitted on.
         n_all: number of all vectors; more than the places if UMAP has a sample.
         length: number of values in a vector.
+        is_random: whether the places depend on the seed.
     """
 
     method: str
@@ -49,6 +50,7 @@ class Plane:
     n_fitted: int
     n_all: int
     length: int
+    is_random: bool
 
 
 def check_method(method: str) -> None:
@@ -64,8 +66,21 @@ def check_method(method: str) -> None:
         _umap()
 
 
+def refuse_unused_seed(plane: Plane, seed: int | None) -> None:
+    """Raise an error if a seed was given for a map that does not depend on it.
+
+    Raises:
+        WorkspaceError: it was.
+    """
+    if seed is not None and not plane.is_random:
+        raise WorkspaceError(
+            f"--seed {seed} has no effect: --method pca draws no random numbers for these"
+            f" {plane.n_all:,} vectors. Leave it out."
+        )
+
+
 def plane_of(
-    reader: VectorReader, method: str = "pca", *, seed: int = 0, progress: Progress | None = None
+    reader: VectorReader, method: str = "pca", *, seed: int | None = None, progress: Progress | None = None
 ) -> Plane:
     """Return two dimensions of vectors.
 
@@ -78,7 +93,7 @@ def plane_of(
     Args:
         reader: the vectors.
         method: "pca" or "umap".
-        seed: seed of the random number generator.
+        seed: seed of the random number generator; None for 0.
         progress: called with (vectors placed, vectors to place).
 
     Raises:
@@ -94,6 +109,7 @@ def plane_of(
             f"A map needs at least {fewest} faces and vectors of at least 2 numbers. There are {n_all} faces,"
             f" and the vectors have {length} numbers."
         )
+    seed = seed or 0
     rng = np.random.default_rng(seed)
     most = max(min(MOST_FITTED, _NUMBERS_FITTED // length), 3)
     with one_blas_thread():
@@ -115,6 +131,7 @@ def plane_of(
         n_fitted=min(n_all, most),
         n_all=n_all,
         length=length,
+        is_random=method == "umap" or n_all > most or components.is_random,
     )
 
 
@@ -147,6 +164,11 @@ class _Components:
         # The solver is exact for short vectors, and randomized for long ones.
         self._pca: Any = PCA(n, svd_solver="auto", iterated_power=10, random_state=seed, copy=False)
         self._pca.fit(self._standardized(vectors))
+
+    @property
+    def is_random(self) -> bool:
+        """Whether they depend on the seed."""
+        return bool(self._pca._fit_svd_solver == "randomized")
 
     @property
     def shares(self) -> tuple[float, float]:

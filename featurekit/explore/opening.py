@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
 from featurekit.embeddings.index import Ledger, recipe_of, some_ledger_of
-from featurekit.embeddings.plane import Plane, check_method, plane_of
+from featurekit.embeddings.plane import Plane, check_method, plane_of, refuse_unused_seed
 from featurekit.embeddings.vectors import faces_recipe, open_vectors
 from featurekit.errors import EmbeddingError
 from featurekit.estimators.fitted_features import frozen, short_name
@@ -94,7 +94,7 @@ def explore(
     method: str = "pca",
     results: HasRuns | None = None,
     model: str | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     progress: Progress | None = None,
 ) -> Explorer:
     """Gather what the page shows.
@@ -107,7 +107,7 @@ def explore(
         method: "pca" or "umap", how the faces are placed on the map.
         results: results of a comparison; None for a page without predictions.
         model: name of the model whose predictions are shown; None for the best one of each target.
-        seed: seed of the random number generator.
+        seed: seed of the random number generator; None for 0.
         progress: called with (vectors placed, vectors to place).
 
     Raises:
@@ -154,7 +154,7 @@ def _usual(ledger: Ledger) -> tuple[str, ...]:
 
 
 def _chosen(
-    plane: Plane, data: Manifest, judgements: Sequence[Judgement], marked: Collection[str], seed: int
+    plane: Plane, data: Manifest, judgements: Sequence[Judgement], marked: Collection[str], seed: int | None
 ) -> tuple[NDArray[np.intp], int]:
     """Return the positions on the map of the faces that the page shows, increasing, and how many there are.
 
@@ -163,6 +163,7 @@ def _chosen(
 
     Raises:
         EmbeddingError: there are none.
+        WorkspaceError: a seed is given, and neither the map nor the choice depends on it.
     """
     is_marked = np.isin(data.table["face_id"].to_numpy(dtype=str)[plane.rows], list(marked))
     shown = np.flatnonzero(data.usable[plane.rows] | is_marked)
@@ -173,11 +174,13 @@ def _chosen(
         )
     n_all = len(shown)
     most = min(MOST_FACES, _MOST_NUMBERS // plane.length)
-    if len(shown) > most:
+    if len(shown) <= most:
+        refuse_unused_seed(plane, seed)
+    else:
         is_first = is_marked.copy()
         for one in judgements:
             is_first |= one.suspicion > 0
-        mixed = np.random.default_rng(seed).permutation(shown)
+        mixed = np.random.default_rng(seed or 0).permutation(shown)
         shown = np.sort(mixed[np.argsort(~is_first[mixed], kind="stable")][:most])
     return shown, n_all
 

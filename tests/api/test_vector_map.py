@@ -76,6 +76,8 @@ def test_what_is_asked_wrongly_is_one_line(X):
         X.map(model="svm")
     with pytest.raises(UnknownNameError, match="Unknown method 'tsne'"):
         X.map("tsne")
+    with pytest.raises(WorkspaceError, match=r"^seed=7 has no effect: method='pca' draws no random numbers"):
+        X.map(seed=7)
     with pytest.raises(TargetError, match="height"):
         X.map(label="height")
 

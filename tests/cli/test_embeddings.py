@@ -71,6 +71,10 @@ def test_a_map_is_written_as_image_and_table(featurekit, extracted, tmp_path, on
         ("--output", "map.pdf"): "A map is a .png file",
         ("--features", "mean_colour"): "Did you mean 'mean_color'?",
         ("--method", "pac"): "Did you mean 'pca'?",
+        (
+            "--seed",
+            "0",
+        ): "--seed 0 has no effect: --method pca draws no random numbers for these 24",
         ("--name", "nothing"): "There are no runs in",
         ("--model", "svm"): "There are no runs in",
     }.items():

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from featurekit.embeddings import plane
-from featurekit.embeddings.plane import plane_of
-from featurekit.errors import EmbeddingError, EngineError, UnknownNameError
+from featurekit.embeddings.plane import plane_of, refuse_unused_seed
+from featurekit.errors import EmbeddingError, EngineError, UnknownNameError, WorkspaceError
 
 
 class InMemory:
@@ -78,6 +78,23 @@ def test_many_vectors_are_fitted_on_a_sample_and_read_in_pieces(monkeypatch):
     assert np.corrcoef(found.places[:, 0] * signs[0], expected[:, 0])[0, 1] > 0.99
     np.testing.assert_array_equal(plane_of(reader).places, found.places)
     assert not np.array_equal(plane_of(reader, seed=1).places, found.places)
+    refuse_unused_seed(found, 1)
+
+
+@pytest.mark.parametrize(("n", "dim", "is_random"), [(40, 6, False), (30, 90, False), (40, 1100, True)])
+def test_a_seed_is_refused_where_it_changes_no_place(n, dim, is_random):
+    reader = InMemory(make_vectors(n, dim))
+    found, other = (plane_of(reader, seed=seed) for seed in (0, 1))
+    assert np.array_equal(found.places, other.places) != is_random
+    refuse_unused_seed(found, None)
+    if is_random:
+        refuse_unused_seed(found, 0)
+    else:
+        with pytest.raises(
+            WorkspaceError,
+            match=rf"seed.0 has no effect: .* draws no random numbers for these {n} vectors\. Leave it out\.",
+        ):
+            refuse_unused_seed(found, 0)
 
 
 def test_what_cannot_be_mapped_is_one_clear_line(monkeypatch):

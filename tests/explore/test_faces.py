@@ -156,6 +156,8 @@ def test_of_many_faces_some_are_shown_those_with_marks_and_suspicious_labels_fir
     other = next(row for row in range(60) if row not in read["rows"])
     assert page.thumbnail(other) is None
     assert page.neighbours(other) is None
+    others = open_page(project, tmp_path / "marks.csv", seed=1)  # are drawn with another seed
+    assert json.loads(others.page)["rows"] != read["rows"]
 
 
 def test_an_excluded_face_is_shown_while_it_has_its_mark(project, tmp_path):
@@ -188,6 +190,11 @@ def test_the_page_knows_the_features_of_each_model_and_whether_it_was_asked_for(
             "vgg16:.* has not been extracted|vgg16 has not been extracted",
         ),
         ({"method": "tsne"}, UnknownNameError, "Unknown method 'tsne'"),
+        (
+            {"seed": 0},
+            WorkspaceError,
+            "seed 0 has no effect: .* draws no random numbers for these 60",
+        ),
         ({"model": "svn"}, UnknownNameError, "Unknown model of these results 'svn'"),
     ],
 )

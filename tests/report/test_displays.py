@@ -91,6 +91,7 @@ def make_map(**changes):
         n_fitted=40,
         n_all=60,
         length=512,
+        is_random=True,
     )
     facts = {"target": "Own", "features": "a+b", "plane": plane, "table": table, "label": "own"}
     facts |= {"classes": classes, "is_ordered": False, **changes}
