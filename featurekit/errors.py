@@ -1,6 +1,7 @@
 """Every error that featurekit raises on purpose.
 
     FeaturekitError
+    ├── ArgumentError *     an argument of a Python function whose type or number is not allowed
     ├── WorkspaceError      a step run before the step that it depends on, or a folder that cannot be used
     ├── ManifestError       a data set or manifest that cannot be used as it is
     ├── UnknownNameError *  a name that is unknown, e.g. of a backbone, model, detector or data set
@@ -31,6 +32,10 @@ class FeaturekitError(Exception):
 
     def __str__(self) -> str:
         return in_users_words(super().__str__())
+
+
+class ArgumentError(FeaturekitError, ValueError, TypeError):
+    """An argument of a Python function whose type is not allowed, or a number that is out of its range."""
 
 
 class WorkspaceError(FeaturekitError):

@@ -6,6 +6,7 @@ from dataclasses import asdict
 import pandas as pd
 
 from featurekit.api._of_results import OfResults
+from featurekit.checked import checked
 from featurekit.errors import ModelError, TargetError
 from featurekit.evaluation.ages import (
     LEGAL_AGES,
@@ -25,6 +26,7 @@ from featurekit.report.sections.assurance import points_of
 from featurekit.report.select import model_name
 
 
+@checked()
 class Ages(OfResults):
     """Tables on a model that predicts age in years: its errors by single year, and checks of a legal age.
 
@@ -32,7 +34,7 @@ class Ages(OfResults):
     name; without a name, it is the best trained model. Groups with fewer than 30 subjects have NaN.
     """
 
-    def errors(self, model: str | None = None, *, ages: Sequence[int] | None = None) -> pd.DataFrame:
+    def errors(self, model: str | None = None, *, ages: int | Sequence[int] | None = None) -> pd.DataFrame:
         """Return the errors of a model at each age in whole years, for all people and for each gender.
 
         Args:
@@ -81,7 +83,7 @@ class Ages(OfResults):
         found = errors_by_gender(outcomes, outcomes.tables[run.name], self._seed)
         return frames.group_errors_frame(found, model_name(run))
 
-    def bands(self, starts: Sequence[int] = YOUTH, *, model: str | None = None) -> pd.DataFrame:
+    def bands(self, starts: int | Sequence[int] = YOUTH, *, model: str | None = None) -> pd.DataFrame:
         """Return in which bands of age a model puts the people of each band.
 
         Args:
@@ -149,7 +151,7 @@ class Ages(OfResults):
 
     def thresholds(
         self,
-        legal_ages: Sequence[int] = LEGAL_AGES,
+        legal_ages: int | Sequence[int] = LEGAL_AGES,
         *,
         most_passing: float = MOST_PASSING,
         model: str | None = None,

@@ -13,6 +13,7 @@ from featurekit.averages.cells import FEWEST_SUBJECTS, CellFaces, cells_of
 from featurekit.averages.faces import MeanFaces, mean_faces
 from featurekit.averages.maps import SAMPLE, AverageMaps, check_sample, mean_maps, remove_maps, saved_model
 from featurekit.cache.store import Store
+from featurekit.checked import checked
 from featurekit.data.manifest import Manifest
 from featurekit.errors import FeaturekitError, TargetError, WorkspaceError
 from featurekit.evaluation.comparable import set_apart
@@ -40,6 +41,7 @@ class Average:
     files: tuple[Path, ...]
 
 
+@checked()
 class Averages(OfResults):
     """Mean faces and mean occlusion maps of the faces that a model predicts correctly or confuses.
 

@@ -11,6 +11,7 @@ import pandas as pd
 from featurekit.api.project import Project, project_of
 from featurekit.api.telling import SHOWN, Shown, note, shown, warn, warn_of_first
 from featurekit.cache.file_index import FileIndex
+from featurekit.checked import checked
 from featurekit.data.datasets import DATASETS
 from featurekit.data.manifest import REASONS, Manifest, refuse_foreign
 from featurekit.data.prepare import prepare, prepare_frame
@@ -43,12 +44,13 @@ class Dataset(Manifest):
     """
 
     @classmethod
+    @checked()
     def from_frame(
         cls,
         frame: pd.DataFrame,
         *,
         images: str,
-        labels: Mapping[str, str] | Sequence[str] = (),
+        labels: Mapping[str, str] | Sequence[str] | str = (),
         subject: str | None = None,
         root: str | Path = ".",
         name: str = "frame",
@@ -135,6 +137,7 @@ class Dataset(Manifest):
         return dataset_html(self)
 
 
+@checked()
 def load_dataset(
     name: str,
     path: str | Path | None = None,
@@ -196,7 +199,7 @@ def load_dataset(
 def _columns(
     frame: pd.DataFrame,
     images: str,
-    labels: Mapping[str, str] | Sequence[str],
+    labels: Mapping[str, str] | Sequence[str] | str,
     subject: str | None,
     fold: str | None,
     box: str | Sequence[str] | None,
@@ -205,8 +208,6 @@ def _columns(
 
     A column that is not named is not read, even if it has the name of a column of the manifest.
     """
-    if not isinstance(frame, pd.DataFrame):
-        raise ManifestError(f"The data must be a pandas DataFrame. Got {type(frame).__name__} instead.")
     if isinstance(labels, str):
         labels = [labels]
     # A column with the name of a known label, in upper or lower case, is read as that label.
@@ -216,8 +217,8 @@ def _columns(
         if isinstance(labels, Mapping)
         else {known.get(str(label).casefold(), str(label)): label for label in labels}
     )
-    for what, column in {"images": images, "subject": subject, "fold": fold, **wanted}.items():
-        if column is not None and not isinstance(column, str):
+    for what, column in wanted.items():
+        if not isinstance(column, str):
             raise ManifestError(
                 f"{what} must be the name of a column, as a str. Got {type(column).__name__} instead."
             )

@@ -16,6 +16,7 @@ from featurekit.api.project import Project, project_of
 from featurekit.api.telling import Shown, note, shown, warn_of_first
 from featurekit.api.vector_map import HasRuns, map_in
 from featurekit.cache.store import Store
+from featurekit.checked import checked
 from featurekit.data.manifest import Manifest
 from featurekit.embeddings.executors import Executor
 from featurekit.embeddings.extractor import Extraction
@@ -108,6 +109,7 @@ class Embeddings:
         rows = pd.Index(self.data.table["face_id"], name="face_id")
         return pd.Series(np.array(STATUSES, dtype=object)[self._statuses], index=rows, name="status")
 
+    @checked()
     def labels(self, target: str) -> "pd.Series[Any]":
         """Return the label of each vector's face, indexed by face_id; "" or NaN for a face without a label.
 
@@ -137,6 +139,7 @@ class Embeddings:
         ]
         return pd.DataFrame(self.vectors, index=pd.Index(self.face_ids, name="face_id"), columns=names)
 
+    @checked()
     def describe(self, *, n_jobs: int | None = None, progress: Shown = True) -> Description:
         """Describe the vectors of each network: norms, effective rank, near-constant columns, closest pairs.
 
@@ -165,6 +168,7 @@ class Embeddings:
             self.project, self.data, self.ledger, self.features, n_jobs=n_jobs, progress=progress
         )
 
+    @checked()
     def map(
         self,
         method: str = "pca",
@@ -236,6 +240,7 @@ class Embeddings:
         return embeddings_html(self.name, parts, counts, dataset=self.data.name)
 
 
+@checked("data")
 def embed(
     data: Manifest,
     features: str | Sequence[str] | None = None,

@@ -13,6 +13,7 @@ from featurekit.api.project import Project, project_of
 from featurekit.api.results import Results
 from featurekit.api.telling import Shown, note, say, shown, warn
 from featurekit.cache.store import Store
+from featurekit.checked import checked
 from featurekit.cluster import connected
 from featurekit.data.manifest import Manifest
 from featurekit.embeddings.executors.local import LocalExecutor
@@ -37,6 +38,7 @@ from featurekit.project import ComparisonFolder
 from featurekit.registry import unknown
 
 
+@checked("X")
 def evaluate(
     data: Manifest,
     X: Embeddings | str | Sequence[Embeddings | str] | None = None,
@@ -214,6 +216,7 @@ def evaluate(
     return Results(runs, folder, data, kinds={kind.name: kind for kind in kinds})
 
 
+@checked()
 def ensemble(
     results: Results, members: str | Sequence[str], *, weighted: bool = False, command: str | None = None
 ) -> Results:

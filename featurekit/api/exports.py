@@ -9,6 +9,7 @@ import pandas as pd
 from featurekit.api._of_results import OfResults
 from featurekit.api.telling import Shown, shown, warn
 from featurekit.cache.store import Store
+from featurekit.checked import checked
 from featurekit.data.manifest import Manifest
 from featurekit.errors import WorkspaceError
 from featurekit.evaluation.evidence import target_of
@@ -31,6 +32,7 @@ from featurekit.report.tables import frame_of, tables_of
 from featurekit.urls import place_of
 
 
+@checked()
 class Exports:
     """The runs of a comparison with their evidence, as far as the report and what leaves it need them.
 
@@ -65,7 +67,7 @@ class Exports:
         margin_years: float | None = None,
         xlsx: bool = False,
         pdf: bool = False,
-        legal_ages: Sequence[int] | None = None,
+        legal_ages: int | Sequence[int] | None = None,
         profile: str | None = None,
         progress: Shown = True,
     ) -> Path:

@@ -13,6 +13,7 @@ from featurekit.api.arguments import threads_of
 from featurekit.api.project import Project
 from featurekit.api.telling import shown
 from featurekit.cache.store import Store
+from featurekit.checked import check_arguments
 from featurekit.embeddings.of_photographs import OfPhotographs, vectors_of
 from featurekit.embeddings.recipe import make_recipes
 from featurekit.errors import EmbeddingError, ModelError
@@ -170,6 +171,9 @@ class FaceEmbedder(TransformerMixin, BaseEstimator):
         Raises:
             ModelError, UnknownNameError, WeightsError: as fit().
         """
+        # Of the others, cache and backbone have messages of their own, and verbose may be a number.
+        plain = ("mirror", "detector", "detector_weights", "device", "precision", "n_jobs")
+        check_arguments(FaceEmbedder.__init__, {name: getattr(self, name) for name in plain})
         for name, value, allowed in (
             ("choose", self.choose, _CHOICES),
             ("on_missing", self.on_missing, ("error", "nan")),

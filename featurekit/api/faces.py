@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from featurekit.api.arguments import images_of, threads_of, which_faces
 from featurekit.api.telling import Shown, shown
+from featurekit.checked import checked
 from featurekit.errors import PhotographError, UnknownNameError
 from featurekit.faces.align import TEMPLATES
 from featurekit.faces.face import STATUS_MEANINGS, Face
@@ -32,6 +33,7 @@ _MESSAGES = {**STATUS_MEANINGS, "ok": ""}
 _BLUE, _ORANGE = "#1f6fd6", "#ffb000"
 
 
+@checked()
 @dataclass(frozen=True, eq=False)
 class FoundFace:
     """A face on an image.
@@ -83,6 +85,7 @@ class FoundFace:
         )
 
 
+@checked()
 class FoundFaces(Sequence[FoundFace]):
     """The faces on images, as `fk.find_faces` returns them: a sequence of faces, in reading order.
 
@@ -198,6 +201,7 @@ class FoundFaces(Sequence[FoundFace]):
         ]
 
 
+@checked()
 def find_faces(
     images: Photographs,
     *,

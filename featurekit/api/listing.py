@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from featurekit.checked import checked
 from featurekit.errors import UnknownNameError
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def list_backbones() -> "pd.DataFrame":
     return pd.DataFrame(rows)
 
 
+@checked()
 def list_layers(backbone: str) -> "pd.DataFrame":
     """Return a table of the layers of a backbone that can be read.
 

@@ -13,6 +13,7 @@ from featurekit.api.project import Project, project_of
 from featurekit.api.telling import LOG, Shown, note, shown
 from featurekit.cache.file_index import FileIndex
 from featurekit.cache.store import Store
+from featurekit.checked import checked
 from featurekit.errors import ModelError, WorkspaceError
 from featurekit.evaluation.unused_options import unused_of_predict
 from featurekit.faces.photographs import Photograph, Photographs
@@ -25,6 +26,7 @@ from featurekit.text import readable_name
 from featurekit.urls import place_of
 
 
+@checked()
 class Model:
     """A fitted model, as `fk.load_model` and `results.best().fit(...)` return it.
 
@@ -222,6 +224,7 @@ class Model:
         return model_html(self._trained)
 
 
+@checked()
 class Explanations(Sequence[Any]):
     """A sequence of explanations of predictions, one for each face.
 
@@ -313,6 +316,7 @@ class Explanations(Sequence[Any]):
         return place
 
 
+@checked()
 def load_model(path: str | Path, *, project: Project | str | Path | None = None) -> Model:
     """Load a model that `model.save`, `fk.evaluate` or `featurekit fit` has saved.
 
@@ -334,6 +338,7 @@ def load_model(path: str | Path, *, project: Project | str | Path | None = None)
     return Model(TrainedModel.load(folder))
 
 
+@checked()
 def predict(
     images: Photographs,
     models: "Model | str | Path | Sequence[Model | str | Path] | None" = None,

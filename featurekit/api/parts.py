@@ -8,6 +8,7 @@ from featurekit.api.arguments import executor_of, images_of, which_faces
 from featurekit.api.model import Model, models_of
 from featurekit.api.project import Project
 from featurekit.api.telling import Shown, note, shown
+from featurekit.checked import checked
 from featurekit.embeddings.executors.ray import RayExecutor
 from featurekit.errors import EngineError, ModelError
 from featurekit.evaluation.unused_options import unused_of_predict
@@ -19,6 +20,7 @@ from featurekit.text import counted
 from featurekit.urls import place_of
 
 
+@checked()
 def predict_in_parts(
     images: Photographs,
     folder: str | Path,

@@ -1,6 +1,7 @@
 """The figures of results, such as `results.plot.accuracy()` and `results.plot.confusion("svm")`."""
 
 from featurekit.api._of_results import OfResults
+from featurekit.checked import checked
 from featurekit.errors import ModelError
 from featurekit.evaluation.ages import CELL
 from featurekit.evaluation.data_curve import load_curves
@@ -23,6 +24,7 @@ from featurekit.report.displays.slices import SlicesDisplay
 from featurekit.report.select import targets_of
 
 
+@checked()
 class Plots(OfResults):
     """The figures of some results.
 

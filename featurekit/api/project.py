@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from featurekit.checked import checked
 from featurekit.errors import WorkspaceError
 from featurekit.project import ProjectFolder
 from featurekit.urls import UrlPath, place_of
@@ -11,6 +12,7 @@ from featurekit.urls import UrlPath, place_of
 VARIABLE = "FEATUREKIT_WORKSPACE"
 
 
+@checked()
 class Project:
     """The folder in which an analysis stores its files.
 

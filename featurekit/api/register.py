@@ -17,6 +17,7 @@ from types import CodeType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from featurekit.api._members import checked_backbone, checked_dataset, checked_detector
+from featurekit.checked import checked
 from featurekit.errors import RegistrationError
 from featurekit.findings import Severity
 from featurekit.registry import SESSION, Registry, unknown
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
+@checked()
 def register_backbone(
     name: str,
     *,
@@ -104,6 +106,7 @@ def _add_backbone(
     BACKBONES.add(Backbone(**facts, compute=checked_backbone(name, compute, dim), version=version))
 
 
+@checked()
 def register_detector(
     name: str, *, about: str, settings: Mapping[str, Any] | None = None, version: str | None = None
 ) -> Callable[[Function], Function]:
@@ -159,8 +162,9 @@ def register_detector(
     return register
 
 
+@checked()
 def register_dataset(
-    name: str, *, about: str, licence: str, labels: Sequence[str] = ("age", "age_group", "gender")
+    name: str, *, about: str, licence: str, labels: Sequence[str] | str = ("age", "age_group", "gender")
 ) -> Callable[[Function], Function]:
     """Register the decorated function as a data set; it returns a table of the images in a folder or file.
 
@@ -213,6 +217,7 @@ def register_dataset(
     return register
 
 
+@checked()
 def register_estimator(
     name: str,
     estimator: Any = None,
@@ -275,6 +280,7 @@ def register_estimator(
     return estimator
 
 
+@checked()
 def register_check(
     name: str, *, title: str, severity: Severity = "warning", order: int = 100
 ) -> Callable[[Function], Function]:

@@ -18,6 +18,7 @@ from featurekit.api.exports import Exports
 from featurekit.api.model import Model
 from featurekit.api.plots import Plots
 from featurekit.api.telling import Shown, shown, warn
+from featurekit.checked import checked
 from featurekit.checks.audit import Audit
 from featurekit.data.manifest import Manifest
 from featurekit.data.splits import FoldSet
@@ -34,6 +35,7 @@ from featurekit.report import frames
 from featurekit.report.select import best_first, one_target, run_named, targets_of
 
 
+@checked()
 class Results(Exports):
     """The results of a comparison, as `fk.evaluate` and `fk.load_results` return them.
 
@@ -319,6 +321,7 @@ class Results(Exports):
         return [run for name in names for run in best_first([one for one in runs if one.target == name])]
 
 
+@checked("X")
 class Result:
     """One model of a comparison, with one feature set and one target.
 
@@ -407,6 +410,7 @@ class Result:
         return f"Result({self.name!r}: {shown_scores})"
 
 
+@checked()
 def load_results(folder: str | Path) -> Results:
     """Load the results of a comparison that was made by `fk.evaluate` or `featurekit fit`.
 

@@ -6,9 +6,10 @@ from typing import Any
 from featurekit.api.arguments import as_list, threads_of
 from featurekit.api.embed import Embeddings, features_of, joined_ledger
 from featurekit.api.evaluate import kinds_of
+from featurekit.checked import checked
 from featurekit.data.manifest import Manifest
 from featurekit.embeddings.vectors import load_embeddings
-from featurekit.errors import ModelError
+from featurekit.errors import FoldError, ModelError
 from featurekit.estimators import Resources, candidates
 from featurekit.evaluation.examples import examples_of
 from featurekit.evaluation.planning import plan
@@ -16,6 +17,7 @@ from featurekit.evaluation.tuning import INNER_FOLDS, Search, search
 from featurekit.networks.engines import usable_cores
 
 
+@checked("X")
 def tune(
     data: Manifest,
     X: Embeddings,
@@ -50,12 +52,14 @@ def tune(
     Raises:
         ModelError: the model has no parameters to search for, or cannot have one of the values.
         TargetError: the data set has no such label, or no face has a value of it.
-        FoldError: the data set has too few subjects.
+        FoldError: there are fewer than two folds, or the data set has too few subjects.
 
     Example:
         >>> import featurekit as fk
         >>> fk.tune(data, X, "svm", target="gender").frame()    # doctest: +SKIP
     """
+    if folds < 2:
+        raise FoldError(f"The number of folds (--folds) must be at least 2. Got {folds} instead.")
     (kind,) = kinds_of([model])
     several = features_of(X)
     if len(several) > 1:

@@ -8,6 +8,7 @@ import pandas as pd
 from featurekit.api.arguments import threads_of
 from featurekit.api.project import Project, project_of
 from featurekit.api.telling import Shown, note_of_no_lock, say, shown, warn, warn_of_first
+from featurekit.checked import checked
 from featurekit.checks import audit as checks
 from featurekit.data.manifest import Manifest
 from featurekit.errors import WorkspaceError
@@ -21,6 +22,7 @@ from featurekit.registry import unknown
 from featurekit.urls import place_of
 
 
+@checked()
 def audit(
     data: Manifest | None = None,
     *,
@@ -83,6 +85,7 @@ def audit(
     return found
 
 
+@checked()
 def verify(
     folder: str | Path,
     data: Manifest | None = None,
@@ -120,6 +123,7 @@ def verify(
         return verify_run(Path(folder), manifest, place.folder.cache, n=n, seed=seed, progress=told)
 
 
+@checked()
 def purge(
     subjects: Sequence[str] = (),
     images: Sequence[str | Path] = (),
@@ -153,10 +157,6 @@ def purge(
     """
     place = project_of(project)
     Manifest.load(place.folder.manifest)  # raises an error if there is none
-    if isinstance(subjects, str) or isinstance(images, str | Path):
-        raise WorkspaceError(
-            "subjects and images must be lists, for example fk.purge(['s0']) or fk.purge(images=['a.jpg'])."
-        )
     if not subjects and not images:
         raise WorkspaceError(
             "No subject and no image is given. Give a subject with --subject, or an image with --image."
@@ -167,6 +167,7 @@ def purge(
     return (purging.look if dry_run else purging.purge)(place.folder, traces)
 
 
+@checked()
 def merge_caches(
     others: Sequence[str | Path],
     *,
@@ -200,8 +201,8 @@ def merge_caches(
         >>> import featurekit as fk
         >>> fk.merge_caches(["part1", "part2"]).frame()    # doctest: +SKIP
     """
-    if isinstance(others, str | Path) or not others:
-        raise WorkspaceError("others must be a list of folders, for example fk.merge_caches(['part1']).")
+    if not others:
+        raise WorkspaceError("No cache is given. Example: fk.merge_caches(['part1', 'part2'])")
     with shown(progress, "merging", "files") as told:
         merged = merge(project_of(project).folder, list(map(place_of, others)), told)
     for text in merged.left_out:
@@ -210,6 +211,7 @@ def merge_caches(
     return merged
 
 
+@checked()
 def log_mlflow(
     folder: str | Path, to: str | None = None, *, experiment: str | None = None, progress: Shown = True
 ) -> Logged:
@@ -242,6 +244,7 @@ def log_mlflow(
         return log_comparison(Path(folder), to, experiment, progress=told)
 
 
+@checked()
 def doctor(project: Project | str | Path | None = None) -> pd.DataFrame:
     """Check the versions of libraries, the GPU, the weight files and the disk space of this machine.
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,7 @@ from featurekit.report.select import best_first, is_named, model_name, run_named
 _LABELS = ("gender", "age_group", "age")  # a map is colored by the first that the data set has
 
 
+@runtime_checkable
 class HasRuns(Protocol):
     """Results of a comparison, as far as a map needs them."""
 

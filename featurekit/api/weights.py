@@ -5,6 +5,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from featurekit.checked import checked
 from featurekit.errors import UnknownNameError, WeightsError
 from featurekit.faces.align import TEMPLATES
 from featurekit.networks import weights, weights_fetching
@@ -19,6 +20,7 @@ _TRIPLES = {
 }
 
 
+@checked()
 def add_weights(path: str | Path, name: str | None = None) -> list[dict[str, Any]]:
     """Add a weight file that you have. Nothing is downloaded.
 
@@ -40,6 +42,7 @@ def add_weights(path: str | Path, name: str | None = None) -> list[dict[str, Any
     return [weights.describe(entry.name) for entry in weights_fetching.add(Path(path), name)]
 
 
+@checked()
 def add_network(
     path: str | Path,
     reference: str,

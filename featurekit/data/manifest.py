@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from featurekit.checked import checked
 from featurekit.data.targets import TARGETS, Target
 from featurekit.errors import ManifestError, TargetError, WorkspaceError
 from featurekit.files import is_file, opened, read_file, whole_file
@@ -201,6 +202,7 @@ class Manifest:
         known = self.table["subject_id"].to_numpy(dtype=str)
         return np.where(known == "", "row:" + self.table["face_id"].to_numpy(dtype=str), known)
 
+    @checked()
     def target(self, name: str) -> Target:
         """Return the target with this name, which is a standard target or a label column of the user.
 
@@ -215,6 +217,7 @@ class Manifest:
             raise TargetError(unknown("target", name, sorted({*extra, *standard})))
         return Target(name, tuple(sorted(set(self.table.loc[self.usable, name].astype(str)) - {""})))
 
+    @checked()
     def target_to_fit(self, name: str) -> Target:
         """Return the target with this name after checking that files can be named after it.
 
@@ -244,12 +247,14 @@ class Manifest:
         kept = self.table[column].where(~self.table[column].isin(list(labels)), "")
         return replace(self, table=self.table.assign(**{column: kept}))
 
-    def save(self, path: Path) -> None:
+    @checked()
+    def save(self, path: str | Path) -> None:
         """Write the table to a CSV file, and root and info to a JSON file of the same name.
 
         Args:
             path: path or URL of the CSV file.
         """
+        path = place_of(path)
         info = json.dumps({"root": str(self.root), **self.info}, indent=2, default=str)
         # Both files are replaced only after both are written: a full disk leaves the old ones.
         with whole_file(path) as file, whole_file(path.with_suffix(".json")) as beside:
@@ -257,7 +262,8 @@ class Manifest:
             file.write(csv_of(self.table).encode())
 
     @classmethod
-    def load(cls, path: Path) -> Self:
+    @checked()
+    def load(cls, path: str | Path) -> Self:
         """Read a manifest that save() wrote, on this machine or in a bucket.
 
         Args:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from featurekit.checked import checked
 from featurekit.data.cells import USUAL, Missing
 from featurekit.data.cleaning import clean
 from featurekit.data.datasets import DATASETS, RawRows
@@ -21,6 +22,7 @@ from featurekit.registry import unknown
 from featurekit.urls import UrlPath, place_of
 
 
+@checked()
 def prepare(
     name: str,
     path: Path,

@@ -216,7 +216,7 @@ def check_legal_ages(table: pd.DataFrame, legal_ages: Sequence[int]) -> None:
                 )
 
 
-def whole_years(ages: Sequence[int], what: str, lowest: int = 1) -> list[int]:
+def whole_years(ages: int | Sequence[int], what: str, lowest: int = 1) -> list[int]:
     """Check ages in years that a user gives, and return them as a list.
 
     Args:

@@ -25,6 +25,7 @@ from typing import Any
 
 import pandas as pd
 
+from featurekit.checked import checked
 from featurekit.cluster import connected
 from featurekit.embeddings.executors.ray import RayExecutor, appears
 from featurekit.errors import ModelError, WorkspaceError
@@ -45,6 +46,7 @@ _TRIES = 12
 _ENDING = ".parquet"
 
 
+@checked()
 @dataclass(frozen=True, kw_only=True)
 class How:
     """How the labels are predicted; see featurekit.inference.predict.Predictor and readings_table().

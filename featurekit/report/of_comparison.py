@@ -115,7 +115,7 @@ def weigh(
     *,
     margin_points: float | None = None,
     margin_years: float | None = None,
-    legal_ages: Sequence[int] | None = None,
+    legal_ages: int | Sequence[int] | None = None,
     any_margin: bool = False,
     known: Evidence | None = None,
     keep: bool = True,
@@ -183,7 +183,7 @@ def _check_options(
     runs: Sequence[Run],
     margin_points: float | None,
     margin_years: float | None,
-    legal_ages: Sequence[int] | None,
+    legal_ages: int | Sequence[int] | None,
 ) -> None:
     """Raise WorkspaceError for a margin or for legal ages that no target of the runs has."""
     for value, option, what, has_effect in (

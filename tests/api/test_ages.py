@@ -7,7 +7,7 @@ import pytest
 
 import featurekit as fk
 from featurekit.api.ages import Ages
-from featurekit.errors import ModelError, TargetError, UnknownNameError, WorkspaceError
+from featurekit.errors import ArgumentError, ModelError, TargetError, UnknownNameError, WorkspaceError
 
 KEPT = Path(__file__).parents[2] / "reports" / "utkface-builtin"
 
@@ -109,13 +109,16 @@ def test_what_cannot_be_answered_is_one_line(kept, tmp_path):
         kept.ages.checks(18, 17)
     with pytest.raises(ModelError, match="most_passing must be between 0 and 1"):
         kept.ages.thresholds(most_passing=1)
-    for wrong in ([0], ["18"], [], 18.5):
+    for wrong in ([0], [], 121):
         with pytest.raises(ModelError, match="A legal age must be a whole number of years from 1 to 120"):
+            kept.ages.thresholds(wrong)
+    for wrong in (["18"], 18.5):
+        with pytest.raises(ArgumentError, match="legal_ages must be a whole number or a list of whole numb"):
             kept.ages.thresholds(wrong)
     with pytest.raises(ModelError, match=r"from 1 to 120\. Got 501"):
         kept.ages.checks(18, 501)
-    with pytest.raises(ModelError, match=r"An age must be .* from 0 to 120\. Got 'a'"):
-        kept.ages.errors(ages=["a"])
+    with pytest.raises(ModelError, match=r"An age must be .* from 0 to 120\. Got -1"):
+        kept.ages.errors(ages=[-1])
     with pytest.raises(UnknownNameError, match="Unknown model of these results 'svmm'"):
         kept.ages.errors("svmm")
     with pytest.raises(TargetError, match="predicts classes, not age in years"):

@@ -97,9 +97,10 @@ def test_columns_in_other_letters_are_the_labels_that_they_are_called_like(peopl
 @pytest.mark.parametrize(
     ("frame", "options", "said"),
     [
-        ([{"file": "a.jpg"}], {}, "The data must be a pandas DataFrame. Got list instead."),
-        (None, {"labels": [0]}, "0 must be the name of a column, as a str. Got int instead."),
-        (None, {"subject": ["person"]}, "subject must be the name of a column, as a str. Got list instead."),
+        ([{"file": "a.jpg"}], {}, "frame must be a pandas DataFrame. Got a list instead."),
+        (None, {"labels": [0]}, "labels must be a mapping whose keys are texts, a list of texts or a text."),
+        (None, {"subject": ["person"]}, "subject must be a text or None. Got ['person'] instead."),
+        (None, {"labels": {"age": 0}}, "age must be the name of a column, as a str. Got int instead."),
         (None, {"name": "a/b"}, "'a/b' cannot be the name of a comparison"),
     ],
 )

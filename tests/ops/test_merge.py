@@ -156,8 +156,8 @@ def test_what_cannot_be_merged_is_one_line_and_nothing_is_copied(featurekit, par
         assert errors.count("\n") == 1, errors
         assert said in errors
     assert everything_in(work) == before
-    for given in ([], "part1"):
-        with pytest.raises(WorkspaceError, match="must be a list of folders"):
+    for given, said in (([], "No cache is given"), ("part1", "others must be a list of paths")):
+        with pytest.raises(fk.FeaturekitError, match=said):
             fk.merge_caches(given, project=work)
 
 

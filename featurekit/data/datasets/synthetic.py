@@ -92,7 +92,7 @@ def synthetic(
 def _whole_number(option: str, value: int | str) -> int:
     try:
         return int(value)
-    except ValueError:
+    except (TypeError, ValueError):
         raise ManifestError(f"{option} must be a whole number. Got '{value}'.") from None
 
 

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurekit.cache.store import Store, is_stored
+from featurekit.checked import checked
 from featurekit.cluster import Cluster, connected
 from featurekit.embeddings.extractor import Pass, Work
 from featurekit.embeddings.job import Images, Job
@@ -45,6 +46,7 @@ _LATE = 60.0
 _ENDS_WORKERS = "each worker that read it ended; featurekit extract without --executor ray may read it"
 
 
+@checked()
 @dataclass(frozen=True)
 class RayExecutor:
     """Extracts with workers of a Ray cluster.
