@@ -215,7 +215,7 @@ def fit(
     Examples:
       featurekit fit --model svm --features dlib_age --target gender --target age_group --learning-curve
       featurekit fit --model multitask_cnn --features mobilenet_v2 --epochs 6,12
-      featurekit fit --model sklearn.neighbors.KNeighborsClassifier --set n_neighbors=5,15
+      featurekit fit --model sklearn.neighbors.KNeighborsClassifier --target gender --set n_neighbors=5,15
       featurekit fit --model svm --model random_forest --executor ray --address local
     """
     with _saying_what_is_kept(context, name):

@@ -55,7 +55,7 @@ NOT_RUN = {
 BEFORE = {
     "audit": ["featurekit extract --backbone dlib_age --backbone mobilenet_v2"],
     "embeddings": ["featurekit extract --backbone dlib_age --backbone mobilenet_v2"],
-    "ensemble": ["featurekit fit --model xgboost --features dlib_age --target gender"],
+    "ensemble": ["featurekit fit --model xgboost --features dlib_age --target gender --target age"],
     "report": [
         f"featurekit fit --name {name} --target gender --target age --features dlib_age"
         " --model logistic_regression"
