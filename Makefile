@@ -33,8 +33,9 @@ demo: weights
 	$(FEATUREKIT) --workspace $(DEMO) predict --sample-portrait --draw $(DEMO)/portrait
 
 # Two processes on two cores: each computes on one thread unless a test says otherwise, and files that take long are
-# not left for the end.
-PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+# not left for the end. The tests start hundreds of processes, each of which would compile all modules again where
+# Python is told to keep no bytecode.
+PYTEST = env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test: weights
 	$(PYTEST) -m "not slow"
