@@ -284,7 +284,7 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def refuse_foreign(path: Path, mark: bytes, what: str, beside: Sequence[Path] = ()) -> None:
+def refuse_to_replace(path: Path, mark: bytes, what: str, beside: Sequence[Path] = ()) -> None:
     """Raise WorkspaceError if files that are to be written would replace one that featurekit has not written.
 
     A file without content can be replaced.
@@ -295,23 +295,27 @@ def refuse_foreign(path: Path, mark: bytes, what: str, beside: Sequence[Path] = 
         what: what is to be written, such as "a report".
         beside: further files that are to be written.
     """
-    if mark in _beginning(path):
+    if mark in beginning_of(path):
         return
     for one in (path, *beside):
-        if _beginning(one).strip():
+        if beginning_of(one).strip():
             raise WorkspaceError(
                 f"{one} exists and is not {what} of featurekit, so it would be lost. Give another file, or"
                 " move it away first."
             )
 
 
-def _beginning(path: Path) -> bytes:
-    """Return the first 4 KiB of a file; nothing if there is none."""
+def beginning_of(path: Path, n_bytes: int = 2**12) -> bytes:
+    """Return the first bytes of a file of this machine, or in a bucket; nothing if there is no file.
+
+    Raises:
+        WorkspaceError: the file cannot be read.
+    """
     if not is_file(path):
         return b""
     try:
         with opened(path) as file:
-            return file.read(2**12)
+            return file.read(n_bytes)
     except OSError as error:
         raise WorkspaceError(f"Cannot read {path}: {error.strerror}.") from None
 

@@ -15,7 +15,7 @@ from featurekit.errors import WorkspaceError
 from featurekit.evaluation.evidence import target_of
 from featurekit.evaluation.results import Run
 from featurekit.evaluation.slices import Slice, slices_of
-from featurekit.files import refuse_foreign, write_text
+from featurekit.files import refuse_to_replace, write_text
 from featurekit.project import ComparisonFolder
 from featurekit.report.of_comparison import (
     Weighed,
@@ -157,7 +157,7 @@ class Exports:
         """
         card = None if path is None else place_of(path)
         if card is not None:
-            refuse_foreign(card, b'library_name: "featurekit"', "a model card")
+            refuse_to_replace(card, b'library_name: "featurekit"', "a model card")
         weighed = self._weighed
         compared = [run for run in weighed.runs if run.name not in weighed.apart]
         cards = _Cards(compared, weighed.evidence, weighed.folder, weighed.apart)

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from featurekit.checked import checked
 from featurekit.data.targets import TARGETS, Target
 from featurekit.errors import ManifestError, TargetError, WorkspaceError
-from featurekit.files import is_file, opened, read_file, whole_file
+from featurekit.files import beginning_of, is_file, read_file, whole_file
 from featurekit.registry import unknown
 from featurekit.text import FORMULA, as_it_was, no_formula, words_of
 from featurekit.urls import UrlPath, place_of
@@ -307,7 +307,7 @@ def refuse_foreign(path: Path) -> None:
     if _begins_as_ours(path) or _has_our_facts(beside):
         return
     for place in (path, beside):
-        if is_file(place) and _beginning(place).strip():
+        if beginning_of(place).strip():
             raise ManifestError(
                 f"{place} exists and is not a manifest of featurekit, so it is kept: rename it, or use"
                 " another workspace (--workspace)."
@@ -316,7 +316,7 @@ def refuse_foreign(path: Path) -> None:
 
 def _begins_as_ours(path: Path) -> bool:
     """Return whether a file has the head of a manifest."""
-    text = _beginning(path).decode("utf-8-sig", "replace") if is_file(path) else ""
+    text = beginning_of(path, 2**16).decode("utf-8-sig", "replace")
     head = [column.strip('"') for column in text.partition("\n")[0].strip().split(",")]
     return tuple(head[:4]) == COLUMNS[:4] and COLUMNS[-1] in head
 
@@ -328,19 +328,6 @@ def _has_our_facts(path: Path) -> bool:
     except (ValueError, RecursionError):
         return False
     return isinstance(facts, dict) and isinstance(facts.get("root"), str)
-
-
-def _beginning(path: Path) -> bytes:
-    """Return the first 64 KiB of a file.
-
-    Raises:
-        ManifestError: the file cannot be read.
-    """
-    try:
-        with opened(path) as file:
-            return file.read(2**16)
-    except OSError as error:
-        raise ManifestError(f"Cannot read {path}: {error.strerror}.") from None
 
 
 def _bytes_of(path: Path) -> bytes:

@@ -20,7 +20,7 @@ from featurekit.evaluation.differences import Difference
 from featurekit.evaluation.evidence import MARGIN_POINTS, MARGIN_YEARS, Evidence, gather
 from featurekit.evaluation.results import Run, some_runs
 from featurekit.evaluation.slices import Slice
-from featurekit.files import refuse_foreign, write_bytes, write_text
+from featurekit.files import refuse_to_replace, write_bytes, write_text
 from featurekit.progress import Progress
 from featurekit.project import ComparisonFolder, ProjectFolder
 from featurekit.registry import unknown
@@ -288,7 +288,7 @@ def write(
 def check_page(path: Path, *, xlsx: bool, pdf: bool) -> None:
     """Raise WorkspaceError if a report with this page would replace files that are not of a report."""
     endings = (".md", *((".xlsx",) if xlsx else ()), *((".pdf",) if pdf else ()))
-    refuse_foreign(path, _MARK, "a report", beside=[path.with_suffix(ending) for ending in endings])
+    refuse_to_replace(path, _MARK, "a report", beside=[path.with_suffix(ending) for ending in endings])
 
 
 def card_of(weighed: Weighed, runs: Sequence[Run], slices: Mapping[str, Sequence[Slice]]) -> str:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from featurekit.data.manifest import csv_of
 from featurekit.embeddings.plane import N_FOR_UMAP, Plane
 from featurekit.errors import EmbeddingError, ModelError, UnknownNameError
-from featurekit.files import refuse_foreign, whole_file, write_text
+from featurekit.files import refuse_to_replace, whole_file, write_text
 from featurekit.registry import unknown
 from featurekit.report.cells import sentences
 from featurekit.report.displays._drawing import BLUE, SMALL, VERMILION, legend_below, short_names, tidy
@@ -35,7 +35,7 @@ _HEAD = b"face_id,image_path,x,y,label,error"
 
 def check_map(path: Path) -> None:
     """Raise WorkspaceError if a map that is saved at a path would replace other files."""
-    refuse_foreign(path.with_suffix(".csv"), _HEAD, "a map", beside=[path])
+    refuse_to_replace(path.with_suffix(".csv"), _HEAD, "a map", beside=[path])
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
